@@ -1,0 +1,118 @@
+"""Shards: tars of images that WebDataset streams, with an index that gives any image at once.
+
+A split is a folder of `NNNNNN.tar` and `index.parquet`. A sample is two members of a tar, `<key>.<jpg|png>` and
+`<key>.cls`; its row in the index says where its image begins. The index's metadata names the classes and gives the
+sha256 of every shard.
+"""
+
+import json
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages.program import Failure
+
+INDEX = "index.parquet"
+SCHEMA = pa.schema(
+    {
+        "key": pa.string(),
+        "label": pa.int64(),
+        "height": pa.int32(),
+        "width": pa.int32(),
+        "bytes": pa.int64(),
+        "sha256": pa.string(),
+        "shard": pa.string(),
+        "offset": pa.int64(),
+    }
+)
+HELD_IN_MEMORY = 1 << 30
+
+
+class Shards:
+    """The encoded images of a split, at random access, with their keys and labels."""
+
+    def __init__(self, folder: Path):
+        """
+        Raises:
+            Failure: the index or a shard that it names is not there.
+        """
+        self.folder = folder
+        try:
+            index = pq.read_table(folder / INDEX)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise Failure(f"{folder / INDEX}: no index of shards ({error})") from error
+        self.classes: list[str] = json.loads(index.schema.metadata[b"classes"])
+        self.keys: list[str] = index["key"].to_pylist()
+        self.labels: NDArray[np.int64] = index["label"].to_numpy()
+        self._names = index["shard"].to_pylist()
+        self._offsets, self._sizes = index["offset"].to_numpy(), index["bytes"].to_numpy()
+        self._maps = {name: _map(folder / name) for name in json.loads(index.schema.metadata[b"shards"])}
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, number: int) -> bytearray:
+        """The bytes of an image file."""
+        offset = self._offsets[number]
+        return bytearray(self._maps[self._names[number]][offset : offset + self._sizes[number]])
+
+
+class Images:
+    """The decoded images of a split, in uint8, all of one size; each is decoded once where they fit in memory."""
+
+    def __init__(self, shards: Shards, size: int, channels: int):
+        self.shards, self.size, self.channels = shards, size, channels
+        shape = (len(shards), channels, size, size)
+        fits = np.prod(shape, dtype=np.int64) <= HELD_IN_MEMORY
+        self._held = torch.empty(shape, dtype=torch.uint8) if fits else None
+        self._known = np.zeros(len(shards), bool)
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def __getitem__(self, numbers: NDArray[np.int64]) -> Tensor:
+        """The images (B, C, size, size) of some sample numbers (B,)."""
+        if self._held is None:
+            return torch.stack([self._decode(number) for number in numbers])
+        for number in numbers[~self._known[numbers]]:
+            self._held[number] = self._decode(number)
+        self._known[numbers] = True
+        return self._held[torch.from_numpy(numbers)]
+
+    def _decode(self, number: int) -> Tensor:
+        from torchvision.io import ImageReadMode, decode_image
+
+        content = torch.frombuffer(self.shards[number], dtype=torch.uint8)
+        try:
+            image_CHW = decode_image(content, ImageReadMode.GRAY if self.channels == 1 else ImageReadMode.RGB)
+        except RuntimeError as error:
+            key, shard = self.shards.keys[number], self.shards.folder / self.shards._names[number]
+            raise Failure(f"{shard}: {key} cannot be decoded ({error})") from error
+        return fit(image_CHW, self.size)
+
+
+def fit(image_CHW: Tensor, size: int) -> Tensor:
+    """Resize the shorter side to `size` and cut the middle of the longer one, as evaluation does."""
+    height, width = image_CHW.shape[1:]
+    if (height, width) == (size, size):
+        return image_CHW
+    short = min(height, width)
+    extent = (round(height * size / short), round(width * size / short))
+    resized_CHW = F.interpolate(image_CHW[None].float(), extent, mode="bilinear", antialias=True)[0]
+    top, left = (extent[0] - size) // 2, (extent[1] - size) // 2
+    return resized_CHW[:, top : top + size, left : left + size].round().clamp(0, 255).to(torch.uint8)
+
+
+def _map(file: Path) -> mmap.mmap:
+    try:
+        with open(file, "rb") as stream:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (FileNotFoundError, ValueError) as error:
+        raise Failure(f"{file}: a shard that the index names is missing or empty") from error

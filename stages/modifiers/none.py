@@ -1,0 +1,7 @@
+"""No modifier: the base as its paper has it."""
+
+from stages.methods import Method
+
+
+def modify(method: Method, options) -> Method:
+    return method

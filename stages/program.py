@@ -1,0 +1,93 @@
+"""What every stage is as a program: its arguments, progress, errors, and a result that is whole or absent."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeVar
+
+from tqdm import tqdm
+
+from stages import study
+from stages.study import Study
+
+RESULTS = Path("results")
+SCRATCH = Path("scratch")
+
+Item = TypeVar("Item")
+
+
+class Failure(Exception):
+    """What stops a stage: one clear message that names the key, file or value, and what is allowed."""
+
+
+def result(kind: str, key: str = "") -> Path:
+    """The one directory that a stage writes."""
+    return RESULTS / kind / key
+
+
+def scratch(kind: str, key: str = "") -> Path:
+    """Where a stage keeps what is not finished yet, and what must outlive a kill."""
+    return SCRATCH / kind / key
+
+
+def run(stage: Callable[[Study, str, Path], None], keys: str) -> None:
+    """Run `stage(study, key, directory)` as a program; what it leaves in the directory becomes its result.
+
+    Args:
+        stage: the work; its name is the kind of the stage, its module's docstring the help.
+        keys: the section of the study whose entries are the stage's keys, or "" for a stage without keys.
+    """
+    kind = stage.__name__
+    parser = argparse.ArgumentParser(
+        f"python -m stages.{kind}",
+        description=sys.modules["__main__"].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if keys:
+        parser.add_argument("key", help=f"an entry of `{keys}` in params.yaml")
+    key = parser.parse_args().key if keys else ""
+    try:
+        plan = study.load()
+        allowed = getattr(plan, keys) if keys else [""]
+        if key not in allowed:
+            raise Failure(f"{keys}: params.yaml has no {key}; there are: {', '.join(allowed)}")
+        with whole(kind, key) as directory:
+            stage(plan, key, directory)
+    except (Failure, ValueError, OSError) as error:
+        sys.exit(f"stages.{kind} {key}: error: {error}")
+
+
+@contextmanager
+def whole(kind: str, key: str) -> Iterator[Path]:
+    """A new directory that takes its place in `results/` when all is written, and never before."""
+    unfinished = scratch(kind, key) / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    yield unfinished
+    final = result(kind, key)
+    shutil.rmtree(final, ignore_errors=True)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(unfinished, final)
+    shutil.rmtree(scratch(kind, key))
+
+
+def progress(items: Iterable[Item], what: str, **options) -> "tqdm[Item]":
+    """A progress bar over `items`; in a log, a line every ten seconds in place of a bar that moves."""
+    if sys.stderr.isatty():
+        return tqdm(items, what, **options)
+    return tqdm(items, what, file=_Lines(), mininterval=10, ascii=True, ncols=90, **options)
+
+
+class _Lines:
+    """Standard error for a progress bar that nobody watches: every state of the bar on a line of its own."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            sys.stderr.write(text.strip("\r\n") + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
