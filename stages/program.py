@@ -1,18 +1,21 @@
 """What every stage is as a program: its arguments, progress, errors, and a result that is whole or absent."""
 
 import argparse
-import os
+import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
 from stages import study
 from stages.study import Study
+
+if TYPE_CHECKING:
+    import torch
 
 RESULTS = Path("results")
 SCRATCH = Path("scratch")
@@ -71,7 +74,7 @@ def whole(kind: str, key: str) -> Iterator[Path]:
     final = result(kind, key)
     shutil.rmtree(final, ignore_errors=True)
     final.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(unfinished, final)
+    unfinished.replace(final)
     shutil.rmtree(scratch(kind, key))
 
 
@@ -91,3 +94,15 @@ class _Lines:
 
     def flush(self) -> None:
         sys.stderr.flush()
+
+
+def write_metrics(directory: Path, metrics: Mapping[str, float]) -> None:
+    """Write the flat `metrics.json` of a stage; accuracies are in per cent."""
+    (directory / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def device() -> "torch.device":
+    """The accelerator that is there, else the processor."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

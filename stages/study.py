@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 PARAMS = Path("params.yaml")
 SCHEMA = Path("workflow/params.schema.json")
@@ -83,6 +83,8 @@ class Expectations(Section):
 
 
 class Dataset(Section):
+    """A source of images, how it is packed, and what it has to hold."""
+
     source: Annotated[FashionMNIST | Digits | Folder | TorchvisionDataset, Field(discriminator="name")]
     samples_per_shard: Count = 10_000
     expect: Expectations
@@ -97,6 +99,8 @@ class Stem(Section):
 
 
 class ResNet(Section):
+    """A ResNet: the width of the first stage, and blocks and stride of each stage."""
+
     name: Literal["resnet"]
     block: Literal["basic", "bottleneck"]
     channels: Literal[1, 3]
@@ -117,6 +121,8 @@ class ResNet(Section):
 
 
 class RFResNet(ResNet):
+    """A ResNet of restricted receptive field; `mlp: false` is the paper's `v0`."""
+
     name: Literal["rf_resnet"]  # type: ignore[assignment]
     mlp: bool
 
@@ -129,15 +135,30 @@ class RFResNet(ResNet):
         return self
 
 
+BackboneOptions = ResNet | RFResNet
+
+
+def backbone_options(content: dict[str, object]) -> BackboneOptions:
+    """The options of a backbone, read back from where they were saved."""
+    adapter: TypeAdapter[BackboneOptions] = TypeAdapter(Annotated[BackboneOptions, Field(discriminator="name")])
+    return adapter.validate_python(content)
+
+
 class Random(Section):
+    """No training: `epochs` is 0."""
+
     name: Literal["random"]
 
 
 class Supervised(Section):
+    """Cross-entropy on the labels."""
+
     name: Literal["supervised"]
 
 
 class BYOL(Section):
+    """The widths of projector and predictor, and how the target network follows."""
+
     name: Literal["byol"]
     hidden: Count
     output: Count
@@ -146,6 +167,8 @@ class BYOL(Section):
 
 
 class NoModifier(Section):
+    """The base alone."""
+
     name: Literal["none"]
 
 
@@ -188,13 +211,21 @@ class Run(Section):
     dataset: Name
     method: Annotated[Random | Supervised | BYOL, Field(discriminator="name")]
     modifier: Annotated[NoModifier | CO, Field(discriminator="name")]
-    backbone: Annotated[ResNet | RFResNet, Field(discriminator="name")]
+    backbone: Annotated[BackboneOptions, Field(discriminator="name")]
     image_size: Count
     views: Annotated[list[View], Field(min_length=2, max_length=2)]
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
     seed: int
+
+    @model_validator(mode="after")
+    def trains_if_its_method_does(self):
+        if (self.method.name == "random") != (self.epochs == 0):
+            raise ValueError(
+                f"epochs: method random takes 0 epochs and every other at least 1; {self.method.name} has {self.epochs}"
+            )
+        return self
 
 
 class Linear(Section):
@@ -214,6 +245,8 @@ class KNN(Section):
 
 
 class Corrupt(Section):
+    """Each corruption is applied at five severities to a subset of the test images."""
+
     corruptions: list[Literal["gaussian_noise", "defocus_blur"]]
     subset: Count
 
@@ -234,11 +267,15 @@ class AttackSetting(Section):
 
 
 class Attack(Section):
+    """Named settings of an attack on a subset of the test images."""
+
     settings: dict[Name, AttackSetting]
     subset: Count
 
 
 class Transfer(Section):
+    """The dataset that a linear probe is trained and tested on, as `linear` says."""
+
     dataset: Name
 
 

@@ -1,5 +1,7 @@
 """Which samples a step sees: a pure function of (seed, step), whatever the number of workers or interruptions."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,4 +23,9 @@ def batch(step: int, samples: int, batch_size: int, seed: int) -> NDArray[np.int
     """The sample numbers (batch_size,) of a step; each epoch has an order of its own."""
     epoch, position = divmod(step, steps_per_epoch(samples, batch_size))
     start = position * batch_size
-    return permutation(samples, seed, epoch, "order")[start : start + batch_size]
+    return _epoch(samples, seed, epoch)[start : start + batch_size]
+
+
+@lru_cache(maxsize=2)
+def _epoch(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return permutation(samples, seed, epoch, "order")

@@ -38,3 +38,13 @@ def uniforms(samples: NDArray[np.integer], *context: int | str) -> NDArray[np.fl
 def permutation(length: int, *context: int | str) -> NDArray[np.int64]:
     """The numbers 0 … length − 1 in an order that is a function of the context."""
     return np.argsort(hashes(np.arange(length), *context), kind="stable")
+
+
+def stratified(labels: NDArray[np.integer], count: int, *context: int | str) -> NDArray[np.int64]:
+    """About `count` sample numbers, in their order: the same share of each class, drawn as the context says."""
+    share, rank = min(1.0, count / len(labels)), uniforms(np.arange(len(labels)), *context)
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        chosen.append(members[np.argsort(rank[members])[: round(share * len(members))]])
+    return np.sort(np.concatenate(chosen))

@@ -5,6 +5,7 @@ A split is a folder of `NNNNNN.tar` and `index.parquet`. A sample is two members
 sha256 of every shard.
 """
 
+import io
 import json
 import mmap
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from stages.program import Failure
@@ -50,7 +52,7 @@ class Shards:
             raise Failure(f"{folder / INDEX}: no index of shards ({error})") from error
         self.classes: list[str] = json.loads(index.schema.metadata[b"classes"])
         self.keys: list[str] = index["key"].to_pylist()
-        self.labels: NDArray[np.int64] = index["label"].to_numpy()
+        self.labels: NDArray[np.int64] = index["label"].to_numpy().copy()
         self._names = index["shard"].to_pylist()
         self._offsets, self._sizes = index["offset"].to_numpy(), index["bytes"].to_numpy()
         self._maps = {name: _map(folder / name) for name in json.loads(index.schema.metadata[b"shards"])}
@@ -58,10 +60,14 @@ class Shards:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, number: int) -> bytearray:
+    def __getitem__(self, number: int) -> bytes:
         """The bytes of an image file."""
         offset = self._offsets[number]
-        return bytearray(self._maps[self._names[number]][offset : offset + self._sizes[number]])
+        return self._maps[self._names[number]][offset : offset + self._sizes[number]]
+
+    def name(self, number: int) -> str:
+        """Where an image is, for a message to people."""
+        return f"{self.keys[number]} in {self.folder / self._names[number]}"
 
 
 class Images:
@@ -87,15 +93,13 @@ class Images:
         return self._held[torch.from_numpy(numbers)]
 
     def _decode(self, number: int) -> Tensor:
-        from torchvision.io import ImageReadMode, decode_image
-
-        content = torch.frombuffer(self.shards[number], dtype=torch.uint8)
         try:
-            image_CHW = decode_image(content, ImageReadMode.GRAY if self.channels == 1 else ImageReadMode.RGB)
-        except RuntimeError as error:
-            key, shard = self.shards.keys[number], self.shards.folder / self.shards._names[number]
-            raise Failure(f"{shard}: {key} cannot be decoded ({error})") from error
-        return fit(image_CHW, self.size)
+            with Image.open(io.BytesIO(self.shards[number])) as image:
+                pixels = np.array(image.convert("L" if self.channels == 1 else "RGB"))
+        except OSError as error:
+            raise Failure(f"{self.shards.name(number)}: cannot be decoded ({error})") from error
+        image_HWC = torch.from_numpy(pixels).view(*pixels.shape[:2], self.channels)
+        return fit(image_HWC.permute(2, 0, 1), self.size)
 
 
 def fit(image_CHW: Tensor, size: int) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.images.randomness import uniforms
+from stages.images.randomness import stratified
 from stages.program import Failure
 
 
@@ -73,8 +73,5 @@ def check(name: str, pieces: Iterable[bytes], expected: str | None) -> str:
 def held_out(labels: NDArray[np.integer], share: float) -> NDArray[np.bool_]:
     """Which samples to test on, where a source has no test split: a share of each class, always the same ones."""
     chosen = np.zeros(len(labels), bool)
-    rank = uniforms(np.arange(len(labels)), "held out")
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        chosen[members[np.argsort(rank[members])[: round(share * len(members))]]] = True
+    chosen[stratified(labels, round(share * len(labels)), "held out")] = True
     return chosen

@@ -1,0 +1,32 @@
+"""Defocus blur: a disk as the kernel; the constants are its radius and the blur that softens its edge."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+CONSTANTS = {
+    "ImageNet-C": ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+    "Tiny-ImageNet-C": ((0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)),
+    "CIFAR-C": ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+}
+
+
+def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
+    kernel_KK = disk(*constant).to(images_BCHW.device)
+    channels, border = images_BCHW.shape[1], len(kernel_KK) // 2
+    padded_BCHW = F.pad(images_BCHW, (border,) * 4, mode="reflect")
+    return F.conv2d(padded_BCHW, kernel_KK.expand(channels, 1, -1, -1), groups=channels)
+
+
+def disk(radius: float, sigma: float) -> Tensor:
+    """A disk of sum one on a grid of 17 (or as wide as it needs), its edge blurred by a small Gaussian kernel."""
+    reach, half = (8, 1) if radius <= 8 else (int(radius), 2)
+    steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    inside_KK = ((steps[:, None] ** 2 + steps[None, :] ** 2) <= radius**2).double()
+    offsets = torch.arange(-half, half + 1, dtype=torch.float64)
+    gauss = torch.exp(-(offsets**2) / (2 * sigma**2))
+    gauss = gauss / gauss.sum()
+    padded = F.pad((inside_KK / inside_KK.sum())[None, None], (half,) * 4, mode="reflect")
+    return F.conv2d(padded, (gauss[:, None] * gauss[None, :])[None, None])[0, 0].float()

@@ -1,0 +1,56 @@
+"""Drop local representations of a run's test images before pooling: `results/mask/<run>/metrics.json`.
+
+Top-1 when a share of the positions of the map is dropped at random, always the same ones, for each of the rates and
+as their mean (CO-SSL, section 4.2, "internal masking"). Pooling is the mean of what is kept, at least one position.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages import program
+from stages.images.randomness import uniforms
+from stages.probing.classifier import top1
+from stages.probing.features import BATCH, batches
+from stages.probing.frozen import Subject, subject
+from stages.study import Study
+
+
+def mask(study: Study, run: str, directory: Path) -> None:
+    device = program.device()
+    given = subject(study, run, study.mask.subset, device)
+    metrics = {f"mask_{rate}": accuracy(given, rate, device) for rate in [0, *study.mask.rates]}
+    metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)
+    program.write_metrics(directory, metrics | {"samples": len(given.numbers)})
+
+
+@torch.inference_mode()
+def accuracy(given: Subject, rate: int, device: torch.device) -> float:
+    """Top-1 on the subset with `rate` per cent of the positions dropped."""
+    backbone, logits = given.model.backbone, []
+    for position, images_BCHW in enumerate(batches(given.images, given.numbers, device, f"mask {rate} %")):
+        numbers = given.numbers[position * BATCH : (position + 1) * BATCH]
+        local_BCNN = backbone(images_BCHW).local_BCNN
+        pooled_BC = mean_of_kept(local_BCNN, kept(numbers, local_BCNN.shape[2] * local_BCNN.shape[3], rate))
+        logits.append(given.model.layer(backbone.whole(pooled_BC)).cpu())
+    return top1(torch.cat(logits), given.labels_N)
+
+
+def kept(numbers: NDArray[np.int64], positions: int, rate: int) -> Tensor:
+    """Which positions (B, P) each image keeps: as many for all, drawn by sample number and rate."""
+    keep = max(1, round(positions * (100 - rate) / 100))
+    rank = uniforms(numbers[:, None] * positions + np.arange(positions), "mask", rate).argsort(1).argsort(1)
+    return torch.from_numpy(rank < keep)
+
+
+def mean_of_kept(local_BCNN: Tensor, kept_BP: Tensor) -> Tensor:
+    """The mean (B, C) of a map over the positions that are kept."""
+    weight_BP = kept_BP.to(local_BCNN) / kept_BP.sum(1, keepdim=True).to(local_BCNN)
+    return torch.einsum("bcp,bp->bc", local_BCNN.flatten(2), weight_BP)
+
+
+if __name__ == "__main__":
+    program.run(mask, keys="runs")

@@ -1,0 +1,100 @@
+"""Pretrain the backbone of a run: `results/pretrain/<run>/`.
+
+Writes the model (`model/`), a model card, `history.csv` (losses and learning rate) and `metrics.json`. A training
+that is killed goes on from its last checkpoint, as long as parameters, data and code are the same.
+"""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from stages import backbones, methods, modifiers, program
+from stages.backbones import Backbone, saved
+from stages.backbones.receptive_field import receptive_field
+from stages.images.shards import INDEX, Images, Shards
+from stages.methods import Method
+from stages.study import Run, Study
+from stages.training.checkpoints import Checkpoints
+from stages.training.loop import Training, train
+
+CODE = Path(__file__).parent
+
+
+def pretrain(study: Study, run: str, directory: Path) -> None:
+    options = study.runs[run]
+    folder = program.result("shard", options.dataset) / "train"
+    images = Images(Shards(folder), options.image_size, options.backbone.channels)
+    method = build(options, len(images.shards.classes))
+    training = Training(steps=0)
+    if options.epochs:
+        checkpoints = Checkpoints(program.scratch("pretrain", run) / digest(options, folder))
+        training = train(method, images, options, checkpoints, program.device())
+    saved.save(method.backbone, options.backbone, options.image_size, directory / "model")
+    metrics = measure(method.backbone, training, options)
+    program.write_metrics(directory, metrics)
+    write_history(training, directory / "history.csv")
+    (directory / "README.md").write_text(card(run, options, metrics))
+
+
+def build(options: Run, classes: int) -> Method:
+    """The method of a run with its modifier, initialised from the run's seed."""
+    torch.manual_seed(options.seed)
+    method = methods.build(options.method, backbones.build(options.backbone), classes)
+    return modifiers.modify(method, options.modifier)
+
+
+def digest(options: Run, folder: Path) -> str:
+    """Stands for all that a training depends on: parameters, data and code."""
+    state = hashlib.sha256(options.model_dump_json().encode())
+    state.update((folder / INDEX).read_bytes())
+    state.update(torch.__version__.encode())
+    for file in sorted(CODE.rglob("*.py")):
+        state.update(file.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, float]:
+    """What the report shows of a pretraining."""
+    size, stride = receptive_field(backbone)
+    seen = training.steps * options.batch_size
+    return {
+        "steps": training.steps,
+        "epochs": options.epochs,
+        "seconds": round(training.seconds, 1),
+        "images_per_second": round(seen / training.seconds, 1) if seen else 0.0,
+        "loss": training.history[-1]["loss"] if training.history else 0.0,
+        "parameters": sum(parameter.numel() for parameter in backbone.parameters()),
+        "receptive_field": size,
+        "stride": stride,
+        "map_size": -(-options.image_size // stride),
+    }
+
+
+def write_history(training: Training, file: Path) -> None:
+    columns = list(training.history[0]) if training.history else ["step", "epoch", "learning_rate", "loss"]
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(training.history)
+
+
+def card(run: str, options: Run, metrics: dict[str, float]) -> str:
+    """The model card: what the model is, how it was trained, how to load it."""
+    settings = json.dumps(options.model_dump(), indent=2)
+    return (
+        f"# {run}\n\nA {options.backbone.name} of {metrics['parameters']:,} parameters, pretrained by "
+        f"{options.method.name} (modifier: {options.modifier.name}) on the training images of {options.dataset}, "
+        f"{metrics['steps']} steps of {options.batch_size} images at {options.image_size} px. Its local "
+        f"representations see {metrics['receptive_field']} px.\n\n"
+        "```python\nfrom stages.backbones import saved\n\n"
+        'backbone, image_size = saved.load(Path("model"), torch.device("cpu"))\n'
+        "local, pooled, whole = backbone(images)  # (B, C, H, W) in [0, 1]\n```\n\n"
+        f"## Settings\n\n```json\n{settings}\n```\n"
+    )
+
+
+if __name__ == "__main__":
+    program.run(pretrain, keys="runs")

@@ -1,0 +1,1 @@
+"""Probing frozen features: how they lie on disk, and the linear classifier that reads them."""

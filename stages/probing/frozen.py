@@ -1,0 +1,46 @@
+"""A pretrained backbone with its linear probe, and the test images that an evaluation looks at."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stages import program
+from stages.backbones import Backbone, saved
+from stages.images.randomness import stratified
+from stages.images.shards import Images, Shards
+from stages.probing import classifier
+from stages.study import Study
+
+
+class Frozen(nn.Module):
+    """Images (B, C, S, S) in [0, 1] to logits (B, classes); normalisation is inside, and nothing is trained."""
+
+    def __init__(self, backbone: Backbone, layer: nn.Linear):
+        super().__init__()
+        self.backbone, self.layer = backbone, layer
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        return self.layer(self.backbone(images_BCHW).whole_BD)
+
+
+class Subject(NamedTuple):
+    """What an evaluation is given: the model, the images, and the numbers and labels of the subset."""
+
+    model: Frozen
+    images: Images
+    numbers: NDArray[np.int64]
+    labels_N: Tensor
+
+
+def subject(study: Study, run: str, subset: int, device: torch.device) -> Subject:
+    """The model of a run and a subset of its dataset's test images, stratified and always the same."""
+    options = study.runs[run]
+    backbone, size = saved.load(program.result("pretrain", run) / "model", device)
+    layer = classifier.load(program.result("linear", run) / "classifier.safetensors", device)
+    shards = Shards(program.result("shard", options.dataset) / "test")
+    numbers = stratified(shards.labels, subset, "subset")
+    labels_N = torch.from_numpy(shards.labels[numbers])
+    return Subject(Frozen(backbone, layer).eval(), Images(shards, size, options.backbone.channels), numbers, labels_N)

@@ -1,0 +1,1 @@
+"""How the study is run: where and when, and no science."""

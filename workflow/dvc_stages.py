@@ -1,0 +1,94 @@
+"""The stages of dvc.yaml for the Snakefile: what each writes and reads, and which are stale.
+
+Content decides what is stale, and DVC knows it. Snakemake decides by modification times, so each stage has a mark
+among its inputs: a file that is new if the stage is stale and older than everything if it is not.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from dvc.repo import Repo
+
+MARKS = Path(".snakemake/stale")
+
+
+class Stage(NamedTuple):
+    """One resolved stage, such as `linear@co_byol`, and what it reads: outputs of other stages and plain files."""
+
+    address: str
+    deps: list[str]
+
+    @property
+    def kind(self) -> str:
+        return self.address.partition("@")[0]
+
+    @property
+    def output(self) -> str:
+        """The one directory that the stage writes, `results/linear/co_byol`: the name is the place."""
+        return f"results/{self.address.replace('@', '/')}"
+
+    @property
+    def keyed(self) -> bool:
+        return "@" in self.address
+
+
+class Stages:
+    """All stages by their output, and the outputs of those that are stale."""
+
+    def __init__(self) -> None:
+        with Repo() as repo:
+            self.by_output = {stage.output: stage for stage in _resolved(repo)}
+            self.stale = self._followers({out for out in self.by_output if not Path(out).exists()} | _changed(repo))
+
+    def kinds(self) -> dict[str, bool]:
+        """The kinds of stages, in the order of dvc.yaml, and whether a kind has keys."""
+        return {stage.kind: stage.keyed for stage in self.by_output.values()}
+
+    def inputs(self, output: str) -> Iterator[str]:
+        """What a stage reads, as Snakemake has to know it: the outputs of other stages, and plain files."""
+        for dep in self.by_output[output].deps:
+            yield from [other for other in self.by_output if _overlap(dep, other)] or [dep]
+
+    def mark(self, output: str) -> str:
+        """The mark of a stage, as it was set when the workflow was read."""
+        return str(MARKS / output)
+
+    def set_marks(self) -> None:
+        """Make the marks of stale stages new in time and content, and all others older than everything."""
+        for output in self.by_output:
+            file = MARKS / output
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(str(time.time()) if output in self.stale else "")
+            if output not in self.stale:
+                os.utime(file, (0, 0))
+
+    def _followers(self, stale: set[str]) -> set[str]:
+        """The stale stages and all that follows from them."""
+        while more := {out for out in self.by_output if stale & set(self.inputs(out))} - stale:
+            stale = stale | more
+        return stale
+
+
+def _resolved(repo: Repo) -> Iterator[Stage]:
+    """The stages of dvc.yaml, templates resolved.
+
+    Raises:
+        ValueError: a stage writes anything but `results/<kind>/<key>`.
+    """
+    for stage in repo.index.stages:
+        resolved = Stage(stage.addressing, [dep.def_path for dep in stage.deps if dep not in stage.params])
+        if [out.def_path for out in stage.outs] != [resolved.output]:
+            raise ValueError(f"dvc.yaml: stage {stage.addressing} must write {resolved.output} and nothing else")
+        yield resolved
+
+
+def _changed(repo: Repo) -> set[str]:
+    return {Stage(address, []).output for address in repo.status()}
+
+
+def _overlap(dep: str, output: str) -> bool:
+    """Whether a dependency is an output, lies inside it, or is the folder of a whole kind of them."""
+    return f"{dep}/".startswith(f"{output}/") or output.startswith(f"{dep}/")
