@@ -130,7 +130,7 @@ class RFResNet(ResNet):
     def blocks_have_a_middle(self):
         if min(self.blocks) < 3:
             raise ValueError(
-                f"blocks: a stage of an RF-ResNet has at least 3, so that the middle is not the first; {self.blocks} is given"
+                f"blocks: a stage of an RF-ResNet has at least 3, so that the middle is not the first; {self.blocks}"
             )
         return self
 

@@ -58,7 +58,7 @@ class ResNet(Backbone):
     def __init__(self, options, kernels: Sequence[Sequence[Sequence[int]]]):
         """`kernels`: for each stage, for each of its blocks, the sizes of the block's kernels."""
         super().__init__(options.mean, options.std)
-        block = {"basic": Basic, "bottleneck": Bottleneck}[options.block]
+        block: type[Basic | Bottleneck] = {"basic": Basic, "bottleneck": Bottleneck}[options.block]
         stem, width = options.stem, options.width
         self.conv1 = convolution(options.channels, width, stem.kernel, stem.stride)
         self.bn1 = nn.BatchNorm2d(width)

@@ -15,7 +15,7 @@ from stages.backbones import Backbone
 from stages.program import Failure
 from stages.study import BackboneOptions, backbone_options
 
-IN_TIMM = {
+IN_TIMM: dict[tuple[str, tuple[int, ...]], str] = {
     ("basic", (2, 2, 2, 2)): "resnet18",
     ("basic", (3, 4, 6, 3)): "resnet34",
     ("bottleneck", (3, 4, 6, 3)): "resnet50",

@@ -21,7 +21,10 @@ def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[n
 
 
 def disk(radius: float, sigma: float) -> Tensor:
-    """A disk of sum one on a grid of 17 (or as wide as it needs), its edge blurred by a small Gaussian kernel."""
+    """A disk of sum one whose edge a small Gaussian kernel blurs, without the zeros around it.
+
+    The grid is that of the released code, which matters where the disk reaches its border.
+    """
     reach, half = (8, 1) if radius <= 8 else (int(radius), 2)
     steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
     inside_KK = ((steps[:, None] ** 2 + steps[None, :] ** 2) <= radius**2).double()
@@ -29,4 +32,6 @@ def disk(radius: float, sigma: float) -> Tensor:
     gauss = torch.exp(-(offsets**2) / (2 * sigma**2))
     gauss = gauss / gauss.sum()
     padded = F.pad((inside_KK / inside_KK.sum())[None, None], (half,) * 4, mode="reflect")
-    return F.conv2d(padded, (gauss[:, None] * gauss[None, :])[None, None])[0, 0].float()
+    kernel_KK = F.conv2d(padded, (gauss[:, None] * gauss[None, :])[None, None])[0, 0]
+    used = kernel_KK.sum(0).nonzero().flatten()
+    return kernel_KK[used[0] : used[-1] + 1, used[0] : used[-1] + 1].float()

@@ -6,7 +6,7 @@ Shapes: B images, D embedding dimensions, P positions of the map of local repres
 import copy
 import importlib
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +61,8 @@ class Twin(nn.Module):
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
         """target ← momentum · target + (1 − momentum) · online, for parameters alone."""
-        pairs = (list(self.target.parameters()), list(self.online.parameters()))
-        torch._foreach_lerp_(*pairs, 1 - momentum)
+        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            target.lerp_(online, 1 - momentum)
 
 
 class Heads(nn.Module):
@@ -103,7 +103,7 @@ class JointEmbedding(Method):
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]
-        return self.networks.online
+        return cast(Backbone, self.networks.online)
 
     def forward(self, views: list[Tensor], labels_B: Tensor) -> Losses:
         return self.losses(self.embed(self.encode(views)))
@@ -130,7 +130,8 @@ class JointEmbedding(Method):
 
     def momentum(self, progress: float) -> float:
         """The share of the target that stays, on its half cosine from the first to the second given."""
-        return cosine(*self.options.momentum, progress)
+        start, end = self.options.momentum
+        return cosine(start, end, progress)
 
 
 def cosine(start: float, end: float, progress: float) -> float:

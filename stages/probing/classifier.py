@@ -25,7 +25,7 @@ def train(content: Features, classes: int, options) -> nn.Linear:
     mean_D, std_D = content.features_ND.mean(0), content.features_ND.std(0).clamp(min=SMALLEST_DEVIATION)
     x_ND, y_N = (content.features_ND - mean_D) / std_D, content.labels_N
     layer = nn.Linear(x_ND.shape[1], classes)
-    nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
+    layer.load_state_dict({name: torch.zeros_like(value) for name, value in layer.state_dict().items()})
     optimizer = torch.optim.SGD(
         layer.parameters(), options.learning_rate, momentum=MOMENTUM, weight_decay=options.weight_decay
     )
@@ -41,8 +41,8 @@ def train(content: Features, classes: int, options) -> nn.Linear:
 @torch.no_grad()
 def fold(layer: nn.Linear, mean_D: Tensor, std_D: Tensor) -> nn.Linear:
     """The layer that gives for x what `layer` gives for (x − mean) / std."""
-    layer.weight /= std_D
-    layer.bias -= layer.weight @ mean_D
+    layer.weight.div_(std_D)
+    layer.bias.sub_(layer.weight @ mean_D)
     return layer.requires_grad_(False)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Dataset(NamedTuple):
     """What a source offers: the names of the classes, and for each split its samples, at random access."""
 
     classes: list[str]
-    splits: dict[str, Sequence[Sample]]
+    splits: Mapping[str, Sequence[Sample]]
 
 
 class Arrays(Sequence[Sample]):

@@ -49,7 +49,7 @@ def from_debian(folder: Path, directory: Path) -> None:
     _run(folder, "dpkg-deb", "-x", package.name, "package")
     for name in FILES:
         (packed,) = folder.glob(f"package/**/{name}.gz")
-        with gzip.open(packed) as stream, open(directory / name, "wb") as file:
+        with gzip.open(packed) as stream, (directory / name).open("wb") as file:
             shutil.copyfileobj(stream, file)
 
 

@@ -42,7 +42,7 @@ def pack(folder: Path, packed: Path) -> None:
             if file.suffix.lower() in EXTENSIONS:
                 member = tarfile.TarInfo(file.relative_to(folder).as_posix())
                 member.size = file.stat().st_size
-                with open(file, "rb") as content:
+                with file.open("rb") as content:
                     tar.addfile(member, content)
 
 
@@ -109,6 +109,6 @@ def splits(parts: list[tuple[str, ...]], labels: np.ndarray) -> np.ndarray:
 
 
 def _chunks(file: Path):
-    with open(file, "rb") as stream:
+    with file.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             yield chunk

@@ -1,4 +1,4 @@
-"""A class of `torchvision.datasets`, by its name: CIFAR10, CIFAR100, STL10, SVHN and others that download themselves."""
+"""A class of `torchvision.datasets` that downloads itself, by its name: CIFAR10, CIFAR100, STL10, SVHN …"""
 
 import inspect
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ def load(name: str, directory: Path, split: str, download: bool = False):
     from torchvision import datasets
 
     kind = getattr(datasets, name, None)
-    parameters = inspect.signature(kind).parameters if inspect.isclass(kind) else {}
-    if "download" not in parameters or not {"train", "split"} & set(parameters):
+    parameters = set(inspect.signature(kind).parameters) if kind else set()
+    if kind is None or "download" not in parameters or not {"train", "split"} & parameters:
         raise Failure(f"source.dataset: torchvision has no dataset {name} that downloads a train and a test split")
     which = {"train": split == "train"} if "train" in parameters else {"split": split}
     return kind(str(directory), download=download, **which)

@@ -1,0 +1,42 @@
+# One environment, built from the lock, serves everything. PYTHON is any Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Neither tool needs to phone home, and Great Expectations is told so before it is imported.
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: study test lint format bench schema lock
+
+study: $(VENV)/ready  ## build the whole study of params.yaml
+	snakemake --cores all
+
+test: $(VENV)/ready lint  ## everything that CI checks
+	pytest
+
+lint: $(VENV)/ready
+	ruff format --check .
+	ruff check .
+	mypy
+	snakefmt --check Snakefile
+
+format: $(VENV)/ready
+	ruff format .
+	ruff check --fix .
+	snakefmt Snakefile
+
+bench: $(VENV)/ready  ## speed, as ratios measured in one run
+	python -m bench
+
+schema: $(VENV)/ready  ## after a change of stages/study.py
+	python -m stages.study
+
+lock:  ## new versions for requirements.lock, from the ranges of pyproject.toml
+	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
+	$(VENV)/lock/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--upgrade --quiet --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
+
+$(VENV)/ready: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	touch $@

@@ -1,0 +1,189 @@
+"""What the other stages measured: each number that the study asks for, and flags for those that are not there."""
+
+import json
+import math
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from pydantic import BaseModel, Field, ValidationError
+
+from stages import program
+from stages.corruptions import SEVERITIES
+from stages.study import Study
+
+EVALUATIONS = ("linear", "knn", "corrupt", "mask", "attack", "transfer")
+OWNERS = dict.fromkeys(("pretrain", *EVALUATIONS), "runs") | {"contract": "datasets"}
+"""The kinds that the report reads, and the section of the study whose entries are their keys."""
+
+ALWAYS = ["steps", "epochs", "seconds", "parameters", "receptive_field", "stride", "map_size"]
+IF_TRAINED = ["images_per_second", "loss"]
+
+Metrics = dict[str, float]
+
+
+class Flag(NamedTuple):
+    """Something that a reader has to know before any number: which run or dataset, which stage, what."""
+
+    key: str
+    kind: str
+    problem: str
+
+
+class Split(BaseModel):
+    """What a split holds."""
+
+    samples: int | None = None
+    shards: int | None = None
+    bytes: int | None = None
+
+
+class Expectation(BaseModel):
+    """One expectation of a dataset: what was seen, what is allowed, and what broke it."""
+
+    expectation: str
+    split: str | None = None
+    held: bool
+    observed: object = None
+    allowed: object = None
+    broken_by: object = None
+
+
+class Contract(BaseModel):
+    """A `contract.json`."""
+
+    held: bool
+    classes: list[str] = []
+    splits: dict[str, Split] = {}
+    expectations: list[Expectation] = Field(default=[])
+
+
+@dataclass
+class Measured:
+    """`metrics[run][kind]` has finite numbers only: what is not in it was not measured."""
+
+    metrics: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    flags: list[Flag] = field(default_factory=list)
+
+    def value(self, run: str, kind: str, metric: str) -> float | None:
+        return self.metrics[run][kind].get(metric)
+
+
+def read(study: Study) -> Measured:
+    """Read all results of a study.
+
+    Raises:
+        Failure: a result belongs to no entry of the study.
+    """
+    refuse_leftovers(study)
+    measured = Measured()
+    for run in study.runs:
+        measured.metrics[run] = {kind: metrics(study, run, kind, measured.flags) for kind in ("pretrain", *EVALUATIONS)}
+        measured.histories[run] = history(run, measured.flags)
+    for dataset in study.datasets:
+        if (found := contract(dataset, measured.flags)) is not None:
+            measured.contracts[dataset] = found
+    return measured
+
+
+def refuse_leftovers(study: Study) -> None:
+    """The report depends on whole kinds: with a leftover in one, its inputs would differ from a fresh clone's."""
+    leftovers = [
+        str(entry)
+        for kind, section in OWNERS.items()
+        for entry in visible(program.result(kind))
+        if entry.name not in getattr(study, section)
+    ]
+    if leftovers:
+        raise program.Failure(
+            f"no entry of params.yaml has these results: {', '.join(leftovers)}; "
+            f"remove them with: rm -r {shlex.join(leftovers)}"
+        )
+
+
+def visible(folder: Path) -> Iterable[Path]:
+    return sorted(entry for entry in folder.glob("*") if not entry.name.startswith("."))
+
+
+def asked(study: Study, run: str, kind: str) -> list[str]:
+    """The metrics that a stage has to have measured for a run."""
+    severities = [f"{name}_{severity}" for name in study.corrupt.corruptions for severity in SEVERITIES]
+    return {
+        "pretrain": ALWAYS + (IF_TRAINED if study.runs[run].epochs else []),
+        "linear": ["top1"],
+        "knn": [f"top1_k{k}" for k in study.knn.neighbours],
+        "corrupt": ["clean", *severities, *study.corrupt.corruptions],
+        "mask": ["mask_0", *[f"mask_{rate}" for rate in study.mask.rates if rate], "mean"],
+        "attack": ["clean", *study.attack.settings],
+        "transfer": ["top1"],
+    }[kind]
+
+
+def metrics(study: Study, run: str, kind: str, flags: list[Flag]) -> Metrics:
+    """The finite numbers of a `metrics.json`; each other one that the study asks for is flagged."""
+    content = load(program.result(kind, run) / "metrics.json", run, kind, flags)
+    if content is None:
+        return {}
+    absent = [name for name in asked(study, run, kind) if content.get(name) is None]
+    wrong = [name for name, value in content.items() if value is not None and not finite(value)]
+    if absent:
+        flags.append(Flag(run, kind, f"missing: {', '.join(absent)}"))
+    if wrong:
+        flags.append(
+            Flag(run, kind, f"not a finite number: {', '.join(f'{name} ({content[name]})' for name in wrong)}")
+        )
+    return {name: value for name, value in content.items() if finite(value)}
+
+
+def finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict | None:
+    """The object in a JSON file, or a flag and None."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        flags.append(Flag(key, kind, f"missing: there is no {file}"))
+        return None
+    except ValueError as error:
+        flags.append(Flag(key, kind, f"missing: {file} is not JSON: {error}"))
+        return None
+    if isinstance(content, dict):
+        return content
+    flags.append(Flag(key, kind, f"missing: {file} holds no JSON object"))
+    return None
+
+
+def history(run: str, flags: list[Flag]) -> pd.DataFrame:
+    """The curves of a training, without rows for a method that does not train."""
+    file = program.result("pretrain", run) / "history.csv"
+    try:
+        rows = pd.read_csv(file).apply(pd.to_numeric, errors="coerce")
+    except (OSError, ValueError) as error:
+        flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))
+        return pd.DataFrame({"step": [], "epoch": [], "loss": []})
+    bad = ~rows.map(math.isfinite).all(axis=1)
+    if bad.any():
+        flags.append(Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[bad, 'step'].iloc[0]:.0f}"))
+    return rows
+
+
+def contract(dataset: str, flags: list[Flag]) -> Contract | None:
+    file = program.result("contract", dataset) / "contract.json"
+    content = load(file, dataset, "contract", flags)
+    if content is None:
+        return None
+    try:
+        found = Contract.model_validate(content)
+    except ValidationError as error:
+        flags.append(Flag(dataset, "contract", f"missing: {file} is not a contract: {error.errors()[0]['msg']}"))
+        return None
+    if not found.held:
+        flags.append(Flag(dataset, "contract", "the images do not hold what is expected of them"))
+    return found

@@ -1,0 +1,139 @@
+"""The tables: what stands in their cells on the page, and the same numbers in full as CSV."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.page.claim import Verdict
+from stages.page.groups import Group, Summary, summarise
+from stages.page.measured import ALWAYS, EVALUATIONS, IF_TRAINED, Measured, asked
+from stages.study import Study
+
+PRETRAIN = ALWAYS + IF_TRAINED
+MISSING = "missing"
+
+
+class Column(NamedTuple):
+    """A column of the main table: a metric of an evaluation, its label, and the heading above it."""
+
+    kind: str
+    metric: str
+    heading: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of the main table; `best` if no self-supervised group on the dataset shows a higher one."""
+
+    summary: Summary
+    best: bool
+
+
+def columns(study: Study) -> list[Column]:
+    """The columns of the main table, in the order of the stages."""
+    return [
+        Column("linear", "top1", "Probes", "linear"),
+        *[Column("knn", f"top1_k{k}", "Probes", f"kNN, k = {k}") for k in study.knn.neighbours],
+        *[Column("corrupt", name, "Corrupted", name.replace("_", " ")) for name in study.corrupt.corruptions],
+        Column("mask", "mean", "Masked", "mean of rates"),
+        *[Column("attack", name, "Attacked", name.replace("_", " ")) for name in study.attack.settings],
+        Column("transfer", "top1", "Transfer", study.transfer.dataset),
+    ]
+
+
+def results(study: Study, groups: list[Group], measured: Measured) -> dict[str, list[tuple[Group, list[Cell]]]]:
+    """The rows of the main table for each dataset: a group and a cell for each column."""
+    return {
+        dataset: rows([each for each in groups if each.options.dataset == dataset], columns(study), measured)
+        for dataset in dict.fromkeys(each.options.dataset for each in groups)
+    }
+
+
+def rows(groups: list[Group], over: list[Column], measured: Measured) -> list[tuple[Group, list[Cell]]]:
+    table = [[summarise(measured, each, column.kind, column.metric) for column in over] for each in groups]
+    contenders = [line for each, line in zip(groups, table, strict=True) if each.role == "self-supervised"]
+    highest = [max((shown(line[i]) for line in contenders), default=None) for i in range(len(over))]
+    return [
+        (
+            each,
+            [
+                Cell(cell, each.role == "self-supervised" and cell.mean is not None and shown(cell) == top)
+                for cell, top in zip(line, highest, strict=True)
+            ],
+        )
+        for each, line in zip(groups, table, strict=True)
+    ]
+
+
+def shown(summary: Summary) -> float:
+    """A mean as the page shows it, so that what looks the same is equal."""
+    return float("-inf") if summary.mean is None else round(summary.mean, 1)
+
+
+def write(study: Study, groups: list[Group], measured: Measured, verdicts: list[Verdict], folder: Path) -> None:
+    """Write every table in full, `missing` standing for what was not measured."""
+    save(folder / "claim.csv", CLAIM, (claim_row(verdict) for verdict in verdicts))
+    save(folder / "results.csv", RESULTS, result_rows(study, groups, measured))
+    save(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
+    save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(each, measured) for each in groups))
+    save(folder / "contracts.csv", CONTRACTS, contract_rows(measured))
+
+
+CLAIM = ["group", "random_group", "evaluation", "metric", "mean", "random_mean", "margin", "spread", "exceeds"]
+RESULTS = ["group", "evaluation", "metric", "seeds", "measured", "mean", "std", "lowest", "highest"]
+RUNS = ["run", "group", "seed", "evaluation", "metric", "value"]
+DESCRIPTION = ["group", "dataset", "method", "modifier", "backbone", "image_size", "seeds"]
+CONTRACTS = ["dataset", "split", "expectation", "held", "observed", "allowed", "broken_by"]
+
+
+def save(file: Path, header: list[str], lines: Iterable[list[object]]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([MISSING if value is None else value for value in line] for line in lines)
+
+
+def claim_row(verdict: Verdict) -> list[object]:
+    against = verdict.baseline.name if verdict.baseline else None
+    exceeds = {True: "yes", False: "no", None: "undecided"}[verdict.exceeds]
+    means = [verdict.summary.mean, verdict.random.mean]
+    return [verdict.group.name, against, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
+
+
+def result_rows(study: Study, groups: list[Group], measured: Measured) -> Iterable[list[object]]:
+    for each in groups:
+        for kind in EVALUATIONS:
+            for metric in asked(study, each.name, kind):
+                summary = summarise(measured, each, kind, metric)
+                found = summary.measured
+                std = "–" if len(found) == 1 else summary.std
+                bounds = [min(found, default=None), max(found, default=None)]
+                yield [each.name, kind, metric, len(each.runs), len(found), summary.mean, std, *bounds]
+
+
+def run_rows(study: Study, groups: list[Group], measured: Measured) -> Iterable[list[object]]:
+    """Every number of every run, also those that nothing asked for."""
+    for each in groups:
+        for run in each.runs:
+            for kind, found in measured.metrics[run].items():
+                for metric in dict.fromkeys([*asked(study, run, kind), *found]):
+                    yield [run, each.name, study.runs[run].seed, kind, metric, found.get(metric)]
+
+
+def pretrain_row(each: Group, measured: Measured) -> list[object]:
+    options = each.options
+    names = [options.method.name, options.modifier.name, options.backbone.name]
+    means = [
+        "–" if metric in IF_TRAINED and not options.epochs else summarise(measured, each, "pretrain", metric).mean
+        for metric in PRETRAIN
+    ]
+    return [each.name, options.dataset, *names, options.image_size, len(each.runs), *means]
+
+
+def contract_rows(measured: Measured) -> Iterable[list[object]]:
+    for dataset, contract in measured.contracts.items():
+        for line in contract.expectations:
+            yield [dataset, *line.model_dump(include=set(CONTRACTS)).values()]
