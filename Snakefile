@@ -54,8 +54,6 @@ for kind, keyed in STAGES.kinds().items():
     rule:
         name:
             kind
-        message:
-            f"{place.replace('{key}', '{wildcards.key}')}"
         input:
             inputs_of(f"results/{place}"),
         output:
@@ -70,5 +68,7 @@ for kind, keyed in STAGES.kinds().items():
             runtime=60,
         params:
             stage=address_of(f"results/{place}"),
+        message:
+            f"{place.replace('{key}', '{wildcards.key}')}"
         shell:
             "dvc --wait-for-lock repro -q --single-item {params.stage} 2>&1 | tee {log}"

@@ -52,13 +52,16 @@ class Bottleneck(nn.Module):
         return torch.relu(y_BCHW + self.downsample(x_BCHW))
 
 
+BLOCKS: dict[str, type[Basic] | type[Bottleneck]] = {"basic": Basic, "bottleneck": Bottleneck}
+
+
 class ResNet(Backbone):
     """A stem, stages of residual blocks, and the mean over positions as the global representation."""
 
     def __init__(self, options, kernels: Sequence[Sequence[Sequence[int]]]):
         """`kernels`: for each stage, for each of its blocks, the sizes of the block's kernels."""
         super().__init__(options.mean, options.std)
-        block: type[Basic | Bottleneck] = {"basic": Basic, "bottleneck": Bottleneck}[options.block]
+        block = BLOCKS[options.block]
         stem, width = options.stem, options.width
         self.conv1 = convolution(options.channels, width, stem.kernel, stem.stride)
         self.bn1 = nn.BatchNorm2d(width)

@@ -116,7 +116,7 @@ def fit(image_CHW: Tensor, size: int) -> Tensor:
 
 def _map(file: Path) -> mmap.mmap:
     try:
-        with open(file, "rb") as stream:
+        with file.open("rb") as stream:
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (FileNotFoundError, ValueError) as error:
         raise Failure(f"{file}: a shard that the index names is missing or empty") from error
