@@ -16,17 +16,34 @@ from torch import Tensor
 
 from stages.images.randomness import permutation, uniforms
 
-Draw = Callable[[str], Tensor]
+Draw = Callable[..., Tensor]
+"""`draw(name)` is a number in [0, 1) a sample (B,); `draw(name, times)` is several of them (times, B)."""
+
 RATIO = (3 / 4, 4 / 3)
 ATTEMPTS = 10
 GREY = (0.2989, 0.587, 0.114)
 
 
-def draws(samples: NDArray[np.int64], seed: int, step: int, view: int, device: torch.device) -> Draw:
-    """A function that gives, for the name of a parameter, one number in [0, 1) a sample, as a tensor (B,)."""
+def make_views(
+    images_BCHW: Tensor, recipes, size: int, samples: NDArray[np.int64], seed: int, step: int
+) -> list[Tensor]:
+    """One view of each image for each recipe, as `make_view` makes it."""
+    views = []
+    for number, recipe in enumerate(recipes):
+        order = permutation(4, seed, step, number, "jitter_order")
+        views.append(
+            make_view(images_BCHW, recipe, size, draws(samples, seed, step, number, images_BCHW.device), order)
+        )
+    return views
 
-    def draw(name: str) -> Tensor:
-        return torch.from_numpy(uniforms(samples, seed, step, view, name)).float().to(device)
+
+def draws(samples: NDArray[np.int64], seed: int, step: int, view: int, device: torch.device) -> Draw:
+    """The random numbers of the samples for one view of one step."""
+
+    def draw(name: str, times: int = 1) -> Tensor:
+        numbers = samples * times + np.arange(times)[:, None]
+        drawn = torch.from_numpy(uniforms(numbers, seed, step, view, name)).float().to(device)
+        return drawn if times > 1 else drawn[0]
 
     return draw
 
@@ -34,32 +51,23 @@ def draws(samples: NDArray[np.int64], seed: int, step: int, view: int, device: t
 def make_view(images_BCHW: Tensor, recipe, size: int, draw: Draw, order: NDArray[np.int64]) -> Tensor:
     """One view (B, C, size, size) in [0, 1] of images in uint8; `order` permutes the four operations of the jitter."""
     box_B4 = crop_boxes(images_BCHW.shape[2:], recipe.crop_scale, draw)
-    x_BCHW = crop(images_BCHW.float() / 255, box_B4, size, draw("flip") < recipe.flip)
+    x_BCHW = crop(images_BCHW.float().div_(255), box_B4, size, draw("flip") < recipe.flip)
     x_BCHW = jitter(x_BCHW, recipe, draw, order)
     if recipe.greyscale and x_BCHW.shape[1] == 3:
-        x_BCHW = torch.where(_each(draw("greyscale") < recipe.greyscale), grey(x_BCHW), x_BCHW)
+        x_BCHW = some(grey, x_BCHW, draw("greyscale") < recipe.greyscale)
     if recipe.blur:
-        sigma_B = 0.1 + 1.9 * draw("blur_sigma")
-        x_BCHW = blur(x_BCHW, torch.where(draw("blur") < recipe.blur, sigma_B, 0.0))
+        x_BCHW = some(blur, x_BCHW, draw("blur") < recipe.blur, 0.1 + 1.9 * draw("blur_sigma"))
     if recipe.solarize:
-        x_BCHW = torch.where(_each(draw("solarize") < recipe.solarize) & (x_BCHW >= 0.5), 1 - x_BCHW, x_BCHW)
+        x_BCHW = some(solarize, x_BCHW, draw("solarize") < recipe.solarize)
     return x_BCHW
 
 
-def make_views(
-    images_BCHW: Tensor, recipes, size: int, samples: NDArray[np.int64], seed: int, step: int
-) -> list[Tensor]:
-    """One view of each image for each recipe."""
-    return [
-        make_view(
-            images_BCHW,
-            recipe,
-            size,
-            draws(samples, seed, step, view, images_BCHW.device),
-            permutation(4, seed, step, view, "jitter_order"),
-        )
-        for view, recipe in enumerate(recipes)
-    ]
+def some(operation: Callable[..., Tensor], x_BCHW: Tensor, chosen_B: Tensor, *parameters_B: Tensor) -> Tensor:
+    """Apply an operation, in place, to the images that are chosen."""
+    numbers = chosen_B.nonzero().flatten()
+    if len(numbers) == len(x_BCHW):
+        return operation(x_BCHW, *parameters_B)
+    return x_BCHW.index_copy_(0, numbers, operation(x_BCHW[numbers], *(values[numbers] for values in parameters_B)))
 
 
 def crop_boxes(size: torch.Size, scale: tuple[float, float], draw: Draw) -> Tensor:
@@ -69,16 +77,16 @@ def crop_boxes(size: torch.Size, scale: tuple[float, float], draw: Draw) -> Tens
     whole image.
     """
     height, width = size
-    box_B4 = torch.tensor([0.0, 0.0, height, width])
-    for attempt in reversed(range(ATTEMPTS)):
-        area_B = height * width * (scale[0] + (scale[1] - scale[0]) * draw(f"crop_area_{attempt}"))
-        ratio_B = torch.exp(math.log(RATIO[0]) + math.log(RATIO[1] / RATIO[0]) * draw(f"crop_ratio_{attempt}"))
-        w_B, h_B = (area_B * ratio_B).sqrt().round(), (area_B / ratio_B).sqrt().round()
-        top_B = (draw("crop_top") * (height - h_B + 1)).floor()
-        left_B = (draw("crop_left") * (width - w_B + 1)).floor()
-        fits_B = (w_B > 0) & (w_B <= width) & (h_B > 0) & (h_B <= height)
-        box_B4 = torch.where(fits_B[:, None], torch.stack([top_B, left_B, h_B, w_B], 1), box_B4.to(fits_B.device))
-    return box_B4
+    area_AB = height * width * (scale[0] + (scale[1] - scale[0]) * draw("crop_area", ATTEMPTS))
+    ratio_AB = torch.exp(math.log(RATIO[0]) + math.log(RATIO[1] / RATIO[0]) * draw("crop_ratio", ATTEMPTS))
+    w_AB, h_AB = (area_AB * ratio_AB).sqrt().round(), (area_AB / ratio_AB).sqrt().round()
+    fits_AB = (w_AB > 0) & (w_AB <= width) & (h_AB > 0) & (h_AB <= height)
+    first_1B = fits_AB.byte().argmax(0, keepdim=True)
+    fits_B = fits_AB.any(0)
+    h_B = torch.where(fits_B, h_AB.gather(0, first_1B)[0], float(height))
+    w_B = torch.where(fits_B, w_AB.gather(0, first_1B)[0], float(width))
+    top_B, left_B = (draw("crop_top") * (height - h_B + 1)).floor(), (draw("crop_left") * (width - w_B + 1)).floor()
+    return torch.stack([top_B, left_B, h_B, w_B], 1)
 
 
 def crop(x_BCHW: Tensor, box_B4: Tensor, size: int, flip_B: Tensor) -> Tensor:
@@ -92,69 +100,106 @@ def crop(x_BCHW: Tensor, box_B4: Tensor, size: int, flip_B: Tensor) -> Tensor:
 
 def sampling(start_B: Tensor, length_B: Tensor, inputs: int, outputs: int) -> Tensor:
     """The matrices (B, outputs, inputs) that resample an interval of a line: a triangle filter, rows of sum one."""
-    scale_B11 = (length_B / outputs)[:, None, None]
-    pixel_1I = torch.arange(inputs, device=start_B.device)[None, None, :]
-    centre_BO1 = (
-        start_B[:, None, None] + (torch.arange(outputs, device=start_B.device)[None, :, None] + 0.5) * scale_B11
-    )
-    weight_BOI = (1 - (pixel_1I + 0.5 - centre_BO1).abs() / scale_B11.clamp(min=1)).clamp(min=0)
-    inside_B1I = (pixel_1I >= start_B[:, None, None]) & (pixel_1I < (start_B + length_B)[:, None, None])
-    weight_BOI = weight_BOI * inside_B1I
+    start_B11, length_B11 = start_B[:, None, None], length_B[:, None, None]
+    scale_B11 = length_B11 / outputs
+    pixel_I = torch.arange(inputs, device=start_B.device)
+    centre_BO1 = start_B11 + (torch.arange(outputs, device=start_B.device)[:, None] + 0.5) * scale_B11
+    weight_BOI = (1 - (pixel_I + 0.5 - centre_BO1).abs() / scale_B11.clamp(min=1)).clamp(min=0)
+    weight_BOI = weight_BOI * ((pixel_I >= start_B11) & (pixel_I < start_B11 + length_B11))
     return weight_BOI / weight_BOI.sum(2, keepdim=True)
 
 
 def separable(x_BCHW: Tensor, rows_BSH: Tensor, columns_BSW: Tensor) -> Tensor:
-    """Apply one matrix to the columns and one to the rows of each image."""
-    return rows_BSH[:, None] @ x_BCHW @ columns_BSW.transpose(1, 2)[:, None]
+    """Apply one matrix to the columns and one to the rows of each image, all channels in one product."""
+    batch, channels, height, width = x_BCHW.shape
+    size = rows_BSH.shape[1]
+    y_BHX = x_BCHW.transpose(1, 2).reshape(batch, height, channels * width)
+    y_BYW = torch.bmm(rows_BSH, y_BHX).view(batch, size * channels, width)
+    return torch.bmm(y_BYW, columns_BSW.transpose(1, 2)).view(batch, size, channels, -1).transpose(1, 2).contiguous()
 
 
 def jitter(x_BCHW: Tensor, recipe, draw: Draw, order: NDArray[np.int64]) -> Tensor:
     """Brightness, contrast, saturation and hue, as torchvision's ColorJitter, for the samples that `jitter` picks."""
-    strengths = [recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue]
-    applied_B = draw("jitter") < recipe.jitter
-    for number in order:
-        name, strength = ("brightness", "contrast", "saturation", "hue")[number], strengths[number]
-        if strength and (number < 2 or x_BCHW.shape[1] == 3):
-            change_B = torch.where(applied_B, strength * (2 * draw(name) - 1), 0.0)
-            x_BCHW = hue(x_BCHW, change_B) if name == "hue" else blend(x_BCHW, change_B + 1, name)
-    return x_BCHW
+    strengths = {brightness: recipe.brightness, contrast: recipe.contrast}
+    if x_BCHW.shape[1] == 3:
+        strengths |= {saturation: recipe.saturation, hue: recipe.hue}
+    chosen = [operation for operation in (JITTER[number] for number in order) if strengths.get(operation)]
+    if not chosen:
+        return x_BCHW
+    changes_B = [strengths[operation] * (2 * draw(operation.__name__) - 1) for operation in chosen]
+
+    def all_of_them(x_BCHW: Tensor, *changes_B: Tensor) -> Tensor:
+        for operation, change_B in zip(chosen, changes_B, strict=True):
+            x_BCHW = operation(x_BCHW, change_B)
+        return x_BCHW
+
+    return some(all_of_them, x_BCHW, draw("jitter") < recipe.jitter, *changes_B)
 
 
-def blend(x_BCHW: Tensor, factor_B: Tensor, name: str) -> Tensor:
-    """Move away from black (brightness), from the mean grey (contrast) or from grey (saturation) by a factor."""
-    if name == "brightness":
-        return (x_BCHW * _each(factor_B)).clamp(0, 1)
-    away = grey(x_BCHW) if x_BCHW.shape[1] == 3 else x_BCHW
-    away = away.mean((1, 2, 3), keepdim=True) if name == "contrast" else away
-    return torch.lerp(away, x_BCHW, _each(factor_B)).clamp(0, 1)
+def brightness(x_BCHW: Tensor, change_B: Tensor) -> Tensor:
+    """Move away from black, by 1 + change."""
+    return x_BCHW.mul_(1 + _each(change_B)).clamp_(0, 1)
 
 
-def grey(x_BCHW: Tensor) -> Tensor:
-    """The luma of an RGB image, in all three channels."""
-    weights = torch.tensor(GREY, device=x_BCHW.device).view(1, 3, 1, 1)
-    return (x_BCHW * weights).sum(1, keepdim=True).expand_as(x_BCHW)
+def contrast(x_BCHW: Tensor, change_B: Tensor) -> Tensor:
+    """Move away from the image's mean grey, by 1 + change."""
+    mean_B111 = luma(x_BCHW).mean((1, 2, 3), keepdim=True)
+    return x_BCHW.mul_(1 + _each(change_B)).sub_(mean_B111 * _each(change_B)).clamp_(0, 1)
+
+
+def saturation(x_BCHW: Tensor, change_B: Tensor) -> Tensor:
+    """Move away from the image's greyscale, by 1 + change."""
+    luma_B1HW = luma(x_BCHW)
+    return x_BCHW.mul_(1 + _each(change_B)).sub_(luma_B1HW.mul_(_each(change_B))).clamp_(0, 1)
 
 
 def hue(x_BCHW: Tensor, turn_B: Tensor) -> Tensor:
-    """Turn the hue of an RGB image by a fraction of the circle; value and chroma stay."""
-    value_BHW, least_BHW = x_BCHW.amax(1), x_BCHW.amin(1)
-    chroma_BHW = value_BHW - least_BHW
-    safe_BHW = torch.where(chroma_BHW > 0, chroma_BHW, 1.0)
+    """Turn the hue of RGB images by a share of the circle; value and chroma stay.
+
+    Hue is measured in sixths of the circle times the chroma, so that nothing is divided by a chroma of zero.
+    """
     r, g, b = x_BCHW.unbind(1)
-    sixth_BHW = torch.where(
-        value_BHW == r, (g - b) / safe_BHW, torch.where(value_BHW == g, (b - r) / safe_BHW + 2, (r - g) / safe_BHW + 4)
-    )
-    sixth_BHW = torch.where(chroma_BHW > 0, sixth_BHW, 0.0) + 6 * turn_B[:, None, None]
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=x_BCHW.device).view(1, 3, 1, 1)
-    k_BCHW = (offsets + sixth_BHW[:, None]) % 6
-    return value_BHW[:, None] - chroma_BHW[:, None] * torch.minimum(k_BCHW, 4 - k_BCHW).clamp(0, 1)
+    value_BHW, least_BHW = torch.maximum(torch.maximum(r, g), b), torch.minimum(torch.minimum(r, g), b)
+    chroma_BHW, red_BHW, green_BHW = value_BHW - least_BHW, value_BHW == r, value_BHW == g
+    hue_BHW = torch.where(red_BHW, g - b, torch.where(green_BHW, b - r, r - g))
+    hue_BHW.addcmul_(chroma_BHW, torch.where(red_BHW, 0.0, torch.where(green_BHW, 2.0, 4.0)))
+    hue_BHW.addcmul_(chroma_BHW, 6 * turn_B[:, None, None])
+    circle_BHW = 6 * chroma_BHW
+    hue_BHW = torch.where(hue_BHW < 0, hue_BHW + circle_BHW, hue_BHW)
+    hue_BHW = torch.where(hue_BHW >= circle_BHW, hue_BHW - circle_BHW, hue_BHW)
+    for channel, (peak, sign, offset) in enumerate(((3, 1, -1), (2, -1, 2), (4, -1, 2))):
+        distance_BHW = torch.sub(hue_BHW, chroma_BHW, alpha=peak).abs_().mul_(sign)
+        level_BHW = distance_BHW.add_(chroma_BHW, alpha=offset).clamp_(min=0)
+        torch.add(torch.minimum(level_BHW, chroma_BHW), least_BHW, out=x_BCHW[:, channel])
+    return x_BCHW
+
+
+JITTER = (brightness, contrast, saturation, hue)
+
+
+def luma(x_BCHW: Tensor) -> Tensor:
+    """The luma (B, 1, H, W) of RGB images, and grey images as they are."""
+    if x_BCHW.shape[1] == 1:
+        return x_BCHW.clone()
+    r, g, b = x_BCHW.split(1, dim=1)
+    return (r * GREY[0]).add_(g, alpha=GREY[1]).add_(b, alpha=GREY[2])
+
+
+def grey(x_BCHW: Tensor) -> Tensor:
+    """RGB images without colour."""
+    return luma(x_BCHW).expand_as(x_BCHW)
+
+
+def solarize(x_BCHW: Tensor) -> Tensor:
+    """Turn what is brighter than one half into its negative."""
+    return torch.where(x_BCHW >= 0.5, 1 - x_BCHW, x_BCHW)
 
 
 def blur(x_BCHW: Tensor, sigma_B: Tensor) -> Tensor:
-    """Gaussian blur, its kernel normalised anew at the borders; sigma 0 leaves an image as it is."""
+    """Gaussian blur of square images, its kernel normalised anew at the borders."""
     pixel = torch.arange(x_BCHW.shape[2], device=x_BCHW.device)
     distance_SS = (pixel[:, None] - pixel[None, :]) ** 2
-    weight_BSS = torch.exp(-distance_SS / (2 * sigma_B.clamp(min=1e-2)[:, None, None] ** 2))
+    weight_BSS = torch.exp(-distance_SS / (2 * sigma_B[:, None, None] ** 2))
     weight_BSS = weight_BSS / weight_BSS.sum(2, keepdim=True)
     return separable(x_BCHW, weight_BSS, weight_BSS)
 

@@ -58,8 +58,8 @@ class Verdict:
 
 def verdicts(study: Study, groups: list[Group], measured: Measured) -> list[Verdict]:
     """The linear probe and the first k of kNN, for every self-supervised group."""
-    k = study.knn.neighbours[0]
-    evaluations = [("linear", "top1", "linear"), ("knn", f"top1_k{k}", f"kNN, k = {k}")]
+    nearest = [("knn", f"top1_k{k}", f"kNN, k = {k}") for k in study.knn.neighbours[:1]]
+    evaluations = [("linear", "top1", "linear"), *nearest]
     return [
         verdict(each, groups, measured, *evaluation)
         for each in groups

@@ -44,8 +44,8 @@ class Split(BaseModel):
 class Expectation(BaseModel):
     """One expectation of a dataset: what was seen, what is allowed, and what broke it."""
 
-    expectation: str
     split: str | None = None
+    expectation: str
     held: bool
     observed: object = None
     allowed: object = None

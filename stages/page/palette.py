@@ -1,17 +1,19 @@
 """One colour, dash and marker for each group, the same in every figure and table.
 
-The seven colours keep apart under the common colour blindnesses; with an eighth group the dashes change. What is not
+The seven colours keep apart in protanopia, deuteranopia and tritanopia (each pair by 20 in Lab, and at a contrast of
+3 to the page); with an eighth group the dashes change. What is not
 self-supervised is grey or black.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 from stages.page.groups import Group
 
 INK, MUTED, RULE, PAPER = "#1c1f24", "#5b626c", "#dcdfe4", "#ffffff"
 
-COLOURS = ["#0072b2", "#d55e00", "#00875f", "#b0479a", "#8f7400", "#3d9fdb", "#7a1f4d"]
-DARK = ["#4aaeea", "#f58a42", "#35c498", "#e08bcf", "#d9bd4a", "#9ad4f7", "#d9779f"]
+COLOURS = ["#015eb7", "#c88106", "#0ea65e", "#70126c", "#ae2a00", "#8893c0", "#7b1830"]
+DARK = ["#0680d4", "#caa110", "#03b564", "#976098", "#bd4c04", "#04dcff", "#a8586b"]
 """The same on a dark page."""
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 DASHES = {"solid": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
@@ -26,13 +28,20 @@ class Look(NamedTuple):
 
 
 def looks(groups: list[Group]) -> dict[str, Look]:
-    """The look of each group, by its name."""
+    """The look of each group, by its name; they begin anew with each dataset, as figures do."""
     neutral = {"random": (MUTED, "x"), "supervised": (INK, "*")}
-    count = {"random": 0, "supervised": 0, "self-supervised": 0}
+    count: Counter[tuple[str, str]] = Counter()
     found = {}
     for each in groups:
-        turn, place = divmod(count[each.role], 1 if each.role in neutral else len(COLOURS))
+        kind = (each.options.dataset, each.role)
+        turn, place = divmod(count[kind], 1 if each.role in neutral else len(COLOURS))
         colour, marker = neutral.get(each.role, (COLOURS[place], MARKERS[place]))
         found[each.name] = Look(colour, marker, list(DASHES)[turn % len(DASHES)])
-        count[each.role] += 1
+        count[kind] += 1
     return found
+
+
+def variables() -> dict[str, str]:
+    """The name in the page's style sheet of each colour of a figure."""
+    neutral = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"}
+    return neutral | {colour: f"series-{number}" for number, colour in enumerate(COLOURS)}

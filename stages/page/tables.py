@@ -36,7 +36,10 @@ def columns(study: Study) -> list[Column]:
     """The columns of the main table, in the order of the stages."""
     return [
         Column("linear", "top1", "Probes", "linear"),
-        *[Column("knn", f"top1_k{k}", "Probes", f"kNN, k = {k}") for k in study.knn.neighbours],
+        *[
+            Column("knn", f"top1_k{k}", "Probes", f"kNN, k\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{k}")
+            for k in study.knn.neighbours
+        ],
         *[Column("corrupt", name, "Corrupted", name.replace("_", " ")) for name in study.corrupt.corruptions],
         Column("mask", "mean", "Masked", "mean of rates"),
         *[Column("attack", name, "Attacked", name.replace("_", " ")) for name in study.attack.settings],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.images import order
+from stages.images.memory import keep_freed_memory
 from stages.images.shards import Images
 from stages.images.views import make_views
 from stages.methods import Losses, Method
@@ -36,6 +37,7 @@ def train(method: Method, images: Images, run, checkpoints: Checkpoints, device:
     Raises:
         Failure: the loss is no longer finite.
     """
+    keep_freed_memory()
     per_epoch = order.steps_per_epoch(len(images), run.batch_size)
     training = Training(run.epochs * per_epoch)
     method.to(device).train()

@@ -1,0 +1,1 @@
+"""Speed, as ratios of medians measured in turn in one run: `make bench`."""

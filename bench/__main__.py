@@ -1,0 +1,32 @@
+"""Measure everything and print a table; `make bench`."""
+
+import platform
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+
+from bench import data_path, nothing_to_do, pretraining
+from stages.images.memory import keep_freed_memory
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    keep_freed_memory()
+    print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    print("| measured | ours | other | ratio | aim |\n|---|---:|---:|---:|---:|")
+    for module in (data_path, pretraining):
+        with tempfile.TemporaryDirectory() as folder:
+            for row in module.rows(Path(folder)):
+                print(
+                    f"| {row.what} | {row.ours:,.0f} {row.unit} | {row.other:,.0f} | {row.ratio:.2f} | ≥ {row.aim} |",
+                    flush=True,
+                )
+    print("\n| nothing to do | seconds | aim |\n|---|---:|---:|")
+    for command, seconds, most in nothing_to_do.rows():
+        print(f"| `{command}` | {seconds:.1f} | ≤ {most} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""BYOL end to end on two cores: ours, against lightly's modules in a plain loop, and against a tensor already there.
+
+As in a training, each image is decoded once, in the first epoch, and held; the plain loop decodes it in each epoch.
+"""
+
+import copy
+from pathlib import Path
+
+import torch
+
+from bench.data_path import BATCH, SIZE, lightly_loader, our_views
+from bench.images import photographs
+from bench.pairs import Row, compare
+from stages import backbones, methods, study
+from stages.images.shards import Images
+from stages.training.loop import take
+
+IMAGES = 2048
+HIDDEN, OUTPUT = 256, 64
+BACKBONE = study.ResNet(
+    name="resnet",
+    block="basic",
+    channels=3,
+    mean=[0.5] * 3,
+    std=[0.25] * 3,
+    width=16,
+    blocks=[1, 1, 1, 1],
+    strides=[1, 2, 2, 2],
+    stem=study.Stem(kernel=3, stride=2, pool=False),
+)
+
+
+class Ours:
+    """Our method and optimizer; `epoch` takes a step for each batch of views."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        options = study.BYOL(name="byol", hidden=HIDDEN, output=OUTPUT, momentum=(0.99, 1.0))
+        self.method = methods.build(options, backbones.build(BACKBONE), 10).train()
+        self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
+
+    def epoch(self, batches) -> int:
+        seen = 0
+        for views in batches:
+            take(self.optimizer, self.method(views, torch.empty(0)))
+            self.method.update(0.5)
+            seen += len(views[0])
+        return seen
+
+
+class Lightly:
+    """The loop of lightly's documentation for BYOL, on the same backbone and with heads of the same sizes."""
+
+    def __init__(self) -> None:
+        from lightly.loss import NegativeCosineSimilarity
+        from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
+
+        torch.manual_seed(0)
+        self.backbone = backbones.build(BACKBONE).to(memory_format=torch.contiguous_format).train()
+        self.projector = BYOLProjectionHead(self.backbone.features, HIDDEN, OUTPUT)
+        self.predictor = BYOLPredictionHead(OUTPUT, HIDDEN, OUTPUT)
+        self.targets = [copy.deepcopy(part).requires_grad_(False) for part in (self.backbone, self.projector)]
+        self.loss = NegativeCosineSimilarity()
+        parts = (self.backbone, self.projector, self.predictor)
+        self.optimizer = torch.optim.SGD([value for part in parts for value in part.parameters()], 0.05, momentum=0.9)
+
+    def epoch(self, loader) -> int:
+        from lightly.models.utils import update_momentum
+
+        seen = 0
+        for first, second in loader:
+            for online, target in zip((self.backbone, self.projector), self.targets, strict=True):
+                update_momentum(online, target, m=0.99)
+            loss = 0.5 * (
+                self.loss(self.online(first), self.target(second)) + self.loss(self.online(second), self.target(first))
+            )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            seen += len(first)
+        return seen
+
+    def online(self, images):
+        return self.predictor(self.projector(self.backbone(images).whole_BD))
+
+    @torch.no_grad()
+    def target(self, images):
+        return self.targets[1](self.targets[0](images).whole_BD)
+
+
+def rows(folder: Path) -> list[Row]:
+    torch.set_num_threads(2)
+    shards = photographs(folder, IMAGES, SIZE)
+    ours, lightly, loader = Ours(), Lightly(), lightly_loader(shards, workers=2)
+    images = Images(shards, SIZE, 3)
+    there = next(our_views(images))
+
+    def real() -> int:
+        return ours.epoch(our_views(images))
+
+    return [
+        compare(
+            "BYOL on two cores, against lightly's modules with two workers",
+            real,
+            lambda: lightly.epoch(loader),
+            aim=2.5,
+        ),
+        compare(
+            "the same, against steps on a tensor already there",
+            real,
+            lambda: ours.epoch(there for _ in range(IMAGES // BATCH)),
+            aim=0.9,
+        ),
+    ]

@@ -1,0 +1,37 @@
+"""Make the page of the whole study: `results/report/`.
+
+Reads what the other stages measured, and writes `index.html`, a page that needs nothing else; `figures/*.svg`;
+`tables/*.csv`, with every number in full; and `metrics.json`, {run: {evaluation: {metric: number}}}. A number that is
+missing or not finite is shown as "missing" and flagged at the top. A result that belongs to no entry of params.yaml
+stops the stage.
+"""
+
+import json
+from pathlib import Path
+
+from stages import program
+from stages.page import claim, content, figures, measured, tables
+from stages.page.groups import group
+from stages.study import Study
+
+
+def report(study: Study, key: str, directory: Path) -> None:
+    found = measured.read(study)
+    groups = group(study.runs)
+    verdicts = claim.verdicts(study, groups, found)
+    drawings = figures.draw(study, groups, found)
+    for name in ("tables", "figures"):
+        (directory / name).mkdir()
+    for drawing in drawings:
+        write(directory / "figures" / f"{drawing.name}.svg", drawing.svg)
+    tables.write(study, groups, found, verdicts, directory / "tables")
+    write(directory / "metrics.json", json.dumps(found.metrics, indent=2) + "\n")
+    write(directory / "index.html", content.render(study, groups, found, verdicts, drawings))
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    program.run(report, keys="")

@@ -1,0 +1,38 @@
+"""What a DVC user expects of a DVC project."""
+
+import configparser
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_an_experiment_with_one_parameter_runs_one_run_and_shows_the_difference(study):
+    printed = study.run("dvc", "exp", "run", "-S", "runs.byol.epochs=3")
+    ran = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
+    assert ran == {
+        f"{kind}@byol" for kind in ("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack", "transfer")
+    } | {"report"}
+    changed = json.loads(study.run("dvc", "metrics", "diff", "--json"))
+    assert list(changed) == ["results/report/metrics/byol.json"]
+    assert "linear.top1" in changed["results/report/metrics/byol.json"]
+
+
+def test_metrics_show_a_row_a_run(study):
+    shown = json.loads(study.run("dvc", "metrics", "show", "--json"))
+    assert set(shown[""]["data"]) == {f"results/report/metrics/{run}.json" for run in ("random", "byol", "co_byol")}
+
+
+def test_plots_show_the_losses(study):
+    study.run("dvc", "plots", "show", "--out", "plots")
+    assert "byol" in (study / "plots/index.html").read_text()
+
+
+def test_the_configuration_of_dvc_holds_no_secret():
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".dvc/config")
+    options = {option for section in config.sections() for option in config[section]}
+    secret = re.compile("key|secret|password|token|credential|sas|keyfile|gdrive")
+    assert not {option for option in options if secret.search(option)}
+    assert "/config.local" in (ROOT / ".dvc/.gitignore").read_text().split()

@@ -1,0 +1,43 @@
+"""The name is the place: a stage is one module, one block of dvc.yaml, one rule, one folder of results."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+KINDS = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+HOUSE = {"__init__", "program", "study"}
+
+
+def test_every_module_of_stages_is_a_block_of_dvc_yaml():
+    assert {file.stem for file in (ROOT / "stages").glob("*.py")} - HOUSE == set(KINDS)
+
+
+def test_every_block_is_a_rule_with_a_log_a_benchmark_and_resources(study):
+    printed = study.run("snakemake", "--list-rules")
+    assert set(KINDS) <= set(printed.split())
+    forced = study.run("snakemake", "-n", "--forceall")
+    for kind in KINDS:
+        assert f"log: logs/{kind}" in forced
+    assert forced.count("resources: mem_mb=") == forced.count("log: logs/")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_stage_has_a_help_that_says_what_it_writes(study, kind):
+    printed = study.run("python", "-m", f"stages.{kind}", "--help")
+    assert f"results/{kind}" in printed
+
+
+def test_snakemakes_linter_asks_for_nothing_but_conda_environments(study):
+    printed = study.run("snakemake", "--lint", fails=True)
+    remarks = [line.strip() for line in printed.splitlines() if line.startswith("    * ")]
+    assert remarks
+    assert all(remark.startswith("* Specify a conda environment or container") for remark in remarks)
+
+
+def test_a_job_gets_as_many_threads_as_its_rule_takes(study):
+    (study / "stages/knn.py").write_text(
+        '"""Prints."""\nimport os\n\nprint("threads:", os.environ["OMP_NUM_THREADS"])\nraise SystemExit(1)\n'
+    )
+    assert "threads: 1" in study.run("snakemake", "--cores", "2", "results/knn/byol", fails=True)
