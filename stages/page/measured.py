@@ -21,6 +21,7 @@ OWNERS = dict.fromkeys(("pretrain", *EVALUATIONS), "runs") | {"contract": "datas
 
 ALWAYS = ["steps", "epochs", "seconds", "parameters", "receptive_field", "stride", "map_size"]
 IF_TRAINED = ["images_per_second", "loss"]
+CURVES = {"step", "epoch", "loss"}
 
 Metrics = dict[str, float]
 
@@ -129,8 +130,10 @@ def metrics(study: Study, run: str, kind: str, flags: list[Flag]) -> Metrics:
     content = load(program.result(kind, run) / "metrics.json", run, kind, flags)
     if content is None:
         return {}
-    absent = [name for name in asked(study, run, kind) if content.get(name) is None]
-    wrong = [name for name, value in content.items() if value is not None and not finite(value)]
+    expected = asked(study, run, kind)
+    absent = [name for name in expected if content.get(name) is None]
+    wrong = [name for name, value in content.items() if not finite(value) and (name in expected or value != value)]
+    wrong = [name for name in wrong if name not in absent]
     if absent:
         flags.append(Flag(run, kind, f"missing: {', '.join(absent)}"))
     if wrong:
@@ -165,9 +168,11 @@ def history(run: str, flags: list[Flag]) -> pd.DataFrame:
     file = program.result("pretrain", run) / "history.csv"
     try:
         rows = pd.read_csv(file).apply(pd.to_numeric, errors="coerce")
+        if not CURVES <= set(rows):
+            raise ValueError(f"it has not all of the columns {', '.join(sorted(CURVES))}")
     except (OSError, ValueError) as error:
         flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))
-        return pd.DataFrame({"step": [], "epoch": [], "loss": []})
+        return pd.DataFrame({name: [] for name in sorted(CURVES)})
     bad = ~rows.map(math.isfinite).all(axis=1)
     if bad.any():
         flags.append(Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[bad, 'step'].iloc[0]:.0f}"))

@@ -1,8 +1,7 @@
 """One colour, dash and marker for each group, the same in every figure and table.
 
 The seven colours keep apart in protanopia, deuteranopia and tritanopia (each pair by 20 in Lab, and at a contrast of
-3 to the page); with an eighth group the dashes change. What is not
-self-supervised is grey or black.
+3 to the page); with an eighth group the dashes change. What is not self-supervised is grey or black.
 """
 
 from collections import Counter
