@@ -52,7 +52,8 @@ def run(stage: Callable[[Study, str, Path], None], keys: str) -> None:
     )
     if keys:
         parser.add_argument("key", help=f"an entry of `{keys}` in params.yaml")
-    key = parser.parse_args().key if keys else ""
+    arguments = parser.parse_args()
+    key = arguments.key if keys else ""
     try:
         plan = study.load()
         allowed = getattr(plan, keys) if keys else [""]
@@ -80,9 +81,10 @@ def whole(kind: str, key: str) -> Iterator[Path]:
 
 def progress(items: Iterable[Item], what: str, **options) -> "tqdm[Item]":
     """A progress bar over `items`; in a log, a line every ten seconds in place of a bar that moves."""
+    title = " ".join(filter(None, (Path(sys.argv[0]).stem, *sys.argv[1:2], what)))
     if sys.stderr.isatty():
-        return tqdm(items, what, **options)
-    return tqdm(items, what, file=_Lines(), mininterval=10, ascii=True, ncols=90, **options)
+        return tqdm(items, title, **options)
+    return tqdm(items, title, file=_Lines(), mininterval=10, ascii=True, ncols=110, **options)
 
 
 class _Lines:

@@ -1,7 +1,7 @@
 """Make the page of the whole study: `results/report/`.
 
 Reads what the other stages measured, and writes `index.html`, a page that needs nothing else; `figures/*.svg`;
-`tables/*.csv`, with every number in full; and `metrics.json`, {run: {evaluation: {metric: number}}}. A number that is
+`tables/*.csv`, with every number in full; and, for DVC, `metrics/<run>.json`, {evaluation: {metric: number}}. A number
 missing or not finite is shown as "missing" and flagged at the top. A result that belongs to no entry of params.yaml
 stops the stage.
 """
@@ -20,12 +20,13 @@ def report(study: Study, key: str, directory: Path) -> None:
     groups = group(study.runs)
     verdicts = claim.verdicts(study, groups, found)
     drawings = figures.draw(study, groups, found)
-    for name in ("tables", "figures"):
+    for name in ("tables", "figures", "metrics"):
         (directory / name).mkdir()
     for drawing in drawings:
         write(directory / "figures" / f"{drawing.name}.svg", drawing.svg)
     tables.write(study, groups, found, verdicts, directory / "tables")
-    write(directory / "metrics.json", json.dumps(found.metrics, indent=2) + "\n")
+    for run, metrics in found.metrics.items():
+        write(directory / "metrics" / f"{run}.json", json.dumps(metrics, indent=2) + "\n")
     write(directory / "index.html", content.render(study, groups, found, verdicts, drawings))
 
 

@@ -2,15 +2,18 @@
 published for images of a size: ImageNet-C from 224 px, Tiny-ImageNet-C from 64 px, CIFAR-C below."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SEVERITIES = range(1, 6)
 
 
-def corrupt(name: str, images_BCHW: Tensor, severity: int, numbers: NDArray[np.int64]) -> Tensor:
+def corrupt(name: str, images_BCHW: "Tensor", severity: int, numbers: NDArray[np.int64]) -> "Tensor":
     """Images (B, C, H, W) in [0, 1], corrupted as the file `name` of this folder says.
 
     The noise of an image is a function of its sample number and of the severity alone.

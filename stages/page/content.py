@@ -5,7 +5,6 @@ from pathlib import Path
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from pydantic import BaseModel
 
 from stages.page import palette, tables
 from stages.page.claim import Verdict
@@ -41,7 +40,7 @@ def render(
         looks=palette.looks(groups),
         palette=palette,
         mean=lambda group, metric: summarise(measured, group, "pretrain", metric).mean,
-        sections={name: getattr(study, name) for name in EVALUATIONS},
+        evaluations=study.model_dump(mode="json", include=set(EVALUATIONS)),
     )
 
 
@@ -65,9 +64,9 @@ def said(value: object) -> str:
     return str(value)
 
 
-def settings(section: BaseModel) -> str:
-    """A part of the study as YAML."""
-    return yaml.safe_dump(section.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+def settings(section: dict[str, object]) -> str:
+    """A part of the study as YAML, written as in params.yaml."""
+    return yaml.safe_dump(section, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
 
 
 def inline(drawing: Drawing) -> Markup:

@@ -130,21 +130,15 @@ def metrics(study: Study, run: str, kind: str, flags: list[Flag]) -> Metrics:
     content = load(program.result(kind, run) / "metrics.json", run, kind, flags)
     if content is None:
         return {}
-    expected = asked(study, run, kind)
-    absent = [name for name in expected if content.get(name) is None]
-    wrong = [name for name, value in content.items() if not finite(value) and (name in expected or value != value)]
-    wrong = [name for name in wrong if name not in absent]
+    absent = [name for name in asked(study, run, kind) if not isinstance(content.get(name), int | float)]
+    wrong = [
+        f"{name} ({value})" for name, value in content.items() if isinstance(value, float) and not math.isfinite(value)
+    ]
     if absent:
         flags.append(Flag(run, kind, f"missing: {', '.join(absent)}"))
     if wrong:
-        flags.append(
-            Flag(run, kind, f"not a finite number: {', '.join(f'{name} ({content[name]})' for name in wrong)}")
-        )
-    return {name: value for name, value in content.items() if finite(value)}
-
-
-def finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        flags.append(Flag(run, kind, f"not a finite number: {', '.join(wrong)}"))
+    return {name: value for name, value in content.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
 def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict | None:
@@ -168,7 +162,7 @@ def history(run: str, flags: list[Flag]) -> pd.DataFrame:
     file = program.result("pretrain", run) / "history.csv"
     try:
         rows = pd.read_csv(file).apply(pd.to_numeric, errors="coerce")
-        if not CURVES <= set(rows):
+        if not CURVES.issubset(rows):
             raise ValueError(f"it has not all of the columns {', '.join(sorted(CURVES))}")
     except (OSError, ValueError) as error:
         flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))

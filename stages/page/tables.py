@@ -1,8 +1,10 @@
 """The tables: what stands in their cells on the page, and the same numbers in full as CSV."""
 
 import csv
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,9 +58,9 @@ def results(study: Study, groups: list[Group], measured: Measured) -> dict[str, 
 
 
 def rows(groups: list[Group], over: list[Column], measured: Measured) -> list[tuple[Group, list[Cell]]]:
-    table = [[summarise(measured, each, column.kind, column.metric) for column in over] for each in groups]
-    contenders = [line for each, line in zip(groups, table, strict=True) if each.role == "self-supervised"]
-    highest = [max((shown(line[i]) for line in contenders), default=None) for i in range(len(over))]
+    lines = [(each, [summarise(measured, each, column.kind, column.metric) for column in over]) for each in groups]
+    contenders = [line for each, line in lines if each.role == "self-supervised"]
+    highest = [max(map(shown, cells)) for cells in zip(*contenders, strict=True)] or [nan] * len(over)
     return [
         (
             each,
@@ -67,7 +69,7 @@ def rows(groups: list[Group], over: list[Column], measured: Measured) -> list[tu
                 for cell, top in zip(line, highest, strict=True)
             ],
         )
-        for each, line in zip(groups, table, strict=True)
+        for each, line in lines
     ]
 
 
@@ -83,12 +85,14 @@ def write(study: Study, groups: list[Group], measured: Measured, verdicts: list[
     save(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
     save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(each, measured) for each in groups))
     save(folder / "contracts.csv", CONTRACTS, contract_rows(measured))
+    save(folder / "losses.csv", LOSSES, loss_rows(measured))
 
 
 CLAIM = ["group", "random_group", "evaluation", "metric", "mean", "random_mean", "margin", "spread", "exceeds"]
 RESULTS = ["group", "evaluation", "metric", "seeds", "measured", "mean", "std", "lowest", "highest"]
 RUNS = ["run", "group", "seed", "evaluation", "metric", "value"]
 DESCRIPTION = ["group", "dataset", "method", "modifier", "backbone", "image_size", "seeds"]
+LOSSES = ["run", "step", "loss"]
 CONTRACTS = ["dataset", "split", "expectation", "held", "observed", "allowed", "broken_by"]
 
 
@@ -136,7 +140,20 @@ def pretrain_row(each: Group, measured: Measured) -> list[object]:
     return [each.name, options.dataset, *names, options.image_size, len(each.runs), *means]
 
 
+def loss_rows(measured: Measured) -> Iterable[list[object]]:
+    for run, history in measured.histories.items():
+        yield from ([run, step, loss] for step, loss in zip(history["step"], history["loss"], strict=True))
+
+
 def contract_rows(measured: Measured) -> Iterable[list[object]]:
     for dataset, contract in measured.contracts.items():
         for line in contract.expectations:
-            yield [dataset, *line.model_dump(include=set(CONTRACTS)).values()]
+            split, expectation, held, *evidence = line.model_dump().values()
+            yield [dataset, split or "–", expectation, "yes" if held else "no", *map(plain, evidence)]
+
+
+def plain(value: object) -> str:
+    """What an expectation saw or allows: a text as it is, all else as JSON."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,159 +1,18 @@
-"""The report of a small study, from results that are made up here."""
+"""What the report reads, works out and writes in numbers; `test_report_page.py` has what it shows."""
 
+import csv
 import json
 import math
-import re
-from collections.abc import Iterable
+import shutil
 from pathlib import Path
 
 import pytest
 
 from stages import program
-from stages.report import report
+from stages.page import claim, measured
+from stages.page.groups import group
 from stages.study import Study
-
-RESNET = {
-    "name": "resnet",
-    "block": "basic",
-    "channels": 1,
-    "mean": [0.3],
-    "std": [0.35],
-    "width": 16,
-    "blocks": [1, 1, 1],
-    "strides": [1, 2, 2],
-    "stem": {"kernel": 3, "stride": 2, "pool": False},
-}
-BYOL = {"name": "byol", "hidden": 64, "output": 32, "momentum": [0.9, 1]}
-VIEW = {"crop_scale": [0.3, 1]}
-SEEDS = 3
-LINEAR = {"random": 68.0, "supervised": 90.0, "byol": 80.0, "co_byol": 83.0}
-
-
-def runs(name: str, seeds: int = SEEDS, **more: object) -> dict[str, dict]:
-    """The runs of a group: `name`, `name_1`, …"""
-    options = {
-        "dataset": "images",
-        "modifier": {"name": "none"},
-        "backbone": RESNET,
-        "image_size": 28,
-        "views": [VIEW, VIEW],
-        "epochs": 2,
-        "batch_size": 64,
-        "optimizer": {"name": "sgd", "learning_rate": 0.2, "weight_decay": 0, "warmup_epochs": 0.1},
-    }
-    return {f"{name}_{seed}" if seed else name: options | more | {"seed": seed} for seed in range(seeds)}
-
-
-def study(**more: object) -> Study:
-    source = {"name": "digits", "sha256": "0" * 64}
-    expect = {"train": 1000, "test": 200, "classes": 10, "height": [28, 28], "width": [28, 28]}
-    content = {
-        "datasets": {name: {"source": source, "expect": expect} for name in ("images", "digits")},
-        "runs": runs("random", method={"name": "random"}, epochs=0)
-        | runs("supervised", seeds=1, method={"name": "supervised"})
-        | runs("byol", method=BYOL)
-        | runs("co_byol", method=BYOL, modifier={"name": "co", "weight": 0.2}),
-        "linear": {"epochs": 5, "batch_size": 64, "learning_rate": 0.1, "weight_decay": 0},
-        "knn": {"neighbours": [20, 5], "temperature": 0.07},
-        "corrupt": {"corruptions": ["gaussian_noise", "defocus_blur"], "subset": 200},
-        "mask": {"rates": [50, 60, 70, 80, 90], "subset": 200},
-        "attack": {
-            "settings": {
-                "weak": {"epsilon": 0.01, "step": 0.1, "iterations": 5},
-                "strong": {"epsilon": 0.03, "step": 0.25, "iterations": 10},
-            },
-            "subset": 100,
-        },
-        "transfer": {"dataset": "digits"},
-    }
-    return Study.model_validate(content | more)
-
-
-def save(kind: str, key: str, name: str, text: str) -> None:
-    folder = program.result(kind, key)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text)
-
-
-def change(kind: str, key: str, **metrics: object) -> None:
-    """Change numbers of a `metrics.json`, or take out those given as Ellipsis."""
-    content = json.loads((program.result(kind, key) / "metrics.json").read_text()) | metrics
-    save(kind, key, "metrics.json", json.dumps({name: value for name, value in content.items() if value is not ...}))
-
-
-def fill(plan: Study) -> None:
-    """Plausible results for every entry of a study."""
-    for name in plan.runs:
-        save("pretrain", name, "history.csv", "".join(history(plan, name)))
-        for kind, metrics in plausible(plan, name).items():
-            save(kind, name, "metrics.json", json.dumps(metrics))
-    for dataset in plan.datasets:
-        save("contract", dataset, "contract.json", json.dumps(contract(dataset)))
-
-
-def plausible(plan: Study, name: str) -> dict[str, dict]:
-    options = plan.runs[name]
-    top1 = LINEAR[re.sub(r"_\d+$", "", name)] + options.seed * 0.5
-    severities = {
-        f"{corruption}_{severity}": top1 * math.exp(-severity * (0.1 + 0.1 * turn))
-        for turn, corruption in enumerate(plan.corrupt.corruptions)
-        for severity in range(1, 6)
-    }
-    means = {
-        corruption: sum(severities[f"{corruption}_{severity}"] for severity in range(1, 6)) / 5
-        for corruption in plan.corrupt.corruptions
-    }
-    masked = {f"mask_{rate}": top1 - 30 * (rate / 100) ** 3 for rate in [0, *plan.mask.rates]}
-    attacked = {
-        setting: top1 / (1 + 60 * values.epsilon * values.iterations / 5)
-        for setting, values in plan.attack.settings.items()
-    }
-    return {
-        "pretrain": {
-            "steps": 32 * options.epochs,
-            "epochs": options.epochs,
-            "seconds": 12.5 * options.epochs,
-            "images_per_second": 1600.0 if options.epochs else 0.0,
-            "loss": -1.8 if options.epochs else None,
-            "parameters": 308_976,
-            "receptive_field": 47,
-            "stride": 8,
-            "map_size": 4,
-        },
-        "linear": {"top1": top1},
-        "knn": {f"top1_k{k}": top1 - 4 - k / 100 for k in plan.knn.neighbours},
-        "corrupt": {"clean": top1, **severities, **means, "samples": 200},
-        "mask": {**masked, "mean": sum(masked.values()) / len(masked), "samples": 200},
-        "attack": {"clean": top1, **attacked, "samples": 100},
-        "transfer": {"top1": top1 + 8},
-    }
-
-
-def history(plan: Study, name: str) -> Iterable[str]:
-    options = plan.runs[name]
-    local = options.modifier.name == "co"
-    yield "step,epoch,learning_rate,loss" + (",global,local\n" if local else ",global\n" if options.epochs else "\n")
-    for step in range(0, 32 * options.epochs, 2):
-        loss = -1.9 + 1.5 * math.exp(-step / 12) + 0.03 * math.sin(step * (3 + options.seed))
-        terms = f",{loss},{loss * 0.4}" if local else f",{loss}"
-        yield f"{step},{step / 32},0.1,{loss * (1.4 if local else 1)}{terms}\n"
-
-
-def contract(dataset: str) -> dict:
-    lines = [
-        {"split": split, "expectation": f"has {samples} samples", "held": True, "observed": samples, "allowed": samples}
-        for split, samples in (("train", 1000), ("test", 200))
-    ]
-    return {
-        "dataset": dataset,
-        "held": True,
-        "classes": [str(number) for number in range(10)],
-        "splits": {
-            "train": {"samples": 1000, "shards": 1, "bytes": 523_000},
-            "test": {"samples": 200, "shards": 1, "bytes": 104_600},
-        },
-        "expectations": [line | {"broken_by": []} for line in lines],
-    }
+from tests.stages.made_up import BYOL, LINEAR, RESNET, change, fill, made, page, runs, save, study
 
 
 @pytest.fixture
@@ -165,12 +24,167 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     return made
 
 
-def made(plan: Study, name: str = "report") -> Path:
-    directory = Path(name)
-    directory.mkdir()
-    report(plan, "", directory)
-    return directory
+def table(directory: Path, name: str) -> list[dict[str, str]]:
+    with (directory / "tables" / name).open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
-def page(plan: Study) -> str:
-    return (made(plan) / "index.html").read_text()
+def verdict(plan: Study, name: str, kind: str) -> claim.Verdict:
+    found = claim.verdicts(plan, group(plan.runs), measured.read(plan))
+    return next(each for each in found if (each.group.name, each.kind) == (name, kind))
+
+
+def flags(plan: Study) -> list[tuple[str, ...]]:
+    return [tuple(flag) for flag in measured.read(plan).flags]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_group_under_the_name_of_the_first(plan):
+    found = {each.name: each.runs for each in group(plan.runs)}
+    assert found == {
+        "random": ["random", "random_1", "random_2"],
+        "supervised": ["supervised"],
+        "byol": ["byol", "byol_1", "byol_2"],
+        "co_byol": ["co_byol", "co_byol_1", "co_byol_2"],
+    }
+
+
+def test_the_claim_holds_where_the_margin_is_larger_than_the_larger_range_over_seeds(plan):
+    for run, top1 in {"random": 60, "random_1": 62, "random_2": 67, "byol": 69, "byol_1": 71, "byol_2": 70}.items():
+        change("linear", run, top1=top1)
+    found = verdict(plan, "byol", "linear")
+    assert (found.summary.mean, found.random.mean) == (70, 63)
+    assert (found.margin, found.spread, found.exceeds) == (7, 7, False)  # 67 − 60 is more than 71 − 69
+    change("linear", "byol_2", top1=70.3)
+    assert verdict(plan, "byol", "linear").exceeds is True
+
+
+def test_the_claim_is_about_the_first_k_and_every_self_supervised_group(plan):
+    found = claim.verdicts(plan, group(plan.runs), measured.read(plan))
+    compared = [(each.group.name, each.metric, each.baseline.name) for each in found]
+    assert compared == [(name, metric, "random") for name in ("byol", "co_byol") for metric in ("top1", "top1_k20")]
+
+
+def test_the_claim_is_made_against_the_best_random_group_of_the_dataset_and_backbone_family(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    restricted = RESNET | {"name": "rf_resnet", "blocks": [3, 3, 3], "mlp": True}
+    plan = study(
+        runs=runs("random", method={"name": "random"}, epochs=0)
+        | runs("random_wide", method={"name": "random"}, epochs=0, backbone=RESNET | {"width": 32})
+        | runs("random_digits", method={"name": "random"}, epochs=0, dataset="digits")
+        | runs("byol", method=BYOL)
+        | runs("co_byol", method=BYOL, backbone=restricted)
+    )
+    monkeypatch.setitem(LINEAR, "random_wide", 75.0)
+    monkeypatch.setitem(LINEAR, "random_digits", 79.0)
+    fill(plan)
+    assert verdict(plan, "byol", "linear").baseline.name == "random_wide"
+    alone = verdict(plan, "co_byol", "linear")
+    assert (alone.baseline, alone.exceeds, alone.undecided) == (None, None, "no random group to compare with")
+    assert "no random group to compare with" in page(plan)
+
+
+def test_the_claim_is_undecided_with_one_seed_or_with_a_number_missing(plan):
+    change("linear", "random_1", top1=...)
+    assert verdict(plan, "byol", "linear").undecided == "numbers are missing"
+    single = study(runs={name: options.model_dump() for name, options in plan.runs.items() if options.seed == 0})
+    shutil.rmtree("results")
+    fill(single)
+    found = verdict(single, "byol", "linear")
+    assert (found.margin, found.spread, found.exceeds, found.undecided) == (12, None, None, "one seed has no spread")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (..., "missing: top1"),
+        (None, "missing: top1"),
+        ("80", "missing: top1"),
+        (math.nan, "not a finite number: top1 (nan)"),
+        (math.inf, "not a finite number: top1 (inf)"),
+    ],
+)
+def test_a_number_that_is_missing_or_not_finite_is_flagged(plan, value, problem):
+    change("transfer", "supervised", top1=value)
+    found = measured.read(plan)
+    assert found.flags == [("supervised", "transfer", problem)]
+    assert found.metrics["supervised"]["transfer"] == {}
+
+
+@pytest.mark.parametrize("value", [..., math.nan])
+def test_a_number_that_is_missing_or_not_finite_is_shown_as_missing(plan, value):
+    change("transfer", "supervised", top1=value)
+    directory = made(plan)
+    text = (directory / "index.html").read_text()
+    assert "<b>supervised</b>, transfer: " in text.partition("<main>")[0]
+    assert '<td class="number"><span class="missing">missing</span></td>' in text
+    assert json.loads((directory / "metrics/supervised.json").read_text())["transfer"] == {}
+    values = [row["value"] for row in table(directory, "runs.csv") if row["run"] == "supervised"]
+    assert values.count("missing") == 1
+    assert "" not in values
+
+
+def test_a_page_of_a_study_without_any_result_is_all_missing(plan):
+    shutil.rmtree("results")
+    text = page(plan)
+    assert f"{10 * 8 + 2} flags" in text
+    assert "there is no results/attack/byol_1/metrics.json" in text
+
+
+def test_a_file_that_cannot_be_read_is_flagged(plan):
+    save("knn", "byol", "metrics.json", '{"top1_k20": 8')
+    save("mask", "byol", "metrics.json", "[]")
+    save("pretrain", "byol", "history.csv", "step,epoch\n0,0\n")
+    save("contract", "digits", "contract.json", '{"dataset": "digits"}')
+    assert [flag[:2] for flag in flags(plan)] == [
+        ("byol", "knn"),
+        ("byol", "mask"),
+        ("byol", "pretrain"),
+        ("digits", "contract"),
+    ]
+    assert "results/mask/byol/metrics.json holds no JSON object" in page(plan)
+
+
+def test_a_loss_that_is_not_finite_is_flagged_with_its_step(plan):
+    change("pretrain", "byol", loss=math.nan)
+    save("pretrain", "byol", "history.csv", "step,epoch,learning_rate,loss,global\n0,0,0.1,1,1\n8,0.25,0.1,nan,nan\n")
+    assert flags(plan) == [
+        ("byol", "pretrain", "not a finite number: loss (nan)"),
+        ("byol", "pretrain", "the curves are not finite from step 8"),
+    ]
+    made(plan)
+
+
+def test_a_metric_that_nothing_asked_for_is_kept_in_the_tables(plan):
+    change("pretrain", "byol", embedding_std=0.03, note="as it came")
+    assert flags(plan) == []
+    rows = table(made(plan), "runs.csv")
+    assert {"run": "byol", "group": "byol", "seed": "0", "evaluation": "pretrain"} | {
+        "metric": "embedding_std",
+        "value": "0.03",
+    } in rows
+
+
+def test_results_that_belong_to_no_entry_stop_it_with_their_names_and_the_remedy(plan):
+    save("linear", "old_run", "metrics.json", "{}")
+    save("contract", "old images", "contract.json", "{}")
+    with pytest.raises(program.Failure) as failure:
+        made(plan)
+    assert "results/linear/old_run, results/contract/old images" in str(failure.value)
+    assert "rm -r results/linear/old_run 'results/contract/old images'" in str(failure.value)
+
+
+def test_the_tables_are_the_metrics_in_full(plan):
+    directory = made(plan)
+    metrics = {file.stem: json.loads(file.read_text()) for file in directory.glob("metrics/*.json")}
+    for row in table(directory, "runs.csv"):
+        assert float(row["value"]) == metrics[row["run"]][row["evaluation"]][row["metric"]]
+    assert metrics["byol_1"]["linear"] == {"top1": 80.5}
+    row = next(row for row in table(directory, "results.csv") if (row["group"], row["metric"]) == ("byol", "top1"))
+    assert [float(row[name]) for name in ("seeds", "measured", "mean", "std", "lowest", "highest")] == [
+        3,
+        3,
+        80.5,
+        0.5,
+        80,
+        81,
+    ]
