@@ -1,8 +1,8 @@
 """Hold a dataset's shards to its contract, before anything reads them: `results/contract/<dataset>/contract.json`.
 
-The contract is what `datasets.<dataset>.expect` in params.yaml declares, and what every index of shards has to hold.
-The file tells of each expectation whether it held, what was observed, and the first rows that broke it. If one is
-broken the stage fails, and the file is in `scratch/contract/<dataset>/`. Great Expectations is the judge.
+The contract is what `datasets.<dataset>.expect` in params.yaml asks for, and what every index of shards has to hold.
+The file says of each expectation whether it held, what was observed and what broke it first. If one is broken, the
+stage fails and keeps the file in `scratch/contract/<dataset>/`. Great Expectations judges.
 """
 
 import hashlib
@@ -10,9 +10,8 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -24,34 +23,31 @@ from stages.program import Failure, progress
 from stages.study import Expectations, Study
 
 with warnings.catch_warnings():
-    # Great Expectations 1.24 imports a part of re by its old name.
+    # Great Expectations 1.24 imports a part of re by its old name. It sends nothing home; other versions ask first.
     warnings.simplefilter("ignore", DeprecationWarning)
-    # 1.24 sends nothing home; a version that does asks this first.
     os.environ["GX_ANALYTICS_ENABLED"] = "False"
     import great_expectations as gx
     from great_expectations import expectations as gxe
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
-CONTRACT = "contract.json"
 ABSENT = "absent"
 FEW = 5
-RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": FEW}
+VALUES = gxe.ExpectColumnValuesToBeBetween
 
 
 class Split(NamedTuple):
-    """The index of a split, and what its metadata gives: the names of the classes and the sha256 of each shard."""
+    """An index, the names of the classes and the sha256 of the shards that it gives, and how large the split is."""
 
     name: str
     folder: Path
     index: pa.Table
     classes: list[str]
     checksums: dict[str, str]
+    size: dict[str, int]
 
 
 class Subject(NamedTuple):
-    """A table and what it has to hold: `description` says it in plain words, `notes` what is allowed.
-
-    `names` are the columns that tell people which row is meant.
-    """
+    """A table of a split and what it has to hold; `names` are the columns that tell people which row is meant."""
 
     split: str
     table: pd.DataFrame
@@ -63,34 +59,30 @@ def contract(study: Study, dataset: str, directory: Path) -> None:
     splits = [read(program.result("shard", dataset) / name) for name in ("train", "test")]
     verdicts = judge(columns(split) for split in splits)
     if all(verdict["held"] for verdict in verdicts):
-        verdicts += judge(content(splits, study.datasets[dataset].expect, dataset))
+        verdicts += judge(content(splits, study.datasets[dataset].expect))
     broken = [verdict for verdict in verdicts if not verdict["held"]]
-    report = {
-        "dataset": dataset,
-        "held": not broken,
-        "classes": splits[0].classes,
-        "splits": {split.name: size(split) for split in splits},
-        "expectations": verdicts,
-    }
-    kept = program.scratch("contract", dataset) if broken else directory
-    kept.mkdir(parents=True, exist_ok=True)
-    (kept / CONTRACT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    sizes = {split.name: split.size for split in splits}
+    report = {"dataset": dataset, "held": not broken, "classes": splits[0].classes, "splits": sizes}
+    text = json.dumps(report | {"expectations": verdicts}, indent=2, ensure_ascii=False) + "\n"
+    kept = program.scratch("contract", dataset) / "contract.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    for file in (directory / kept.name, kept):
+        file.write_text(text, encoding="utf-8")
     if broken:
-        head = f"{len(broken)} of {len(verdicts)} expectations are broken; {kept / CONTRACT} has them all"
+        head = f"{len(broken)} of {len(verdicts)} expectations are broken; {kept} has them all"
         raise Failure("\n".join([head, *(complaint(dataset, verdict) for verdict in broken)]))
 
 
 def read(folder: Path) -> Split:
-    """
-    Raises:
-        Failure: there is no index, or it does not say what its classes and shards are.
-    """
+    """The index of a split, which has to name its classes and shards."""
     try:
         index = pq.read_table(folder / INDEX)
         classes, checksums = (json.loads(index.schema.metadata[part]) for part in (b"classes", b"shards"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure(f"{folder / INDEX}: not an index that names its classes and shards ({error!r})") from error
-    return Split(folder.name, folder, index, classes, checksums)
+    stored = sum(file.stat().st_size for file in folder.glob("*.tar"))
+    size = {"samples": index.num_rows, "shards": len(checksums), "bytes": stored}
+    return Split(folder.name, folder, index, classes, checksums, size)
 
 
 def columns(split: Split) -> Subject:
@@ -98,61 +90,60 @@ def columns(split: Split) -> Subject:
     declared, found = ({field.name: str(field.type) for field in schema} for schema in (SCHEMA, split.index.schema))
     types = [(name, declared.get(name, ABSENT), found.get(name, ABSENT)) for name in declared | found]
     table = pd.DataFrame(types, columns=["column", "declared", "found"])
-    same = equal("columns and their types are those of an index", "the declared", "declared", "found")
+    same = equal("columns and their types are those of an index", "as in stages/images/shards.py", "declared", "found")
     return Subject(split.name, table, ["column"], [same])
 
 
-def content(splits: list[Split], expect: Expectations, dataset: str) -> Iterator[Subject]:
-    """The shards, samples and classes of each split, and what both splits have in common."""
-    tables = []
+def content(splits: list[Split], expect: Expectations) -> Iterator[Subject]:
+    """The shards, samples and classes of each split, and the images that both splits hold."""
+    rows = {}
     for split in splits:
-        rows, shards = measure(split, f"{dataset} {split.name}")
+        rows[split.name], shards = measure(split)
         yield of_shards(split, shards, getattr(expect, split.name))
-        yield of_samples(split, rows, expect)
-        yield of_classes(split, rows, expect)
-        tables.append(rows)
-    yield of_labels(*splits)
-    yield of_overlap(*tables, duplicates=expect.duplicates)
+        yield of_samples(split, rows[split.name], expect)
+        yield of_classes(split, rows[split.name], expect, splits[0].classes)
+    yield of_overlap(rows["train"], rows["test"], expect.duplicates)
 
 
-def measure(split: Split, what: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure(split: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The samples and the shards as tables, each with the sha256 that is `found` in the files."""
     rows = split.index.to_pandas()
     members = dict(list(rows.groupby("shard")))
     files = {file.name for file in split.folder.glob("*.tar")}
-    shards: list[tuple] = []
-    found: dict[int, str] = {}
-    for name in progress(sorted({*split.checksums, *members, *files}), what, unit="shard"):
+    shards, found = [], {}
+    for name in progress(sorted({*split.checksums, *members, *files}), split.name, unit="shard"):
         file, inside = split.folder / name, members.get(name, rows[:0])
-        shards.append((name, len(inside), split.checksums.get(name, ABSENT)))
-        held = file.read_bytes() if file.is_file() else b""
-        shards[-1] += (sha256(held) if held else ABSENT,)
-        places = inside[["offset", "bytes"]].dropna().astype(int).itertuples()
-        found |= {number: sha256(held[start : start + size]) for number, start, size in places}
+        held = file.read_bytes() if file.is_file() else None
+        shards.append((name, len(inside), split.checksums.get(name, ABSENT), sha256(held)))
+        for number, start, size in inside[["offset", "bytes"]].dropna().astype(int).itertuples():
+            found[number] = sha256(held and held[start : start + size])
     gaps = rows.isna()
-    rows["empty"] = gaps.idxmax(axis="columns").where(gaps.any(axis="columns"))
+    rows["gap"] = gaps.idxmax(axis="columns").where(gaps.any(axis="columns"))
     rows["found"] = [found.get(number, ABSENT) for number in rows.index]
     return rows, pd.DataFrame(shards, columns=["shard", "samples", "declared", "found"])
 
 
+def sha256(content: bytes | None) -> str:
+    return ABSENT if content is None else hashlib.sha256(content).hexdigest()
+
+
 def of_shards(split: Split, shards: pd.DataFrame, samples: int) -> Subject:
-    words = {"description": "samples are as many as params.yaml expects", "notes": f"{samples}"}
     expectations = [
-        gxe.ExpectColumnSumToBeBetween(column="samples", min_value=samples, max_value=samples, **words),
+        within("samples are as many as expected", "samples", samples, samples, gxe.ExpectColumnSumToBeBetween),
         within("every shard holds samples of the index", "samples", 1),
-        equal("shards are the files that were packed", "the declared sha256", "declared", "found"),
+        equal("shards are the files that were packed", "the sha256 in the metadata", "declared", "found"),
     ]
     return Subject(split.name, shards, ["shard", "samples"], expectations)
 
 
 def of_samples(split: Split, rows: pd.DataFrame, expect: Expectations) -> Subject:
-    named = {"description": "samples are in shards that the metadata names", "notes": f"{len(split.checksums)} shards"}
-    digits = {"description": "sha256 is 64 hexadecimal digits", "notes": "0-9 and a-f"}
+    named = {"column": "shard", "value_set": list(split.checksums)}
+    hexadecimal = {"column": "sha256", "regex": "^[0-9a-f]{64}$"}
     expectations = [
-        gxe.ExpectColumnValuesToBeNull(column="empty", description="samples have all their values", notes="no gaps"),
-        gxe.ExpectColumnValuesToBeUnique(column="key", description="keys are unique", notes="each once"),
-        gxe.ExpectColumnValuesToBeInSet(column="shard", value_set=list(split.checksums), **named),
-        gxe.ExpectColumnValuesToMatchRegex(column="sha256", regex="^[0-9a-f]{64}$", **digits),
+        told("samples have a value in every column", "no gap", gxe.ExpectColumnValuesToBeNull, column="gap"),
+        told("keys are unique", "each once", gxe.ExpectColumnValuesToBeUnique, column="key"),
+        told("samples are in declared shards", "any of them", gxe.ExpectColumnValuesToBeInSet, **named),
+        told("sha256 is 64 hexadecimal digits", "0-9, a-f", gxe.ExpectColumnValuesToMatchRegex, **hexadecimal),
         equal("images are the bytes that were indexed", "the sha256 in the index", "sha256", "found"),
         within("images have bytes", "bytes", 1),
         within("heights are within their bounds", "height", *expect.height),
@@ -162,48 +153,44 @@ def of_samples(split: Split, rows: pd.DataFrame, expect: Expectations) -> Subjec
     return Subject(split.name, rows, ["key", "shard"], expectations)
 
 
-def of_classes(split: Split, rows: pd.DataFrame, expect: Expectations) -> Subject:
+def of_classes(split: Split, rows: pd.DataFrame, expect: Expectations, names: list[str]) -> Subject:
     samples = rows["label"].value_counts().reindex(range(len(split.classes)), fill_value=0)
-    # A class without samples is one breach of its own; it does not make the balance infinite too.
-    ratio = samples / samples[samples > 0].min()
-    table = pd.DataFrame({"class": split.classes, "samples": samples, "times": ratio})
-    words = {"description": "classes are as many as params.yaml expects", "notes": f"{expect.classes}"}
+    # A class without samples is a breach of its own; the balance is among the others.
+    times = samples / samples[samples > 0].min()
+    table = pd.DataFrame({"class": split.classes, "samples": samples, "times": times}).rename_axis(None)
+    table["train"] = pd.Series(names).reindex(table.index)
+    number = expect.classes
     expectations = [
-        gxe.ExpectTableRowCountToEqual(value=expect.classes, **words),
+        told("classes are as many as expected", f"{number}", gxe.ExpectTableRowCountToEqual, value=number),
+        equal("labels mean the same classes as in train", "the names in train", "class", "train"),
         within("every class has samples", "samples", 1),
         within("classes are balanced: samples, as times those of the smallest", "times", None, expect.imbalance),
     ]
     return Subject(split.name, table, ["class", "samples"], expectations)
 
 
-def of_labels(train: Split, test: Split) -> Subject:
-    pairs = zip_longest(train.classes, test.classes, fillvalue=ABSENT)
-    table = pd.DataFrame(pairs, columns=["train", "test"]).reset_index(names="label")
-    same = equal("labels mean the same class in both splits", "one name for a label", "train", "test")
-    return Subject("train and test", table, ["label"], [same])
-
-
 def of_overlap(train: pd.DataFrame, test: pd.DataFrame, duplicates: int) -> Subject:
     """A row for each image that is in both splits, once or more."""
-    once = [rows[["sha256", "key", "shard"]].dropna().drop_duplicates("sha256") for rows in (train, test)]
-    table = once[0].merge(once[1], on="sha256", suffixes=("_train", "_test"))
-    words = {"description": "few images are in both splits", "notes": f"at most {duplicates}"}
-    few = gxe.ExpectTableRowCountToBeBetween(min_value=0, max_value=duplicates, **words)
+    once = [rows[["sha256", "key", "shard"]].drop_duplicates("sha256") for rows in (train, test)]
+    table = once[0].dropna().merge(once[1], on="sha256", suffixes=("_train", "_test"))
+    few = told(
+        "few images are shared", f"at most {duplicates}", gxe.ExpectTableRowCountToBeBetween, max_value=duplicates
+    )
     return Subject("train and test", table, ["key_train", "shard_train", "key_test", "shard_test"], [few])
 
 
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def told(words: str, allowed: str, kind: type[gxe.Expectation], **arguments: Any) -> gxe.Expectation:
+    """An expectation with what people read of it."""
+    return kind(description=words, notes=allowed, **arguments)
 
 
 def equal(words: str, allowed: str, first: str, second: str) -> gxe.Expectation:
-    return gxe.ExpectColumnPairValuesToBeEqual(column_A=first, column_B=second, description=words, notes=allowed)
+    return told(words, allowed, gxe.ExpectColumnPairValuesToBeEqual, column_A=first, column_B=second)
 
 
-def within(words: str, column: str, low: float | None, high: float | None = None) -> gxe.Expectation:
-    notes = f"at most {high:g}" if low is None else f"at least {low:g}" if high is None else span(low, high)
-    limits = {"min_value": low, "max_value": high}
-    return gxe.ExpectColumnValuesToBeBetween(column=column, **limits, description=words, notes=notes)
+def within(words: str, column: str, low: float | None, high: float | None = None, kind=VALUES) -> gxe.Expectation:
+    allowed = f"at most {high:g}" if low is None else f"at least {low:g}" if high is None else span(low, high)
+    return told(words, allowed, kind, column=column, min_value=low, max_value=high)
 
 
 def span(low: float, high: float) -> str:
@@ -213,13 +200,13 @@ def span(low: float, high: float) -> str:
 def judge(subjects: Iterable[Subject]) -> list[dict]:
     """Let Great Expectations validate every expectation of every table."""
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     tables = context.data_sources.add_pandas("contract").add_dataframe_asset("tables")
     whole = tables.add_batch_definition_whole_dataframe("whole")
     verdicts = []
     for subject in subjects:
         batch = whole.get_batch({"dataframe": subject.table})
-        form = RESULT_FORMAT | {"unexpected_index_column_names": subject.names}
+        form = {"result_format": "SUMMARY", "unexpected_index_column_names": subject.names}
         for expectation in subject.expectations:
             outcome = batch.validate(expectation, result_format=form).to_json_dict()
             verdicts.append(verdict(subject, expectation, outcome))
@@ -227,53 +214,40 @@ def judge(subjects: Iterable[Subject]) -> list[dict]:
 
 
 def verdict(subject: Subject, expectation: gxe.Expectation, outcome: dict) -> dict:
-    """What people read of an outcome.
-
-    Raises:
-        Failure: Great Expectations could not judge.
-    """
-    result, held = outcome["result"], outcome["success"]
+    """What people read of an outcome; what is wrong with a whole table is shown by its first rows."""
+    result, names = outcome["result"], subject.names
     if not result:
         raise Failure(f"{subject.split}: {expectation.description}: cannot be judged: {outcome['exception_info']}")
-    # What is wrong with a whole table has no rows of its own: its first rows are shown.
-    rows = result.get("partial_unexpected_index_list", subject.table[subject.names][:FEW].to_dict("records"))
+    rows = result.get("partial_unexpected_index_list", subject.table[names][:FEW].to_dict("records"))
+    # Great Expectations gives the columns of a row in no fixed order.
+    rows = [{name: row[name] for name in [*names, *sorted(row.keys() - names)]} for row in rows[:FEW]]
     return {
         "split": subject.split,
         "expectation": expectation.description,
-        "held": held,
+        "held": outcome["success"],
         "observed": observed(subject.table, expectation, result),
         "allowed": expectation.notes,
-        # Great Expectations gives the columns of a row in no fixed order.
-        "broken_by": []
-        if held
-        else [{name: row[name] for name in sorted(row, key=[*subject.names, *sorted(row)].index)} for row in rows],
+        "broken_by": [] if outcome["success"] else rows,
     }
 
 
 def observed(table: pd.DataFrame, expectation: gxe.Expectation, result: dict) -> str:
-    """The number that a table has, the range of a column, or how many rows are right."""
+    """The number that a table has, or the range of a column, and how many rows are right or wrong."""
     if "observed_value" in result:
         return f"{result['observed_value']}"
     total, wrong = result["element_count"], result["unexpected_count"]
-    rows = f"{wrong} of {total} are not" if wrong else f"all {total} are"
-    if total and isinstance(expectation, gxe.ExpectColumnValuesToBeBetween):
-        values = table[expectation.column]
-        return f"{span(values.min(), values.max())}; {rows}"
-    return rows
-
-
-def size(split: Split) -> dict[str, int]:
-    """Of a split: its `bytes` are those of its shards."""
-    files = [split.folder / name for name in split.checksums]
-    stored = sum(file.stat().st_size for file in files if file.is_file())
-    return {"samples": split.index.num_rows, "shards": len(files), "bytes": stored}
+    rows = f"{wrong} of {total} break it" if wrong else f"all {total}"
+    if not total or not isinstance(expectation, VALUES):
+        return rows
+    values = span(table[expectation.column].min(), table[expectation.column].max())
+    return f"{values}; {rows}" if wrong else values
 
 
 def complaint(dataset: str, verdict: dict) -> str:
     """A line for what is broken, and one for each of the first rows that broke it."""
-    told = "{split}: {expectation}: observed {observed}; allowed {allowed}".format(**verdict)
+    line = "{split}: {expectation}: observed {observed}; allowed {allowed}".format(**verdict)
     rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in verdict["broken_by"]]
-    return "\n    ".join([f"{dataset} {told}", *rows])
+    return "\n    ".join([f"{dataset} {line}", *rows])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def extract(study: Study, run: str, directory: Path) -> None:
     for split in ("train", "test"):
         shards = Shards(program.result("shard", options.dataset) / split)
         images = Images(shards, size, options.backbone.channels)
-        features.write(features.features(backbone, images, device, f"{run} {split}"), directory / f"{split}.arrow")
+        features.write(features.features(backbone, images, device, split), directory / f"{split}.arrow")
 
 
 if __name__ == "__main__":

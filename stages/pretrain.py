@@ -56,7 +56,7 @@ def digest(options: Run, folder: Path) -> str:
     return state.hexdigest()[:16]
 
 
-def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, float]:
+def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, float | None]:
     """What the report shows of a pretraining."""
     size, stride = receptive_field(backbone)
     seen = training.steps * options.batch_size
@@ -65,7 +65,7 @@ def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, f
         "epochs": options.epochs,
         "seconds": round(training.seconds, 1),
         "images_per_second": round(seen / training.seconds, 1) if seen else 0.0,
-        "loss": training.history[-1]["loss"] if training.history else 0.0,
+        "loss": training.history[-1]["loss"] if training.history else None,
         "parameters": sum(parameter.numel() for parameter in backbone.parameters()),
         "receptive_field": size,
         "stride": stride,
@@ -81,7 +81,7 @@ def write_history(training: Training, file: Path) -> None:
         writer.writerows(training.history)
 
 
-def card(run: str, options: Run, metrics: dict[str, float]) -> str:
+def card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
     """The model card: what the model is, how it was trained, how to load it."""
     settings = json.dumps(options.model_dump(), indent=2)
     return (

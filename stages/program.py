@@ -98,7 +98,7 @@ class _Lines:
         sys.stderr.flush()
 
 
-def write_metrics(directory: Path, metrics: Mapping[str, float]) -> None:
+def write_metrics(directory: Path, metrics: Mapping[str, float | None]) -> None:
     """Write the flat `metrics.json` of a stage; accuracies are in per cent."""
     (directory / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 

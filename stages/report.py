@@ -1,9 +1,9 @@
 """Make the page of the whole study: `results/report/`.
 
 Reads what the other stages measured, and writes `index.html`, a page that needs nothing else; `figures/*.svg`;
-`tables/*.csv`, with every number in full; and, for DVC, `metrics/<run>.json`, {evaluation: {metric: number}}. A number
-missing or not finite is shown as "missing" and flagged at the top. A result that belongs to no entry of params.yaml
-stops the stage.
+`tables/*.csv`, with every number in full; and for DVC `metrics/<run>.json`, {evaluation: {metric: number}}. A number
+that is missing or not finite is shown as "missing" and flagged at the top. A result that belongs to no entry of
+params.yaml stops the stage.
 """
 
 import json

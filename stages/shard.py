@@ -30,7 +30,7 @@ def shard(study: Study, dataset: str, directory: Path) -> None:
     for split, samples in content.splits.items():
         folder = directory / split
         folder.mkdir()
-        pack(samples, content.classes, folder, options.samples_per_shard, f"{dataset} {split}")
+        pack(samples, content.classes, folder, options.samples_per_shard, split)
 
 
 def pack(samples: Sequence[Sample], classes: list[str], folder: Path, per_shard: int, what: str) -> None:

@@ -112,10 +112,10 @@ def sampling(start_B: Tensor, length_B: Tensor, inputs: int, outputs: int) -> Te
 def separable(x_BCHW: Tensor, rows_BSH: Tensor, columns_BSW: Tensor) -> Tensor:
     """Apply one matrix to the columns and one to the rows of each image, all channels in one product."""
     batch, channels, height, width = x_BCHW.shape
-    size = rows_BSH.shape[1]
+    size, wide = rows_BSH.shape[1], columns_BSW.shape[1]
     y_BHX = x_BCHW.transpose(1, 2).reshape(batch, height, channels * width)
     y_BYW = torch.bmm(rows_BSH, y_BHX).view(batch, size * channels, width)
-    return torch.bmm(y_BYW, columns_BSW.transpose(1, 2)).view(batch, size, channels, -1).transpose(1, 2).contiguous()
+    return torch.bmm(y_BYW, columns_BSW.transpose(1, 2)).view(batch, size, channels, wide).transpose(1, 2).contiguous()
 
 
 def jitter(x_BCHW: Tensor, recipe, draw: Draw, order: NDArray[np.int64]) -> Tensor:
@@ -187,7 +187,7 @@ def luma(x_BCHW: Tensor) -> Tensor:
 
 def grey(x_BCHW: Tensor) -> Tensor:
     """RGB images without colour."""
-    return luma(x_BCHW).expand_as(x_BCHW)
+    return luma(x_BCHW).repeat(1, 3, 1, 1)
 
 
 def solarize(x_BCHW: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def test_the_same_results_make_the_same_bytes_in_another_process(plan):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([sys.executable, "-m", "stages.report"], env=environment, check=True)
     assert files(Path("results/report")) == here
-    assert {"index.html", "metrics.json", "tables/results.csv", "figures/images_masks.svg"} <= set(here)
+    assert {"index.html", "metrics/byol.json", "tables/results.csv", "figures/images_masks.svg"} <= set(here)
 
 
 def test_a_mean_over_some_of_the_seeds_says_so(plan):
