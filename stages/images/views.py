@@ -19,6 +19,8 @@ from stages.images.randomness import permutation, uniforms
 Draw = Callable[..., Tensor]
 """`draw(name)` is a number in [0, 1) a sample (B,); `draw(name, times)` is several of them (times, B)."""
 
+Change = Callable[[Tensor, Tensor], Tensor]
+
 RATIO = (3 / 4, 4 / 3)
 ATTEMPTS = 10
 GREY = (0.2989, 0.587, 0.114)
@@ -120,7 +122,7 @@ def separable(x_BCHW: Tensor, rows_BSH: Tensor, columns_BSW: Tensor) -> Tensor:
 
 def jitter(x_BCHW: Tensor, recipe, draw: Draw, order: NDArray[np.int64]) -> Tensor:
     """Brightness, contrast, saturation and hue, as torchvision's ColorJitter, for the samples that `jitter` picks."""
-    strengths = {brightness: recipe.brightness, contrast: recipe.contrast}
+    strengths: dict[Change, float] = {brightness: recipe.brightness, contrast: recipe.contrast}
     if x_BCHW.shape[1] == 3:
         strengths |= {saturation: recipe.saturation, hue: recipe.hue}
     chosen = [operation for operation in (JITTER[number] for number in order) if strengths.get(operation)]
@@ -174,7 +176,7 @@ def hue(x_BCHW: Tensor, turn_B: Tensor) -> Tensor:
     return x_BCHW
 
 
-JITTER = (brightness, contrast, saturation, hue)
+JITTER: tuple[Change, ...] = (brightness, contrast, saturation, hue)
 
 
 def luma(x_BCHW: Tensor) -> Tensor:
