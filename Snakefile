@@ -71,4 +71,4 @@ for kind, keyed in STAGES.kinds().items():
         message:
             f"{place.replace('{key}', '{wildcards.key}')}"
         shell:
-            "dvc --wait-for-lock repro -q --single-item {params.stage} 2>&1 | tee {log}"
+            "dvc --wait-for-lock repro --single-item {params.stage} 2>&1 | tee {log}"

@@ -129,7 +129,7 @@ def sha256(content: bytes | None) -> str:
 
 def of_shards(split: Split, shards: pd.DataFrame, samples: int) -> Subject:
     expectations = [
-        within("samples are as many as expected", "samples", samples, samples, gxe.ExpectColumnSumToBeBetween),
+        within("samples are as many as asked", "samples", samples, samples, gxe.ExpectColumnSumToBeBetween),
         within("every shard holds samples of the index", "samples", 1),
         equal("shards are the files that were packed", "the sha256 in the metadata", "declared", "found"),
     ]
@@ -159,9 +159,8 @@ def of_classes(split: Split, rows: pd.DataFrame, expect: Expectations, names: li
     times = samples / samples[samples > 0].min()
     table = pd.DataFrame({"class": split.classes, "samples": samples, "times": times}).rename_axis(None)
     table["train"] = pd.Series(names).reindex(table.index)
-    number = expect.classes
     expectations = [
-        told("classes are as many as expected", f"{number}", gxe.ExpectTableRowCountToEqual, value=number),
+        told("classes are as many as asked", f"{expect.classes}", gxe.ExpectTableRowCountToEqual, value=expect.classes),
         equal("labels mean the same classes as in train", "the names in train", "class", "train"),
         within("every class has samples", "samples", 1),
         within("classes are balanced: samples, as times those of the smallest", "times", None, expect.imbalance),
@@ -173,14 +172,12 @@ def of_overlap(train: pd.DataFrame, test: pd.DataFrame, duplicates: int) -> Subj
     """A row for each image that is in both splits, once or more."""
     once = [rows[["sha256", "key", "shard"]].drop_duplicates("sha256") for rows in (train, test)]
     table = once[0].dropna().merge(once[1], on="sha256", suffixes=("_train", "_test"))
-    few = told(
-        "few images are shared", f"at most {duplicates}", gxe.ExpectTableRowCountToBeBetween, max_value=duplicates
-    )
+    count = gxe.ExpectTableRowCountToBeBetween
+    few = told("few images are in both splits", f"at most {duplicates}", count, max_value=duplicates)
     return Subject("train and test", table, ["key_train", "shard_train", "key_test", "shard_test"], [few])
 
 
 def told(words: str, allowed: str, kind: type[gxe.Expectation], **arguments: Any) -> gxe.Expectation:
-    """An expectation with what people read of it."""
     return kind(description=words, notes=allowed, **arguments)
 
 
@@ -203,31 +200,29 @@ def judge(subjects: Iterable[Subject]) -> list[dict]:
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     tables = context.data_sources.add_pandas("contract").add_dataframe_asset("tables")
     whole = tables.add_batch_definition_whole_dataframe("whole")
-    verdicts = []
+    verdicts: list[dict] = []
     for subject in subjects:
         batch = whole.get_batch({"dataframe": subject.table})
         form = {"result_format": "SUMMARY", "unexpected_index_column_names": subject.names}
-        for expectation in subject.expectations:
-            outcome = batch.validate(expectation, result_format=form).to_json_dict()
-            verdicts.append(verdict(subject, expectation, outcome))
+        verdicts += [verdict(subject, each, batch.validate(each, result_format=form)) for each in subject.expectations]
     return verdicts
 
 
-def verdict(subject: Subject, expectation: gxe.Expectation, outcome: dict) -> dict:
+def verdict(subject: Subject, expectation: gxe.Expectation, outcome: Any) -> dict:
     """What people read of an outcome; what is wrong with a whole table is shown by its first rows."""
-    result, names = outcome["result"], subject.names
+    result, names = outcome.to_json_dict()["result"], subject.names
     if not result:
-        raise Failure(f"{subject.split}: {expectation.description}: cannot be judged: {outcome['exception_info']}")
+        raise Failure(f"{subject.split}: {expectation.description}: cannot be judged: {outcome.exception_info}")
     rows = result.get("partial_unexpected_index_list", subject.table[names][:FEW].to_dict("records"))
     # Great Expectations gives the columns of a row in no fixed order.
     rows = [{name: row[name] for name in [*names, *sorted(row.keys() - names)]} for row in rows[:FEW]]
     return {
         "split": subject.split,
         "expectation": expectation.description,
-        "held": outcome["success"],
+        "held": outcome.success,
         "observed": observed(subject.table, expectation, result),
         "allowed": expectation.notes,
-        "broken_by": [] if outcome["success"] else rows,
+        "broken_by": [] if outcome.success else rows,
     }
 
 

@@ -86,7 +86,7 @@ class Dataset(Section):
     """A source of images, how it is packed, and what it has to hold."""
 
     source: Annotated[FashionMNIST | Digits | Folder | TorchvisionDataset, Field(discriminator="name")]
-    samples_per_shard: Count = 10_000
+    samples_per_shard: Count
     expect: Expectations
 
 

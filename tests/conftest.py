@@ -1,6 +1,5 @@
 """Tiny real inputs for the tests of stages: scikit-learn's digits, packed once, and a small study built on them."""
 
-import os
 from contextlib import chdir
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from stages.shard import pack
 from stages.sources import digits
 from stages.study import Study
 
-os.environ["TQDM_DISABLE"] = "1"
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).parents[1]

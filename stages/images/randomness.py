@@ -40,7 +40,7 @@ def permutation(length: int, *context: int | str) -> NDArray[np.int64]:
     return np.argsort(hashes(np.arange(length), *context), kind="stable")
 
 
-def stratified(labels: NDArray[np.integer], count: int, *context: int | str) -> NDArray[np.int64]:
+def stratified(labels: NDArray[np.integer], count: float, *context: int | str) -> NDArray[np.int64]:
     """About `count` sample numbers, in their order: the same share of each class, drawn as the context says."""
     share, rank = min(1.0, count / len(labels)), uniforms(np.arange(len(labels)), *context)
     chosen = []

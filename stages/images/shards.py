@@ -108,9 +108,9 @@ def fit(image_CHW: Tensor, size: int) -> Tensor:
     if (height, width) == (size, size):
         return image_CHW
     short = min(height, width)
-    extent = (round(height * size / short), round(width * size / short))
+    extent = (height * size // short, width * size // short)
     resized_CHW = F.interpolate(image_CHW[None].float(), extent, mode="bilinear", antialias=True)[0]
-    top, left = (extent[0] - size) // 2, (extent[1] - size) // 2
+    top, left = round((extent[0] - size) / 2), round((extent[1] - size) / 2)
     return resized_CHW[:, top : top + size, left : left + size].round().clamp(0, 255).to(torch.uint8)
 
 

@@ -73,5 +73,5 @@ def check(name: str, pieces: Iterable[bytes], expected: str | None) -> str:
 def held_out(labels: NDArray[np.integer], share: float) -> NDArray[np.bool_]:
     """Which samples to test on, where a source has no test split: a share of each class, always the same ones."""
     chosen = np.zeros(len(labels), bool)
-    chosen[stratified(labels, round(share * len(labels)), "held out")] = True
+    chosen[stratified(labels, share * len(labels), "held out")] = True
     return chosen

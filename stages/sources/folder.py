@@ -6,6 +6,7 @@ It is kept as one uncompressed tar, since many small files are slow to hash and 
 
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -65,16 +66,15 @@ class Members(Sequence[Sample]):
 
     def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
         name, label, offset, size = self.members[number]
-        path = PurePosixPath(name)
-        key = str(path.with_suffix("")).replace(".", "_")
-        return Sample(key, label, os.pread(self.file, size, offset), EXTENSIONS[path.suffix.lower()])
+        image = os.pread(self.file, size, offset)
+        return Sample(key(name), label, image, EXTENSIONS[PurePosixPath(name).suffix.lower()])
 
 
 def read(options, directory: Path) -> Dataset:
     """The splits and classes that the paths name.
 
     Raises:
-        Failure: a path names no class, or a split is missing.
+        Failure: a path names no class, two differ in their ending alone, or a split is missing.
     """
     packed = directory / FILE
     with tarfile.open(packed) as tar:
@@ -84,10 +84,15 @@ def read(options, directory: Path) -> Dataset:
     parts = [PurePosixPath(name).parts for name, *_ in found]
     if shallow := next((name for (name, *_), path in zip(found, parts, strict=True) if len(path) < 2), None):
         raise Failure(f"{options.path}: {shallow} lies in no folder that names its class")
+    names = Counter(key(name) for name, *_ in found)
+    if twin := next((name for name, times in names.items() if times > 1), None):
+        raise Failure(f"{options.path}: {names[twin]} images are called {twin}, but for their endings and dots")
     classes = sorted({path[-2] for path in parts})
     labels = np.array([classes.index(path[-2]) for path in parts])
     rows = [(name, int(label), offset, size) for (name, offset, size), label in zip(found, labels, strict=True)]
     chosen = splits(parts, labels)
+    if missing := {"train", "test"}.difference(chosen):
+        raise Failure(f"{options.path}: no image is of split {' or '.join(sorted(missing))}")
     return Dataset(
         classes,
         {
@@ -95,6 +100,11 @@ def read(options, directory: Path) -> Dataset:
             for split in ("train", "test")
         },
     )
+
+
+def key(name: str) -> str:
+    """The key of the sample that a path is: WebDataset ends a key at its first dot."""
+    return str(PurePosixPath(name).with_suffix("")).replace(".", "_")
 
 
 def splits(parts: list[tuple[str, ...]], labels: np.ndarray) -> np.ndarray:

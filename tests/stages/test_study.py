@@ -1,0 +1,131 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import study
+from stages.study import backbone_options
+
+ROOT = Path(__file__).parents[2]
+STUDIES = [ROOT / "params.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]
+SMALL = yaml.safe_load((ROOT / "workflow/studies/small.yaml").read_text())
+LEFT_OUT = object()
+
+
+def edited(path: Path, key: str, value: object) -> Path:
+    """The small study with one key changed, or left out, as a file."""
+    content = json.loads(json.dumps(SMALL))  # a copy in which pieces that were merged are no longer one
+    *parents, last = key.split(".")
+    section = content
+    for part in parents:
+        section = section[int(part) if isinstance(section, list) else part]
+    if value is LEFT_OUT:
+        del section[last]
+    else:
+        section[last] = value
+    (path / "params.yaml").write_text(yaml.safe_dump(content))
+    return path / "params.yaml"
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_loads_and_has_a_run_that_trains(path):
+    assert any(run.epochs for run in study.load(path).runs.values())
+
+
+RF = {**SMALL["recipes"]["run"]["backbone"], "name": "rf_resnet", "mlp": True}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fragments"),
+    [
+        ("knn.metric", "cosine", ["knn.metric: Extra inputs are not permitted"]),
+        ("probe", {}, ["probe: Extra inputs are not permitted"]),
+        ("runs.byol.learning_rate", 1, ["runs.byol.learning_rate: Extra inputs"]),
+        ("runs.byol.method.weight", 1, ["runs.byol.method.byol.weight: Extra inputs"]),
+        ("knn", LEFT_OUT, ["knn: Field required"]),
+        ("runs.byol.seed", LEFT_OUT, ["runs.byol.seed: Field required"]),
+        ("linear.epochs", "many", ["linear.epochs: ", "integer", "given: 'many'"]),
+        ("runs.byol.views.1.flip", "often", ["runs.byol.views.1.flip: ", "number", "given: 'often'"]),
+        ("linear.epochs", 0, ["linear.epochs: ", "greater than 0", "given: 0"]),
+        ("runs.byol.views.0.flip", 1.5, ["runs.byol.views.0.flip: ", "less than or equal to 1", "given: 1.5"]),
+        ("runs.byol.views.0.crop_scale", [0.9, 0.4], ["views.0.crop_scale: ", "0.9, is above the second, 0.4"]),
+        ("runs.byol.views", [], ["runs.byol.views: ", "at least 2"]),
+        ("mask.rates", [50, 100], ["mask.rates.1: ", "less than 100", "given: 100"]),
+        ("runs.byol.method.name", "bjol", ["runs.byol.method: ", "'bjol'", "'random', 'supervised', 'byol'"]),
+        ("runs.byol.modifier.name", "co2", ["runs.byol.modifier: ", "'co2'", "'none', 'co'"]),
+        ("runs.byol.backbone.name", "vit", ["runs.byol.backbone: ", "'vit'", "'resnet', 'rf_resnet'"]),
+        ("datasets.digits.source.name", "mnist", ["datasets.digits.source: ", "'mnist'", "'fashion_mnist', 'digits'"]),
+        ("datasets.digits.source.sha256", "6ebb", ["datasets.digits.source.digits.sha256: ", "given: '6ebb'"]),
+        ("corrupt.corruptions", ["fog"], ["corrupt.corruptions.0: ", "'gaussian_noise' or 'defocus_blur'"]),
+        ("runs.byol.dataset", "digit", ["runs.byol.dataset: no dataset is called digit; there are: digits"]),
+        ("transfer.dataset", "mnist", ["transfer.dataset: no dataset is called mnist; there are: digits"]),
+        ("runs.byol.backbone", RF | {"blocks": [3, 2, 3]}, ["backbone", "blocks: ", "at least 3", "[3, 2, 3]"]),
+        ("runs.byol.backbone.strides", [1, 2], ["blocks has 3 stages and strides 2: give both as many"]),
+        ("runs.byol.backbone.mean", [0.1, 0.2, 0.3], ["mean and std take one number for each of the 1 channels"]),
+        ("runs.random.epochs", 1, ["runs.random", "epochs: method random takes 0 epochs", "random has 1"]),
+        ("runs.byol.epochs", 0, ["runs.byol", "epochs: ", "every other at least 1; byol has 0"]),
+        ("runs.a b", SMALL["runs"]["byol"], ["runs.a b", "pattern"]),
+        ("runs", {}, ["runs: ", "at least 1"]),
+    ],
+)
+def test_a_study_with_a_mistake_is_refused_by_the_name_of_the_key_and_with_what_is_allowed(
+    tmp_path, key, value, fragments
+):
+    with pytest.raises(ValueError, match=r"params\.yaml: ") as error:
+        study.load(edited(tmp_path, key, value))
+    (line,) = str(error.value).splitlines()
+    for fragment in fragments:
+        assert fragment in line
+
+
+def test_two_mistakes_are_two_lines(tmp_path):
+    path = edited(tmp_path, "knn.neighbours", [0])
+    path.write_text(path.read_text().replace("temperature: 0.07", "temperature: cold"))
+    with pytest.raises(ValueError, match="temperature") as error:
+        study.load(path)
+    assert [line.split(": ")[1] for line in str(error.value).splitlines()] == ["knn.neighbours.0", "knn.temperature"]
+
+
+@pytest.mark.parametrize(("content", "message"), [("runs: [", "not YAML"), ("", "params.yaml: "), ("- 1", "valid")])
+def test_a_file_that_is_no_study_is_refused_by_its_name(tmp_path, content, message):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        study.load(tmp_path / "params.yaml")
+    assert str(error.value).startswith(str(tmp_path / "params.yaml"))
+
+
+def test_a_file_that_is_missing_is_refused_with_where_to_look(tmp_path):
+    with pytest.raises(ValueError, match=r"params\.yaml: not found; run this from the folder that holds it"):
+        study.load(tmp_path / "params.yaml")
+
+
+def test_numbers_in_the_exponent_form_that_yaml_takes_for_text_are_numbers(tmp_path):
+    path = edited(tmp_path, "linear.weight_decay", 0.0)
+    path.write_text(path.read_text().replace("weight_decay: 0.0\n", "weight_decay: 1e-4\n"))
+    assert study.load(path).linear.weight_decay == 1e-4
+
+
+def test_nothing_changes_a_study_once_it_is_read(small):
+    with pytest.raises(ValueError, match="frozen"):
+        small.linear.epochs = 7
+
+
+@pytest.mark.parametrize("name", ["byol", "co_byol"])
+def test_the_options_of_a_backbone_survive_json(small, name):
+    options = small.runs[name].backbone
+    assert backbone_options(json.loads(json.dumps(options.model_dump()))) == options
+
+
+def test_the_committed_schema_is_that_of_the_code():
+    committed = (ROOT / study.SCHEMA).read_text(encoding="utf-8")
+    assert committed == study.schema(), "run: python -m stages.study"
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_schema_allows_the_shipped_studies_and_refuses_an_unknown_key(path):
+    jsonschema = pytest.importorskip("jsonschema")
+    content = json.loads(json.dumps(yaml.safe_load(path.read_text())))
+    validator = jsonschema.Draft202012Validator(json.loads(study.schema()))
+    assert list(validator.iter_errors(content)) == []
+    assert len(list(validator.iter_errors(content | {"probe": {}}))) == 1
