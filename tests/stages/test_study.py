@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -124,7 +125,6 @@ def test_the_committed_schema_is_that_of_the_code():
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_schema_allows_the_shipped_studies_and_refuses_an_unknown_key(path):
-    jsonschema = pytest.importorskip("jsonschema")
     content = json.loads(json.dumps(yaml.safe_load(path.read_text())))
     validator = jsonschema.Draft202012Validator(json.loads(study.schema()))
     assert list(validator.iter_errors(content)) == []
