@@ -27,7 +27,7 @@ format: $(VENV)/ready
 bench: $(VENV)/ready  ## speed, as ratios measured in one run
 	python -m bench
 
-schema: $(VENV)/ready  ## after a change of stages/study.py
+schema: $(VENV)/ready  ## after a change of stages/study/
 	python -m stages.study
 
 lock:  ## new versions for requirements.lock, from the ranges of pyproject.toml

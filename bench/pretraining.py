@@ -11,13 +11,14 @@ import torch
 from bench.data_path import BATCH, SIZE, lightly_loader, our_views
 from bench.images import photographs
 from bench.pairs import Row, compare
-from stages import backbones, methods, study
+from stages import backbones, methods
 from stages.images.shards import Images
+from stages.study.runs import BYOL, ResNet, Stem
 from stages.training.loop import take
 
 IMAGES = 2048
 HIDDEN, OUTPUT = 256, 64
-BACKBONE = study.ResNet(
+BACKBONE = ResNet(
     name="resnet",
     block="basic",
     channels=3,
@@ -26,7 +27,7 @@ BACKBONE = study.ResNet(
     width=16,
     blocks=[1, 1, 1, 1],
     strides=[1, 2, 2, 2],
-    stem=study.Stem(kernel=3, stride=2, pool=False),
+    stem=Stem(kernel=3, stride=2, pool=False),
 )
 
 
@@ -35,7 +36,7 @@ class Ours:
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        options = study.BYOL(name="byol", hidden=HIDDEN, output=OUTPUT, momentum=(0.99, 1.0))
+        options = BYOL(name="byol", hidden=HIDDEN, output=OUTPUT, momentum=(0.99, 1.0))
         self.method = methods.build(options, backbones.build(BACKBONE), 10).train()
         self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
 

@@ -15,7 +15,8 @@ from stages import program
 from stages.probing.classifier import top1
 from stages.probing.features import BATCH, batches
 from stages.probing.frozen import Subject, subject
-from stages.study import AttackSetting, Study
+from stages.study import Study
+from stages.study.evaluations import AttackSetting
 
 with warnings.catch_warnings():
     # Foolbox 3.3 imports scipy.ndimage by an old name.

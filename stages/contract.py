@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from stages import program
 from stages.images.shards import INDEX, SCHEMA
 from stages.program import Failure, progress
-from stages.study import Expectations, Study
+from stages.study import Study
+from stages.study.datasets import Expectations
 
 with warnings.catch_warnings():
     # Great Expectations 1.24 imports a part of re by its old name. It sends nothing home; other versions ask first.

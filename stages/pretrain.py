@@ -16,7 +16,8 @@ from stages.backbones import Backbone, saved
 from stages.backbones.receptive_field import receptive_field
 from stages.images.shards import INDEX, Images, Shards
 from stages.methods import Method
-from stages.study import Run, Study
+from stages.study import Study
+from stages.study.runs import Run
 from stages.training.checkpoints import Checkpoints
 from stages.training.loop import Training, train
 

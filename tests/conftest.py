@@ -26,6 +26,12 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """What a test draws by torch's own generator is the same each time."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def small() -> Study:
     """The shipped small study, with a run that learns enough for an accuracy to mean something."""

@@ -8,12 +8,13 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from stages import backbones
 from stages.backbones import Backbone
 from stages.program import Failure
-from stages.study import BackboneOptions, backbone_options
+from stages.study.runs import BackboneOptions, backbone_options
 
 IN_TIMM: dict[tuple[str, tuple[int, ...]], str] = {
     ("basic", (2, 2, 2, 2)): "resnet18",
@@ -49,13 +50,13 @@ def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
     """A saved backbone, in evaluation mode and without gradients, and the image size that it was trained at.
 
     Raises:
-        Failure: a file is missing or the weights do not fit the configuration.
+        Failure: a file is missing or not what was saved, or the weights do not fit the configuration.
     """
     try:
         config = json.loads((folder / "config.json").read_text())
         backbone = backbones.build(backbone_options(config["backbone"]))
         backbone.load_state_dict(load_file(folder / "model.safetensors"))
-    except (FileNotFoundError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Failure(f"{folder}: no model that can be loaded ({error})") from error
     return backbone.to(device).eval().requires_grad_(False), config["pretrained_cfg"]["input_size"][-1]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from stages.page.measured import Measured
-from stages.study import Run
+from stages.study.runs import Run
 
 
 @dataclass(frozen=True)

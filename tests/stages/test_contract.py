@@ -16,7 +16,8 @@ from stages.images.shards import INDEX, SCHEMA
 from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Arrays, Sample
-from stages.study import Dataset, Expectations, Study
+from stages.study import Study
+from stages.study.datasets import Dataset, Expectations
 
 ROOT = Path(__file__).parents[2]
 SHARDS = Path("results/shard/tiny")
@@ -368,7 +369,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from stages.contract import contract
-from stages.study import Expectations
+from stages.study.datasets import Expectations
 
 expect = Expectations(train=12, test=6, classes=3, height=(8, 8), width=(6, 6), imbalance=2)
 contract(SimpleNamespace(datasets={"tiny": SimpleNamespace(expect=expect)}), "tiny", Path())

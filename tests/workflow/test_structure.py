@@ -7,7 +7,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 KINDS = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
-HOUSE = {"__init__", "program", "study"}
+HOUSE = {"__init__", "program"}
 
 
 def test_every_module_of_stages_is_a_block_of_dvc_yaml():

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from stages.program import Failure
 from stages.sources import digits
-from stages.study import Digits
+from stages.study.datasets import Digits
 
 
 @pytest.fixture(scope="module")

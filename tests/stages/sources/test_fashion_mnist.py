@@ -13,7 +13,7 @@ from PIL import Image
 
 from stages.program import Failure
 from stages.sources import fashion_mnist
-from stages.study import FashionMNIST
+from stages.study.datasets import FashionMNIST
 
 RANDOM = np.random.default_rng(0)
 PIXELS = {split: RANDOM.integers(0, 256, (number, 28, 28), np.uint8) for split, number in (("train", 30), ("t10k", 20))}

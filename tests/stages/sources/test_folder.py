@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.program import Failure
 from stages.sources import Dataset, folder, png
-from stages.study import Folder
+from stages.study.datasets import Folder
 
 NAMES = [f"{split}/{kind}/{number}.png" for split in ("train", "val") for kind in ("cat", "dog") for number in range(3)]
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from stages.program import Failure
 from stages.sources import torchvision as source
-from stages.study import TorchvisionDataset
+from stages.study.datasets import TorchvisionDataset
 
 LENGTH = {"train": 6, "test": 4}
 

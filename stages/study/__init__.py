@@ -1,0 +1,71 @@
+"""What `params.yaml` may say: every key, its type and its range. The only place that reads the file.
+
+`python -m stages.study` writes the JSON Schema of it to `workflow/params.schema.json`, for editors and for people.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from stages.study.datasets import Dataset
+from stages.study.evaluations import KNN, Attack, Corrupt, Linear, Mask, Transfer
+from stages.study.runs import Run
+from stages.study.section import Name, Section
+
+PARAMS = Path("params.yaml")
+SCHEMA = Path("workflow/params.schema.json")
+
+
+class Study(Section):
+    """A whole `params.yaml`, in the order of the data."""
+
+    recipes: dict[str, object] = {}
+    """Pieces that runs merge (`<<: *name`); nothing reads them here."""
+    datasets: dict[Name, Dataset]
+    runs: Annotated[dict[Name, Run], Field(min_length=1)]
+    linear: Linear
+    knn: KNN
+    corrupt: Corrupt
+    mask: Mask
+    attack: Attack
+    transfer: Transfer
+
+    @model_validator(mode="after")
+    def datasets_are_there(self):
+        asked = {f"runs.{name}.dataset": run.dataset for name, run in self.runs.items()}
+        for key, dataset in (asked | {"transfer.dataset": self.transfer.dataset}).items():
+            if dataset not in self.datasets:
+                raise ValueError(f"{key}: no dataset is called {dataset}; there are: {', '.join(self.datasets)}")
+        return self
+
+
+def load(path: Path = PARAMS) -> Study:
+    """Read and check a study.
+
+    Raises:
+        ValueError: the file is not there, is not YAML, or a key has a value that is not allowed; one line each.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: not found; run this from the folder that holds it") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise ValueError("\n".join(f"{path}: {_line(problem)}" for problem in error.errors())) from None
+
+
+def _line(problem) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{given}"
+
+
+def schema() -> str:
+    """The JSON Schema of a study, as it stands in `workflow/params.schema.json`."""
+    return json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,62 @@
+"""The section `datasets`: where images come from, and what they have to hold."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.study.section import Count, Name, Section, Sha256, Sizes
+
+
+class FashionMNIST(Section):
+    """Fashion-MNIST, from the Debian package where apt is there, else through torchvision."""
+
+    name: Literal["fashion_mnist"]
+    sha256: Sha256
+
+
+class Digits(Section):
+    """The handwritten digits that scikit-learn ships."""
+
+    name: Literal["digits"]
+    sha256: Sha256
+
+
+class Folder(Section):
+    """A folder `<split>/<class>/<image>`, or a tar of one, compressed or not.
+
+    `sha256`, which `fetch` prints, pins the images; change it when they change.
+    """
+
+    name: Literal["folder"]
+    path: Path
+    sha256: Sha256 | None = None
+
+
+class TorchvisionDataset(Section):
+    """A class of `torchvision.datasets` that can download itself, by its name, such as CIFAR10 or STL10."""
+
+    name: Literal["torchvision"]
+    dataset: Name
+
+
+class Expectations(Section):
+    """What a dataset must hold for anything to read it."""
+
+    train: Count
+    test: Count
+    classes: Annotated[int, Field(ge=2)]
+    height: Sizes
+    width: Sizes
+    imbalance: Annotated[float, Field(ge=1)] = 1.0
+    """Largest class of a split over its smallest, at most."""
+    duplicates: Annotated[int, Field(ge=0)] = 0
+    """Images that may be in both train and test: known flaws of a published set, counted and shown."""
+
+
+class Dataset(Section):
+    """A source of images, how it is packed, and what it has to hold."""
+
+    source: Annotated[FashionMNIST | Digits | Folder | TorchvisionDataset, Field(discriminator="name")]
+    samples_per_shard: Count
+    expect: Expectations

@@ -1,0 +1,118 @@
+import pytest
+import torch
+from torch import Tensor
+
+from stages.pretrain import build
+from stages.study.runs import CO, NoModifier, Run
+
+LABELS = torch.zeros(6)
+
+
+@pytest.fixture
+def make(small):
+    """A function that gives a method of a run with CO, or with no modifier; the seed is the same each time."""
+
+    def made(run: str, weight: float | None, **changes):
+        backbone = changes.pop("backbone", {})
+        modifier = NoModifier(name="none") if weight is None else CO(name="co", weight=weight, **changes)
+        options: Run = small.runs[run]
+        options = options.model_copy(
+            update={"modifier": modifier, "backbone": options.backbone.model_copy(update=backbone)}
+        )
+        return build(options, 10)
+
+    return made
+
+
+def views(size: int = 8, kind: torch.dtype = torch.float32) -> list[Tensor]:
+    return [torch.rand(6, 1, size, size, dtype=kind) for _ in range(2)]
+
+
+@pytest.mark.parametrize("run", ["byol", "co_byol"], ids=["resnet", "rf_resnet"])
+def test_co_of_weight_zero_is_its_base_to_the_bit(make, run):
+    base, co, given = make(run, None), make(run, 0.0), views()
+    totals = [sum(method(given, LABELS).values()) for method in (base, co)]
+    assert totals[0] == totals[1]
+    for total in totals:
+        total.backward()
+    gradients = {name: parameter.grad for name, parameter in co.base.named_parameters()}
+    for name, parameter in base.named_parameters():
+        assert (parameter.grad is None) == (gradients[name] is None)
+        assert parameter.grad is None or torch.equal(parameter.grad, gradients[name])
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.5])
+def test_with_one_position_and_shared_heads_the_local_term_is_twice_its_weight_of_the_global_one(make, weight):
+    """Local and global representation are then one, and each direction has two local terms."""
+    co = make("byol", weight, shared_heads=True, backbone={"strides": [2, 2, 2]}).double()
+    losses = co(views(kind=torch.float64), LABELS)
+    torch.testing.assert_close(losses["local"], 2 * weight * losses["global"])
+
+
+def test_the_local_term_is_the_mean_over_positions_of_both_kinds_in_both_directions(make):
+    """Equation 3 of the paper, written out by position, with its heads as 1×1 convolutions."""
+    co, given = make("co_byol", 0.2).double(), views(kind=torch.float64)
+    base, heads = co.base, co.local_heads
+
+    def convolved(head, local_BCNN: Tensor) -> Tensor:
+        first, norm, _, last = head
+        x_BCNN = torch.conv2d(local_BCNN, first.weight[:, :, None, None], first.bias)
+        x_BCNN = torch.nn.functional.batch_norm(x_BCNN, None, None, norm.weight, norm.bias, training=True)
+        return torch.conv2d(x_BCNN.relu(), last.weight[:, :, None, None], last.bias)
+
+    def cosine(x_BD: Tensor, y_BD: Tensor) -> Tensor:
+        return (x_BD * y_BD).sum(1) / x_BD.norm(dim=1) / y_BD.norm(dim=1)
+
+    encoded = base.encode(given)
+    expected = 0
+    for first, second in ((0, 1), (1, 0)):
+        online, target = encoded.online[first], encoded.target[second]
+        p_BD, z_BD = base.heads.online(online.whole_BD), base.heads.target(target.whole_BD)
+        p_BDNN = convolved(heads.predictor, convolved(heads.projector.online, online.local_BCNN))
+        z_BDNN = convolved(heads.projector.target, target.local_BCNN)
+        positions = [(row, column) for row in range(4) for column in range(4)]
+        assert p_BDNN.shape[2:] == z_BDNN.shape[2:] == (4, 4)
+        for row, column in positions:
+            both_B = cosine(p_BDNN[:, :, row, column], z_BD) + cosine(p_BD, z_BDNN[:, :, row, column])
+            expected -= 2 * both_B.mean() / len(positions)
+    torch.testing.assert_close(co(given, LABELS)["local"], 0.2 * expected)
+
+
+def test_shared_heads_add_no_parameter_and_own_heads_are_of_the_shapes_of_the_base(make):
+    def shapes(module) -> list[tuple[int, ...]]:
+        return [tuple(parameter.shape) for parameter in module.parameters()]
+
+    base, shared, own = make("byol", None), make("byol", 0.2, shared_heads=True), make("byol", 0.2)
+    assert shapes(shared) == shapes(base)
+    assert shapes(own) == shapes(base) + shapes(own.local_heads)
+    assert shapes(own.local_heads) == shapes(base.heads)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_target_of_each_head_moves_once(make, shared):
+    co = make("byol", 0.2, shared_heads=shared)
+    with torch.no_grad():
+        for parameter in co.parameters():
+            if parameter.requires_grad:
+                parameter += 1
+    co.update(1e-9)  # the momentum is 0.9
+    twins = [co.base.networks, co.base.heads.projector, co.local_heads.projector]
+    for twin in twins:
+        for target, online in zip(twin.target.parameters(), twin.online.parameters(), strict=True):
+            torch.testing.assert_close(online - target, torch.full_like(target, 0.9))
+
+
+@pytest.mark.parametrize(("asked", "positions"), [(0, 16), (1, 1), (2, 4), (3, 9), (4, 16)])
+def test_map_size_takes_so_many_positions_of_the_map_as_they_are(make, asked, positions):
+    co, local_BCNN = make("byol", 0.2, map_size=asked), torch.rand(5, 32, 4, 4)
+    taken_PBC = co.embed_positions(local_BCNN, lambda x_NC: x_NC)
+    assert taken_PBC.shape == (positions, 5, 32)
+    there = {tuple(local_BCNN[0, :, row, column].tolist()) for row in range(4) for column in range(4)}
+    chosen = [tuple(position.tolist()) for position in taken_PBC[:, 0]]
+    assert len(set(chosen)) == positions
+    assert set(chosen) <= there
+
+
+def test_a_map_size_larger_than_the_map_is_refused_by_the_name_of_the_key(make):
+    with pytest.raises(ValueError, match=r"modifier\.map_size: 5 is larger than the map, which is 4 wide"):
+        make("byol", 0.2, map_size=5)(views(), LABELS)
