@@ -22,7 +22,7 @@ SCHEMA = Path("workflow/params.schema.json")
 class Study(Section):
     """A whole `params.yaml`, in the order of the data."""
 
-    recipes: dict[str, object] = {}
+    recipes: dict[str, object] = Field(default_factory=dict)
     """Pieces that runs merge (`<<: *name`); nothing reads them here."""
     datasets: dict[Name, Dataset]
     runs: Annotated[dict[Name, Run], Field(min_length=1)]
