@@ -90,7 +90,7 @@ def card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
         f"{options.method.name} (modifier: {options.modifier.name}) on the training images of {options.dataset}, "
         f"{metrics['steps']} steps of {options.batch_size} images at {options.image_size} px. Its local "
         f"representations see {metrics['receptive_field']} px.\n\n"
-        "```python\nfrom stages.backbones import saved\n\n"
+        "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom stages.backbones import saved\n\n"
         'backbone, image_size = saved.load(Path("model"), torch.device("cpu"))\n'
         "local, pooled, whole = backbone(images)  # (B, C, H, W) in [0, 1]\n```\n\n"
         f"## Settings\n\n```json\n{settings}\n```\n"

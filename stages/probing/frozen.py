@@ -36,11 +36,17 @@ class Subject(NamedTuple):
 
 
 def subject(study: Study, run: str, subset: int, device: torch.device) -> Subject:
-    """The model of a run and a subset of its dataset's test images, stratified and always the same."""
+    """The model of a run and a subset of its dataset's test images, stratified and always the same.
+
+    Raises:
+        Failure: the share that the subset takes of a class is less than half an image, for each of them.
+    """
     options = study.runs[run]
     backbone, size = saved.load(program.result("pretrain", run) / "model", device)
     layer = classifier.load(program.result("linear", run) / "classifier.safetensors", device)
     shards = Shards(program.result("shard", options.dataset) / "test")
     numbers = stratified(shards.labels, subset, "subset")
+    if not len(numbers):
+        raise program.Failure(f"subset: {subset} of {len(shards)} test images is not one image of any class")
     labels_N = torch.from_numpy(shards.labels[numbers])
     return Subject(Frozen(backbone, layer).eval(), Images(shards, size, options.backbone.channels), numbers, labels_N)

@@ -24,6 +24,7 @@ def build(options, module: nn.Module) -> Optimizer:
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM)
     from timm.optim.lars import Lars
 
+    groups[0]["always_adapt"] = True  # timm scales no group without weight decay, unless it is told to
     return Lars(groups, lr=options.learning_rate, momentum=MOMENTUM, trust_coeff=LARS_TRUST, trust_clip=True)
 
 

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from stages.images.shards import Images, Shards
+from stages.probing import classifier
+from stages.probing.features import Features
+from stages.study.evaluations import Linear
+
+CPU = torch.device("cpu")
+OPTIONS = Linear(epochs=30, batch_size=64, learning_rate=0.1, weight_decay=0.0)
+
+
+@pytest.fixture(scope="module")
+def pixels(shards) -> dict[str, Features]:
+    """The pixels of the digits as features, of which some never change."""
+    given = {}
+    for name in ("train", "test"):
+        split = Shards(shards / name)
+        every_BCHW = Images(split, 8, 1)[np.arange(len(split))]
+        given[name] = Features(split.keys, torch.from_numpy(split.labels), every_BCHW.flatten(1).float() / 255)
+    assert (given["train"].features_ND.std(0) == 0).any()
+    return given
+
+
+def test_accuracy_on_the_pixels_of_digits_is_that_of_scikit_learn_within_two_points(pixels):
+    train, test = pixels["train"], pixels["test"]
+    ours = classifier.top1(classifier.train(train, 10, OPTIONS)(test.features_ND), test.labels_N)
+    scaler = StandardScaler().fit(train.features_ND)
+    theirs = LogisticRegression(max_iter=300).fit(scaler.transform(train.features_ND), train.labels_N)
+    expected = 100 * theirs.score(scaler.transform(test.features_ND), test.labels_N)
+    assert expected > 94
+    assert ours == pytest.approx(expected, abs=2)
+
+
+def test_the_scale_and_the_origin_of_features_make_no_difference(pixels):
+    train, test = pixels["train"], pixels["test"]
+    moved = [part._replace(features_ND=part.features_ND.double() * 250 + 40) for part in (train, test)]
+    moved = [part._replace(features_ND=part.features_ND.float()) for part in moved]
+    plain_NK = classifier.train(train, 10, OPTIONS)(test.features_ND)
+    moved_NK = classifier.train(moved[0], 10, OPTIONS)(moved[1].features_ND)
+    assert (plain_NK.argmax(1) == moved_NK.argmax(1)).float().mean() > 0.99
+
+
+def test_the_same_features_give_the_same_classifier_whatever_was_drawn_before(pixels):
+    first = classifier.train(pixels["train"], 10, OPTIONS)
+    torch.rand(7)
+    second = classifier.train(pixels["train"], 10, OPTIONS)
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(first.bias, second.bias)
+
+
+def test_a_folded_layer_gives_for_features_what_the_layer_gives_for_standardised_ones():
+    layer, x_ND = nn.Linear(6, 3).double(), torch.rand(20, 6, dtype=torch.float64) * 9 + 4
+    mean_D, std_D = x_ND.mean(0), x_ND.std(0)
+    expected_NK = layer((x_ND - mean_D) / std_D)
+    torch.testing.assert_close(classifier.fold(layer, mean_D, std_D)(x_ND), expected_NK)
+
+
+def test_a_classifier_reads_back_as_it_was_saved_and_is_frozen(tmp_path):
+    layer, x_ND = nn.Linear(6, 3), torch.rand(20, 6)
+    classifier.save(layer, tmp_path / "classifier.safetensors")
+    loaded = classifier.load(tmp_path / "classifier.safetensors", CPU)
+    assert torch.equal(loaded(x_ND), layer(x_ND))
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+@pytest.mark.parametrize(("labels", "accuracy"), [([0, 1, 1], 100), ([1, 1, 1], 66.6667), ([1, 0, 0], 0)])
+def test_top1_is_the_share_of_right_answers_in_per_cent(labels, accuracy):
+    logits_NK = torch.tensor([[2.0, 1.0], [0.0, 0.1], [-3.0, -2.0]])
+    assert classifier.top1(logits_NK, torch.tensor(labels)) == accuracy

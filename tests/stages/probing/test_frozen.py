@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import torch
+
+from stages.images.shards import Shards
+from stages.probing.frozen import subject
+from stages.program import Failure
+
+CPU = torch.device("cpu")
+
+
+def test_a_subset_holds_each_class_by_its_share_and_is_always_the_same(small, built, shards):
+    first, second = (subject(small, "supervised", 150, CPU) for _ in range(2))
+    assert first.numbers.tolist() == second.numbers.tolist()
+    labels = Shards(shards / "test").labels
+    assert first.labels_N.tolist() == labels[first.numbers].tolist()
+    np.testing.assert_array_equal(np.bincount(first.labels_N), np.round(np.bincount(labels) / 3))
+
+
+def test_the_model_gives_the_logits_of_probe_on_backbone_and_learned_something(small, built):
+    given = subject(small, "supervised", 10**6, CPU)
+    assert len(given.numbers) == 450
+    assert not given.model.training
+    images_BCHW = given.images[given.numbers].float() / 255
+    with torch.no_grad():
+        logits_BK = given.model(images_BCHW)
+        expected_BK = given.model.layer(given.model.backbone(images_BCHW).whole_BD)
+    assert torch.equal(logits_BK, expected_BK)
+    assert (logits_BK.argmax(1) == given.labels_N).float().mean() > 0.8
+
+
+def test_a_subset_of_no_image_of_any_class_is_refused_by_the_number_asked_for(small, built):
+    with pytest.raises(Failure, match="subset: 4 of 450 test images"):
+        subject(small, "supervised", 4, CPU)

@@ -1,0 +1,113 @@
+import csv
+import json
+import re
+
+import pytest
+import torch
+
+from stages import program
+from stages.backbones import saved
+from stages.pretrain import digest, pretrain
+from stages.study import Study
+from stages.training import loop
+from stages.training.checkpoints import Checkpoints
+
+CPU = torch.device("cpu")
+FILES = {"model/config.json", "model/model.safetensors", "README.md", "history.csv", "metrics.json"}
+
+
+class Killed(BaseException):
+    """What a kill is to the stage."""
+
+
+@pytest.fixture
+def study(small) -> Study:
+    """The small study, of one epoch."""
+    runs = {name: run.model_dump() | {"epochs": min(run.epochs, 1)} for name, run in small.runs.items()}
+    return Study.model_validate(small.model_dump() | {"runs": runs})
+
+
+def make(study: Study, run: str) -> dict[str, bytes]:
+    """Pretrain a run in this place, and give the files of its result."""
+    with program.whole("pretrain", run) as directory:
+        pretrain(study, run, directory)
+    directory = program.result("pretrain", run)
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def timeless(files: dict[str, bytes]) -> dict[str, object]:
+    """The files without what the clock says."""
+    metrics = json.loads(files["metrics.json"])
+    return files | {"metrics.json": {name: metrics[name] for name in metrics if "second" not in name}}
+
+
+@pytest.mark.parametrize("run", ["random", "supervised", "co_byol"])
+def test_a_result_is_a_model_its_card_its_history_and_its_metrics_and_is_the_same_each_time(place, study, run):
+    first, second = make(study, run), make(study, run)
+    assert set(first) == FILES
+    assert timeless(first) == timeless(second)
+
+
+def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scratch(place, study, monkeypatch):
+    uninterrupted = make(study, "co_byol")
+    genuine = loop.views
+
+    def views(images, numbers, method, run, step, device):
+        if step == 12:
+            raise Killed
+        return genuine(images, numbers, method, run, step, device)
+
+    monkeypatch.setattr(Checkpoints, "due", lambda self: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "views", views)
+        with pytest.raises(Killed):
+            make(study, "co_byol")
+    begun = []
+    monkeypatch.setattr(loop, "views", lambda *given: begun.append(given[4]) or genuine(*given))
+    assert timeless(make(study, "co_byol")) == timeless(uninterrupted)
+    assert begun[0] == 12
+    assert not program.scratch("pretrain", "co_byol").exists()
+
+
+def test_the_metrics_tell_steps_size_and_field(place, study):
+    metrics = json.loads(make(study, "co_byol")["metrics.json"])
+    backbone, _ = saved.load(program.result("pretrain", "co_byol") / "model", CPU)
+    local_BCNN = backbone(torch.zeros(1, 1, 8, 8)).local_BCNN
+    assert metrics["steps"] == 21
+    assert metrics["epochs"] == 1
+    assert metrics["parameters"] == sum(parameter.numel() for parameter in backbone.parameters())
+    assert (metrics["receptive_field"], metrics["stride"], metrics["map_size"]) == (21, 2, local_BCNN.shape[-1])
+    assert 21 * 64 / metrics["images_per_second"] == pytest.approx(metrics["seconds"], abs=0.06)
+
+
+def test_the_history_ends_with_the_loss_of_the_metrics_and_that_of_no_training_is_empty(place, study):
+    trained, untrained = make(study, "co_byol"), make(study, "random")
+    rows = list(csv.DictReader(trained["history.csv"].decode().splitlines()))
+    assert [int(row["step"]) for row in rows] == list(range(21))
+    assert float(rows[-1]["loss"]) == json.loads(trained["metrics.json"])["loss"]
+    assert list(csv.DictReader(untrained["history.csv"].decode().splitlines())) == []
+    assert json.loads(untrained["metrics.json"])["steps"] == 0
+
+
+def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(place, study, monkeypatch):
+    card = make(study, "byol")["README.md"].decode()
+    (settings,) = re.findall(r"```json\n(.*?)```", card, re.DOTALL)
+    assert json.loads(settings) == json.loads(study.runs["byol"].model_dump_json())
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(program.result("pretrain", "byol"))
+    names = {"images": torch.rand(2, 1, 8, 8)}
+    exec(code, names)
+    assert names["local"].shape == (2, 32, 4, 4)
+    assert names["whole"].shape == (2, 32)
+
+
+def test_the_digest_stands_for_parameters_data_and_code(small, shards, tmp_path, monkeypatch):
+    run, folder = small.runs["byol"], shards / "train"
+    digests = [digest(run, folder), digest(run, folder)]
+    assert digests[0] == digests[1]
+    digests.append(digest(run.model_copy(update={"seed": 1}), folder))
+    digests.append(digest(run, shards / "test"))
+    (tmp_path / "loop.py").touch()
+    monkeypatch.setattr("stages.pretrain.CODE", tmp_path)
+    digests.append(digest(run, folder))
+    assert len(set(digests)) == 4
