@@ -46,9 +46,10 @@ def nearest(train: features.Features, queries_ND: Tensor, k: int) -> tuple[Tenso
 
 
 def vote(similarity_NK: Tensor, labels_NK: Tensor, temperature: float) -> Tensor:
-    """The sum of the votes (N, classes) for each class."""
+    """The sum of the votes (N, classes) for each class; the nearest neighbour's vote counts one, so none overflows."""
     votes_NC = torch.zeros(len(labels_NK), int(labels_NK.max()) + 1)
-    return votes_NC.scatter_add_(1, labels_NK, (similarity_NK / temperature).exp())
+    nearer_NK = similarity_NK - similarity_NK[:, :1]
+    return votes_NC.scatter_add_(1, labels_NK, (nearer_NK / temperature).exp())
 
 
 if __name__ == "__main__":
