@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from webdataset import TarWriter
 
 from stages import program
@@ -70,7 +70,7 @@ def describe(sample: Sample) -> dict:
     """
     try:
         width, height = Image.open(io.BytesIO(sample.image)).size
-    except (UnidentifiedImageError, OSError) as error:
+    except (OSError, ValueError) as error:
         raise Failure(f"{sample.key}.{sample.extension}: not an image that can be read ({error})") from error
     return {
         "key": sample.key,

@@ -21,7 +21,7 @@ def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[n
 
 
 def disk(radius: float, sigma: float) -> Tensor:
-    """A disk of sum one whose edge a small Gaussian kernel blurs, without the zeros around it.
+    """A disk whose edge a small Gaussian kernel blurs, without the zeros around it.
 
     The grid is that of the released code, which matters where the disk reaches its border.
     """

@@ -96,7 +96,7 @@ class Images:
         try:
             with Image.open(io.BytesIO(self.shards[number])) as image:
                 pixels = np.array(image.convert("L" if self.channels == 1 else "RGB"))
-        except OSError as error:
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises each of them for a broken PNG
             raise Failure(f"{self.shards.name(number)}: cannot be decoded ({error})") from error
         image_HWC = torch.from_numpy(pixels).view(*pixels.shape[:2], self.channels)
         return fit(image_HWC.permute(2, 0, 1), self.size)

@@ -62,7 +62,7 @@ class Checkout:
     def would_run(self) -> set[str]:
         """The results that Snakemake would build."""
         printed = self.run("snakemake", "-n")
-        return {f"{kind}" for kind in re.findall(r"^ +output: results/(\S+)$", printed, re.MULTILINE)}
+        return set(re.findall(r"^Job \d+: (\S+)$", printed, re.MULTILINE))
 
     def reproduce(self) -> set[str]:
         """The results that `dvc repro` builds."""

@@ -67,6 +67,14 @@ def test_parameters_are_as_many_as_the_paper_counts(chosen, parameters):
     assert sum(parameter.numel() for parameter in backbone.parameters()) == parameters
 
 
+@pytest.mark.parametrize(("blocks", "wide"), [(3, [0, 1]), (4, [0, 2]), (6, [0, 3])])
+def test_the_kernels_of_3_pixels_are_the_first_ones_of_the_first_and_of_the_middle_block(blocks, wide):
+    with torch.device("meta"):
+        stage = backbones.build(options("rf_resnet", "basic", [blocks], [1], SMALL)).layer1
+    assert [number for number, block in enumerate(stage) if block.conv1.kernel_size == (3, 3)] == wide
+    assert {block.conv2.kernel_size for block in stage} == {(1, 1)}
+
+
 @pytest.mark.parametrize(
     ("chosen", "size", "stride"),
     [

@@ -2,7 +2,6 @@
 
 import io
 import os
-import tarfile
 
 import numpy as np
 import pytest
@@ -85,9 +84,13 @@ def test_the_same_images_make_the_same_bytes_at_any_time(packed, monkeypatch):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_an_image_that_cannot_be_read_is_not_packed_and_is_named(packed):
-    with pytest.raises(Failure, match=r"folder/bad\.jpg: not an image"):
-        packed([*some_samples(), Sample("folder/bad", 0, b"no image", "jpg")])
+PNG_OF_A_SHORT_HEADER = b"\x89PNG\r\n\x1a\n\0\0\0\5IHDR" + bytes(30)
+
+
+@pytest.mark.parametrize("image", [b"", b"no image", PNG_OF_A_SHORT_HEADER], ids=["empty", "text", "PNG"])
+def test_an_image_that_cannot_be_read_is_not_packed_and_is_named(packed, image):
+    with pytest.raises(Failure, match=r"folder/bad\.png: not an image"):
+        packed([*some_samples(), Sample("folder/bad", 0, image, "png")])
 
 
 @pytest.mark.parametrize("name", [INDEX, "000001.tar"])
@@ -106,17 +109,29 @@ def test_a_file_that_is_empty_is_named(packed, name):
         Shards(folder)
 
 
-@pytest.mark.parametrize("extension", ["jpg", "png"])
-@pytest.mark.parametrize("spoil", [slice(0, 4), slice(100, None)], ids=["head", "tail"])
-def test_an_image_that_cannot_be_decoded_is_named_with_its_shard(packed, extension, spoil):
-    folder = packed(some_samples(extension, number=1))
-    with tarfile.open(folder / "000000.tar") as tar:
-        member = tar.getmember(f"folder/0.{extension}")
-    content = bytearray((folder / "000000.tar").read_bytes())
-    image = bytearray(content[member.offset_data : member.offset_data + member.size])
-    image[spoil] = bytes(len(image[spoil]))
-    content[member.offset_data : member.offset_data + member.size] = image
-    (folder / "000000.tar").write_bytes(content)
+def spoilt(image: bytes, part: slice, content: bytes | None = None) -> bytes:
+    """An image file of which a part is overwritten, by zeros if nothing else is given."""
+    spoilt = bytearray(image)
+    spoilt[part] = content or bytes(len(spoilt[part]))
+    return bytes(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("extension", "part", "content"),
+    [
+        pytest.param("jpg", slice(0, 4), None, id="JPEG, head"),
+        pytest.param("jpg", slice(100, None), None, id="JPEG, tail"),
+        pytest.param("png", slice(0, 4), None, id="PNG, head"),
+        pytest.param("png", slice(100, None), None, id="PNG, tail"),
+        pytest.param("png", slice(11, 12), b"\5", id="PNG, length of the header"),
+        pytest.param("png", slice(33, 37), b"\0\0\0\x64", id="PNG, length of the pixels"),
+    ],
+)
+def test_an_image_that_cannot_be_decoded_is_named_with_its_shard(packed, extension, part, content):
+    folder, (sample,) = packed(some_samples(extension, number=1)), some_samples(extension, number=1)
+    tar = (folder / "000000.tar").read_bytes()
+    assert tar.count(sample.image) == 1
+    (folder / "000000.tar").write_bytes(tar.replace(sample.image, spoilt(sample.image, part, content)))
     with pytest.raises(Failure, match=f"folder/0 in {folder / '000000.tar'}: cannot be decoded"):
         Images(Shards(folder), 12, 3)[np.array([0])]
 
