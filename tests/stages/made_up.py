@@ -46,7 +46,9 @@ def study(**more: object) -> Study:
     source = {"name": "digits", "sha256": "0" * 64}
     expect = {"train": 1000, "test": 200, "classes": 10, "height": [28, 28], "width": [28, 28]}
     content = {
-        "datasets": {name: {"source": source, "expect": expect} for name in ("images", "digits")},
+        "datasets": {
+            name: {"source": source, "samples_per_shard": 100, "expect": expect} for name in ("images", "digits")
+        },
         "runs": runs("random", method={"name": "random"}, epochs=0)
         | runs("supervised", seeds=1, method={"name": "supervised"})
         | runs("byol", method=BYOL)
