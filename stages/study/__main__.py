@@ -2,4 +2,5 @@
 
 from stages.study import SCHEMA, schema
 
-SCHEMA.write_text(schema(), encoding="utf-8")
+if __name__ == "__main__":
+    SCHEMA.write_text(schema(), encoding="utf-8")
