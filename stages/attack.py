@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stages import program
 from stages.probing.classifier import top1
-from stages.probing.features import BATCH, batches
+from stages.probing.features import batches
 from stages.probing.frozen import Subject, subject
 from stages.study import Study
 from stages.study.evaluations import AttackSetting
@@ -37,8 +37,8 @@ def attack(study: Study, run: str, directory: Path) -> None:
 def robust(given: Subject, setting: AttackSetting, device: torch.device, what: str) -> float:
     """Top-1 on the subset under an attack."""
     logits = []
-    for position, images_BCHW in enumerate(batches(given.images, given.numbers, device, what)):
-        labels_B = given.labels_N[position * BATCH : (position + 1) * BATCH].to(device)
+    for numbers, images_BCHW in batches(given.images, given.numbers, device, what):
+        labels_B = torch.from_numpy(given.images.shards.labels[numbers]).to(device)
         logits.append(given.model(perturb(given.model, images_BCHW, labels_B, setting)).detach().cpu())
     return top1(torch.cat(logits), given.labels_N)
 

@@ -13,7 +13,7 @@ from stages import program
 from stages.corruptions import SEVERITIES
 from stages.corruptions import corrupt as apply
 from stages.probing.classifier import top1
-from stages.probing.features import BATCH, batches
+from stages.probing.features import batches
 from stages.probing.frozen import Subject, subject
 from stages.study import Study
 
@@ -34,8 +34,7 @@ def accuracy(given: Subject, device: torch.device, name: str | None, severity: i
     """Top-1 on the subset under a corruption, or under none."""
     logits = []
     what = f"{name or 'clean'} {severity}"
-    for position, images_BCHW in enumerate(batches(given.images, given.numbers, device, what)):
-        numbers = given.numbers[position * BATCH : (position + 1) * BATCH]
+    for numbers, images_BCHW in batches(given.images, given.numbers, device, what):
         logits.append(given.model(apply(name, images_BCHW, severity, numbers) if name else images_BCHW).cpu())
     return top1(torch.cat(logits), given.labels_N)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from stages import program
 from stages.images.randomness import uniforms
 from stages.probing.classifier import top1
-from stages.probing.features import BATCH, batches
+from stages.probing.features import batches
 from stages.probing.frozen import Subject, subject
 from stages.study import Study
 
@@ -31,8 +31,7 @@ def mask(study: Study, run: str, directory: Path) -> None:
 def accuracy(given: Subject, rate: int, device: torch.device) -> float:
     """Top-1 on the subset with `rate` per cent of the positions dropped."""
     backbone, logits = given.model.backbone, []
-    for position, images_BCHW in enumerate(batches(given.images, given.numbers, device, f"mask {rate} %")):
-        numbers = given.numbers[position * BATCH : (position + 1) * BATCH]
+    for numbers, images_BCHW in batches(given.images, given.numbers, device, f"mask {rate} %"):
         local_BCNN = backbone(images_BCHW).local_BCNN
         pooled_BC = mean_of_kept(local_BCNN, kept(numbers, local_BCNN.shape[2] * local_BCNN.shape[3], rate))
         logits.append(given.model.layer(backbone.whole(pooled_BC)).cpu())

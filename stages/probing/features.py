@@ -25,17 +25,20 @@ class Features(NamedTuple):
     features_ND: Tensor
 
 
-def batches(images: Images, numbers: NDArray[np.int64], device: torch.device, what: str) -> Iterator[Tensor]:
-    """Images (B, C, S, S) in [0, 1], in the order of the numbers."""
+def batches(
+    images: Images, numbers: NDArray[np.int64], device: torch.device, what: str
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Sample numbers (B,) and their images (B, C, S, S) in [0, 1], in the order of the numbers."""
     for start in progress(range(0, len(numbers), BATCH), what, unit="batch"):
-        yield images[numbers[start : start + BATCH]].to(device).float() / 255
+        some = numbers[start : start + BATCH]
+        yield some, images[some].to(device).float() / 255
 
 
 @torch.inference_mode()
 def features(backbone: Backbone, images: Images, device: torch.device, what: str) -> Features:
     """The global representation of every image."""
     every = np.arange(len(images))
-    whole_ND = torch.cat([backbone(batch).whole_BD.cpu() for batch in batches(images, every, device, what)])
+    whole_ND = torch.cat([backbone(batch).whole_BD.cpu() for _, batch in batches(images, every, device, what)])
     return Features(images.shards.keys, torch.from_numpy(images.shards.labels), whole_ND)
 
 

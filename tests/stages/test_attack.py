@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from stages import attack as stage
 from stages.attack import attack, perturb, robust
 from stages.probing.classifier import top1
 from stages.probing.frozen import Subject, subject
@@ -73,7 +72,6 @@ def test_accuracy_never_rises_with_epsilon_and_falls_to_nothing(given):
 
 def test_accuracy_does_not_depend_on_the_batches(given, monkeypatch):
     whole = robust(given, setting(0.05), CPU, "test")
-    monkeypatch.setattr(stage, "BATCH", 7)
     monkeypatch.setattr("stages.probing.features.BATCH", 7)
     assert robust(given, setting(0.05), CPU, "test") == whole
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from stages import corrupt as stage
 from stages.corrupt import accuracy, corrupt
 from stages.probing.classifier import top1
 from stages.probing.frozen import subject
@@ -17,7 +16,6 @@ NAMES = ["gaussian_noise", "defocus_blur"]
 def test_accuracy_does_not_depend_on_the_batches(small, built, monkeypatch, name):
     given = subject(small, "supervised", 200, CPU)
     whole = accuracy(given, CPU, name, 5)
-    monkeypatch.setattr(stage, "BATCH", 7)
     monkeypatch.setattr("stages.probing.features.BATCH", 7)
     assert accuracy(given, CPU, name, 5) == whole
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from stages import mask as stage
 from stages.mask import accuracy, kept, mask, mean_of_kept
 from stages.probing.classifier import top1
 from stages.probing.frozen import subject
@@ -56,7 +55,6 @@ def test_the_model_without_a_mask_is_the_plain_model(small, built):
 def test_accuracy_does_not_depend_on_the_batches(small, built, monkeypatch):
     given = subject(small, "supervised", 200, CPU)
     whole = accuracy(given, 75, CPU)
-    monkeypatch.setattr(stage, "BATCH", 7)
     monkeypatch.setattr("stages.probing.features.BATCH", 7)
     assert accuracy(given, 75, CPU) == whole
 

@@ -45,6 +45,7 @@ def test_features_are_the_global_representations_of_all_images_in_order(small, i
 def test_batches_are_images_in_the_unit_range_in_the_order_of_their_numbers(images, monkeypatch):
     monkeypatch.setattr(features, "BATCH", 4)
     numbers = np.array([9, 3, 3, 1000, 5, 0])
-    batches = list(features.batches(images, numbers, CPU, "test"))
+    given, batches = zip(*features.batches(images, numbers, CPU, "test"), strict=True)
+    assert np.array_equal(np.concatenate(given), numbers)
     assert [len(batch) for batch in batches] == [4, 2]
     assert torch.equal(torch.cat(batches), images[numbers].float() / 255)
