@@ -1,8 +1,8 @@
 """Pretrain the backbone of a run: `results/pretrain/<run>/`.
 
-Writes the model (`model/`), a model card, `history.csv` (losses, learning rate and what was measured beside the
-training) and `metrics.json`. A training that is killed goes on from its last checkpoint, as long as parameters, data
-and code are the same.
+Writes the model (`model/`), what the method has learned beside it (`method.safetensors`), a model card, `history.csv`
+(losses, learning rate and what was measured beside the training) and `metrics.json`. A training that is killed goes on
+from its last checkpoint, as long as parameters, data and code are the same.
 """
 
 import csv
@@ -19,6 +19,7 @@ from stages.images.shards import INDEX, Images, Shards
 from stages.methods import Method
 from stages.study import Study
 from stages.study.runs import Run
+from stages.training import learned
 from stages.training.checkpoints import Checkpoints
 from stages.training.loop import Training, train
 from stages.training.memory import peak_memory_mb
@@ -40,6 +41,7 @@ def pretrain(study: Study, run: str, directory: Path) -> None:
         online = Online(options, method.backbone.features, images, test, device)
         training = train(method, images, online, options, checkpoints, device)
     saved.save(method.backbone, options.backbone, options.image_size, directory / "model")
+    learned.save(method, directory)
     metrics = measure(method.backbone, training, options) | {"peak_memory_mb": round(peak_memory_mb(device), 1)}
     program.write_metrics(directory, metrics)
     write_history(training, directory / "history.csv")

@@ -18,7 +18,8 @@ from stages.training.checkpoints import Checkpoints
 from stages.training.online import MEASURED
 
 CPU = torch.device("cpu")
-FILES = {"model/config.json", "model/model.safetensors", "README.md", "history.csv", "metrics.json"}
+MODEL = {"model/config.json", "model/model.safetensors", "method.safetensors"}
+FILES = MODEL | {"README.md", "history.csv", "metrics.json"}
 
 
 class Killed(BaseException):
