@@ -60,6 +60,34 @@ class Revisited(Section):
     sha256: Sha256 | None = None
 
 
+class Coco(Section):
+    """A folder of photographs with objects marked in COCO's format; the parts of it are as COCO 2017 has them.
+
+    `sha256` as for `folder`.
+    """
+
+    name: Literal["coco"]
+    path: Path
+    train_images: Path = Path("train2017")
+    train_annotations: Path = Path("annotations/instances_train2017.json")
+    test_images: Path = Path("val2017")
+    test_annotations: Path = Path("annotations/instances_val2017.json")
+    sha256: Sha256 | None = None
+
+
+VocSet = Annotated[str, Field(pattern=r"^\w+/\w+$")]
+
+
+class Voc(Section):
+    """A folder VOCdevkit, and which `<year>/<set>` of it are the splits; `sha256` as for `folder`."""
+
+    name: Literal["voc"]
+    path: Path
+    train: Annotated[tuple[VocSet, ...], Field(min_length=1)] = ("VOC2007/trainval", "VOC2012/trainval")
+    test: Annotated[tuple[VocSet, ...], Field(min_length=1)] = ("VOC2007/test",)
+    sha256: Sha256 | None = None
+
+
 class Expectations(Section):
     """What a dataset must hold for anything to read it."""
 
@@ -71,7 +99,8 @@ class Expectations(Section):
     imbalance: Annotated[float, Field(ge=1)] = 1.0
     """Largest class of a split over its smallest, at most."""
     empty: Annotated[int, Field(ge=0)] = 0
-    """Classes that may have no images in a split: those that are nobody's to find, in a set for retrieval."""
+    """Classes that may have no images in a split: those that are nobody's to find, in a set for retrieval, and all
+    but one in a set for detection, where labels say nothing."""
 
     @model_validator(mode="after")
     def some_classes_have_images(self):
@@ -87,7 +116,8 @@ class Dataset(Section):
     """A source of images, how it is packed, and what it has to hold."""
 
     source: Annotated[
-        FashionMNIST | Digits | Folder | TorchvisionDataset | Copydays | Revisited, Field(discriminator="name")
+        FashionMNIST | Digits | Folder | TorchvisionDataset | Copydays | Revisited | Coco | Voc,
+        Field(discriminator="name"),
     ]
     samples_per_shard: Count
     expect: Expectations
