@@ -1,16 +1,22 @@
-"""Classify the features of a run by their nearest neighbours: `results/knn/<run>/metrics.json`.
+"""Classify the features of a run by their nearest neighbours: `results/knn/<run>/`.
 
 Weighted cosine kNN (Wu et al., 2018, arXiv:1805.01978, section 3.4): the k nearest training features vote with
-exp(similarity / temperature); exact, in chunks. `top1_k20`, in per cent, is of the global representation,
-`top1_k20_patch` and `top1_k20_layer_3` are of the others that were extracted.
+exp(similarity / temperature); exact, in chunks. `top1_k20` in `metrics.json`, in per cent, is of the global
+representation by all labels; `top1_k20_patch`, `top1_k20_labels_1` and `top1_k20_layer_3_labels_10` are of the other
+representations that were extracted and of shares of the labels, the same samples as the linear probe's.
+`predictions.parquet` has what each of them says of every test image.
 """
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from torch import Tensor
+
 from stages import program
 from stages.images.memory import keep_freed_memory
 from stages.probing import features
-from stages.probing.classifier import top1
+from stages.probing.classifier import labelled, top1
 from stages.probing.features import Features
 from stages.probing.neighbours import chunks, nearest, vote
 from stages.program import progress
@@ -19,28 +25,43 @@ from stages.study.evaluations import suffix
 
 
 def knn(study: Study, run: str, directory: Path) -> None:
-    folder, metrics = program.result("extract", run), {}
+    folder = program.result("extract", run)
+    metrics: dict[str, float] = {}
+    rows: dict[str, object] = {}
     keep_freed_memory()
     for name in features.names(folder / "train.arrow"):
         train, test = features.splits(folder, name)
-        if max(study.knn.neighbours) > len(train.labels_N):
-            asked = max(study.knn.neighbours)
-            raise program.Failure(f"knn.neighbours: {asked} of {len(train.labels_N)} training features")
-        for k, accuracy in accuracies(train, test, study.knn, name).items():
-            metrics[f"top1_k{k}{suffix(name)}"] = accuracy
+        rows |= {"key": test.keys, "label": test.labels_N.numpy()}
+        for percent, bank in banks(train, study.knn).items():
+            for k, votes_NC in votes(bank, test, study.knn, f"neighbours, {name}").items():
+                end = f"k{k}{suffix(name, percent)}"
+                metrics[f"top1_{end}"] = top1(votes_NC, test.labels_N)
+                rows[f"predicted_{end}"] = votes_NC.argmax(1).numpy()
     program.write_metrics(directory, metrics)
+    pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
 
-def accuracies(train: Features, test: Features, options, name: str) -> dict[int, float]:
-    """Top-1 in per cent for each number of neighbours."""
+def banks(train: Features, options) -> dict[int, Features]:
+    """The training features that may vote, for each share of the labels in per cent.
+
+    Raises:
+        Failure: they are fewer than the neighbours that are asked for.
+    """
+    found, asked = {percent: labelled(train, percent, "knn") for percent in options.labels}, max(options.neighbours)
+    for percent, bank in found.items():
+        if asked > len(bank.keys):
+            left = f", which is what {percent} % of the labels leave" if percent < 100 else ""
+            raise program.Failure(f"knn.neighbours: {asked} of {len(bank.keys)} training features{left}")
+    return found
+
+
+def votes(bank: Features, test: Features, options, what: str) -> dict[int, Tensor]:
+    """The votes (N, C) for each number of neighbours."""
     device = program.device()
-    queries = progress(chunks(test.features_ND, len(train.features_ND)), f"neighbours, {name}", unit="chunk")
-    bank = train.features_ND.to(device), train.labels_N.to(device)
-    similarity_NK, labels_NK = nearest(*bank, queries, max(options.neighbours))
-    return {
-        k: top1(vote(similarity_NK[:, :k], labels_NK[:, :k], options.temperature), test.labels_N)
-        for k in options.neighbours
-    }
+    queries = progress(chunks(test.features_ND, len(bank.keys)), what, unit="chunk")
+    given = bank.features_ND.to(device), bank.labels_N.to(device)
+    similarity_NK, labels_NK = nearest(*given, queries, max(options.neighbours))
+    return {k: vote(similarity_NK[:, :k], labels_NK[:, :k], options.temperature) for k in options.neighbours}
 
 
 if __name__ == "__main__":

@@ -142,7 +142,12 @@ def asked(study: Study, run: str, kind: str) -> list[str]:
     return {
         "pretrain": [name for name in ALWAYS + IF_TRAINED if applies(options, name)],
         "linear": [f"top1{suffix(name, percent)}" for name in kept for percent in study.linear.labels],
-        "knn": [f"top1_k{k}{suffix(name)}" for name in kept for k in study.knn.neighbours],
+        "knn": [
+            f"top1_k{k}{suffix(name, percent)}"
+            for name in kept
+            for percent in study.knn.labels
+            for k in study.knn.neighbours
+        ],
         "corrupt": ["clean", *severities, *study.corrupt.corruptions, *(["mean"] if severities else [])],
         "mask": ["mask_0", *[f"mask_{rate}" for rate in study.mask.rates if rate], "mean"],
         "attack": ["clean", *study.attack.settings],

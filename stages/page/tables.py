@@ -45,8 +45,11 @@ def columns(study: Study) -> list[Column]:
             for percent in study.linear.labels
         ],
         *[
-            Column("knn", f"top1_k{k}{suffix(name)}", "Probes", f"kNN, k{NBSP}={NBSP}{k}{of(name)}")
+            Column(
+                "knn", f"top1_k{k}{suffix(name, percent)}", "Probes", f"kNN, k{NBSP}={NBSP}{k}{of(name)}{by(percent)}"
+            )
             for name in study.extract.representations
+            for percent in study.knn.labels
             for k in study.knn.neighbours
         ],
         *[Column("corrupt", name, "Corrupted", name.replace("_", " ")) for name in study.corrupt.corruptions],

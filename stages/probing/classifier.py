@@ -63,8 +63,11 @@ def fold(layer: nn.Linear, mean_D: Tensor, std_D: Tensor) -> nn.Linear:
     return layer.requires_grad_(False)
 
 
-def labelled(content: Features, percent: int) -> Features:
+def labelled(content: Features, percent: int, section: str = "linear") -> Features:
     """The samples of which the labels are used: so many per cent of each class, drawn once; more include fewer.
+
+    Args:
+        section: the part of the study that asks, for a message.
 
     Raises:
         Failure: that is not one sample of some class.
@@ -76,7 +79,7 @@ def labelled(content: Features, percent: int) -> Features:
     if lost := sorted(set(labels.tolist()) - set(labels[numbers].tolist())):
         has = (labels == lost[0]).sum()
         raise Failure(
-            f"linear.labels: {percent} % of the {has} training samples with label {lost[0]} is not one sample"
+            f"{section}.labels: {percent} % of the {has} training samples with label {lost[0]} is not one sample"
         )
     some_N = torch.from_numpy(numbers)
     return Features([content.keys[number] for number in numbers], content.labels_N[some_N], content.features_ND[some_N])

@@ -31,6 +31,7 @@ def _has_all(percentages: list[int]) -> list[int]:
 
 Representation = Annotated[str, Field(pattern=r"^(whole|patch|layer_[1-9][0-9]*)$")]
 Percentage = Annotated[int, Field(gt=0, le=100)]
+Percentages = Annotated[list[Percentage], AfterValidator(_each_once), AfterValidator(_has_all)]
 
 
 class Extract(Section):
@@ -53,14 +54,18 @@ class Linear(Section):
     batch_size: Count
     learning_rate: Positive
     weight_decay: NotNegative
-    labels: Annotated[list[Percentage], AfterValidator(_each_once), AfterValidator(_has_all)] = Field(default=[100])
+    labels: Percentages = Field(default=[100])
 
 
 class KNN(Section):
-    """Weighted cosine kNN: votes weigh exp(similarity / temperature)."""
+    """Weighted cosine kNN: votes weigh exp(similarity / temperature).
+
+    `labels` are the percentages of the labels of a class that may vote, as for the linear probe.
+    """
 
     neighbours: Annotated[list[Count], Field(min_length=1)]
     temperature: Positive
+    labels: Percentages = Field(default=[100])
 
 
 def suffix(representation: str = "whole", percent: int = 100) -> str:

@@ -1,13 +1,16 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from stages import knn as stage
 from stages import program
 from stages.extract import extract
 from stages.knn import knn
 from stages.page import measured
 from stages.page.tables import columns
+from stages.probing import features
 from stages.study import Study
 
 
@@ -32,7 +35,55 @@ def test_each_representation_that_was_extracted_has_its_neighbours(small, built,
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
 
 
-def test_more_neighbours_than_training_features_are_refused_by_the_name_of_the_key(small, built, tmp_path):
-    study = Study.model_validate(small.model_dump() | {"knn": {"neighbours": [5, 2000], "temperature": 0.07}})
-    with pytest.raises(program.Failure, match=r"knn\.neighbours: 2000 of 1347 training features"):
-        knn(study, "supervised", tmp_path)
+def asked(small: Study, **options: object) -> Study:
+    """The small study, with its neighbours changed."""
+    content = small.model_dump()
+    return Study.model_validate(content | {"knn": content["knn"] | options})
+
+
+def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample_gives_its_accuracy(
+    small, built, tmp_path
+):
+    study = asked(small, labels=[1, 10, 100], neighbours=[5, 8])
+    knn(study, "supervised", tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    ends = [f"k{k}{by}" for by in ("_labels_1", "_labels_10", "") for k in (5, 8)]
+    assert list(metrics) == [f"top1_{end}" for end in ends]
+    assert measured.asked(study, "byol", "knn") == list(metrics)
+    assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
+    assert metrics["top1_k5"] > metrics["top1_k5_labels_1"] > 20
+    rows = pq.read_table(tmp_path / "predictions.parquet").to_pydict()
+    assert list(rows) == ["key", "label", *[f"predicted_{end}" for end in ends]]
+    assert rows["key"] == features.read(program.result("extract", "supervised") / "test.arrow").keys
+    for end in ends:
+        right = [label == predicted for label, predicted in zip(rows["label"], rows[f"predicted_{end}"], strict=True)]
+        assert metrics[f"top1_{end}"] == round(100 * sum(right) / len(right), 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighbours": [5, 2000]}, r"knn\.neighbours: 2000 of 1347 training features$"),
+        (
+            {"neighbours": [5, 20], "labels": [100, 1]},
+            r"knn\.neighbours: 20 of \d\d training features, which is what 1 % of the labels leave$",
+        ),
+    ],
+    ids=str,
+)
+def test_more_neighbours_than_may_vote_are_refused_before_any_is_looked_for(
+    small, built, tmp_path, monkeypatch, options, message
+):
+    monkeypatch.setattr(stage, "votes", None)
+    with pytest.raises(program.Failure, match=message):
+        knn(asked(small, **options), "supervised", tmp_path)
+
+
+def test_a_share_that_is_no_sample_of_a_class_is_refused_by_the_key_of_the_neighbours(
+    small, built, tmp_path, monkeypatch
+):
+    train, test = features.splits(program.result("extract", "supervised"))
+    short = features.Features(train.keys[:200], train.labels_N[:200], train.features_ND[:200])
+    monkeypatch.setattr(features, "splits", lambda *_: (short, test))
+    with pytest.raises(program.Failure, match=r"knn\.labels: 1 % of the \d+ training samples with label \d is not one"):
+        knn(asked(small, labels=[1, 100]), "supervised", tmp_path)
