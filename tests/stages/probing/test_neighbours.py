@@ -5,7 +5,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from stages.images.shards import Images, Shards
 from stages.probing.features import Features
-from stages.probing.neighbours import CHUNK, chunks, nearest, vote
+from stages.probing.neighbours import BLOCK, CHUNK, chunks, largest, nearest, vote
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,29 @@ def test_the_vote_is_that_of_a_loop_over_queries_and_neighbours(digits, k):
 
 
 @pytest.mark.parametrize(
-    ("bank", "most"), [(10, CHUNK), (50_000, CHUNK), (1_000_000, 50), (100_000_000, 1)], ids=lambda value: f"{value}"
+    ("bank", "most"), [(10, CHUNK), (50_000, CHUNK), (1_000_000, 125), (200_000_000, 1)], ids=lambda value: f"{value}"
 )
 def test_a_large_bank_is_compared_with_fewer_queries_at_once(bank, most):
-    queries_ND = torch.randn(2500, 1)
+    queries_ND = torch.randn(CHUNK + 500, 1)
     parts = chunks(queries_ND, bank)
     assert len(parts[0]) == most
     assert torch.equal(torch.cat(parts), queries_ND)
+
+
+@pytest.mark.parametrize("rest", [0, 1, BLOCK - 1])
+@pytest.mark.parametrize("k", [1, 7, 39, 40, 200])
+def test_the_largest_values_are_those_of_topk_wherever_they_lie(k, rest):
+    values_BM = torch.rand(50, 40 * BLOCK + rest)
+    values_BM[0, -1 - k :] += 1  # all at the end, a few in each block
+    values_BM[1, ::40] += 1  # all in one block
+    found_BK, places_BK = largest(values_BM, k)
+    assert torch.equal(found_BK, values_BM.topk(k).values)
+    assert torch.equal(values_BM.gather(1, places_BK), found_BK)
+    assert all(len(places_K.unique()) == k for places_K in places_BK)
+
+
+def test_of_equal_values_as_many_are_found_as_are_asked_for():
+    values_BM = torch.randint(0, 3, (50, 40 * BLOCK + 5)).float()
+    found_BK, places_BK = largest(values_BM, 9)
+    assert torch.equal(found_BK, values_BM.topk(9).values)
+    assert all(len(places_K.unique()) == 9 for places_K in places_BK)
