@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages import program
-from stages.images.shards import INDEX, SCHEMA
+from stages.images.shards import INDEX, INDEX_LIMIT, SCHEMA
 from stages.program import Failure, progress
 from stages.study import Study
 from stages.study.datasets import Expectations
@@ -77,7 +77,7 @@ def contract(study: Study, dataset: str, directory: Path) -> None:
 def read(folder: Path) -> Split:
     """The index of a split, which has to name its classes and shards."""
     try:
-        index = pq.read_table(folder / INDEX)
+        index = pq.read_table(folder / INDEX, thrift_string_size_limit=INDEX_LIMIT)
         classes, checksums = (json.loads(index.schema.metadata[part]) for part in (b"classes", b"shards"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure(f"{folder / INDEX}: not an index that names its classes and shards ({error!r})") from error

@@ -36,6 +36,8 @@ SCHEMA = pa.schema(
     }
 )
 HELD_IN_MEMORY = 1 << 30
+INDEX_LIMIT = 2**31 - 1
+"""How many bytes the metadata of an index may have: the masks of a large set are above pyarrow's own limit."""
 
 
 class Shards:
@@ -48,7 +50,7 @@ class Shards:
         """
         self.folder = folder
         try:
-            index = pq.read_table(folder / INDEX)
+            index = pq.read_table(folder / INDEX, thrift_string_size_limit=INDEX_LIMIT)
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             raise Failure(f"{folder / INDEX}: no index of shards ({error})") from error
         self.classes: list[str] = json.loads(index.schema.metadata[b"classes"])

@@ -104,7 +104,7 @@ def instances(file: Path) -> Instances:
         where = ".".join(map(str, problem["loc"])) or "the file"
         raise Failure(f"{file}: not annotations in COCO's format: {where}: {problem['msg']}") from error
     for part, entries in (("images", content.images), ("categories", content.categories)):
-        if len({entry.id for entry in entries}) < len(entries):  # type: ignore[attr-defined]
+        if len({entry.id for entry in entries}) < len(entries):
             raise Failure(f"{file}: two entries of {part} have one id")
     if len(set(names(content).values())) < len(content.categories):
         raise Failure(f"{file}: two entries of categories have one name")

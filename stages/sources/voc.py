@@ -14,10 +14,10 @@ from stages.sources import Dataset, _objects
 from stages.sources._objects import Box, Marked, Photograph
 
 WHERE = "http://host.robots.ox.ac.uk/pascal/VOC/"
-CLASSES = (
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant sheep "
-    "sofa train tvmonitor"
-).split()
+CLASSES = [
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+]
 
 
 def fetch(options, directory: Path) -> None:

@@ -1,0 +1,82 @@
+"""What a detector is shown: an image of its own shape, resized by its shorter side, and what is marked in it.
+
+Shapes: O objects of an image, of C channels, H×W pixels.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from faster_coco_eval import mask
+from torch import Tensor
+
+from stages.images.randomness import uniforms
+from stages.images.shards import Images, Shards
+from stages.program import Failure
+
+
+def annotations(shards: Shards, masks: bool) -> list[dict[str, Any]]:
+    """What is marked in each image, as `stages/sources/_objects.py` has it.
+
+    Raises:
+        Failure: nothing says so for some image, or there are to be masks and an object has none.
+    """
+    found = [shards.annotations.get(key, {}) for key in shards.keys]
+    if absent := [key for key, each in zip(shards.keys, found, strict=True) if "boxes" not in each]:
+        raise Failure(
+            f"{shards.folder}: nothing says where the objects of {absent[0]} are; detection needs a dataset of source "
+            "coco or voc"
+        )
+    if masks and (plain := [key for key, each in zip(shards.keys, found, strict=True) if None in each["masks"]]):
+        raise Failure(
+            f"task.masks: {shards.folder}: an object of {plain[0]} has no mask; with masks false none is needed"
+        )
+    return found
+
+
+def shown(
+    images: Images, number: int, marked: dict[str, Any], options, step: int, device: torch.device
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """An image (C, H, W) in [0, 1] and its target, as a step of the training sees them: any size, half mirrored."""
+    size, flip = (uniforms(np.array([number]), options.seed, step, name)[0] for name in ("size", "flip"))
+    image_CHW = images.original(number).to(device)
+    original = image_CHW.shape[1:]
+    image_CHW = resized(image_CHW, options.short_sides[int(size * len(options.short_sides))], options.long_side)
+    goal = target(marked, (original[0], original[1]), options.masks, device)
+    height, width = image_CHW.shape[1:]
+    scale_4 = torch.tensor([width / original[1], height / original[0]] * 2, device=device)
+    goal["boxes"] = goal["boxes"] * scale_4
+    if options.masks:
+        goal["masks"] = F.interpolate(goal["masks"][:, None], (height, width))[:, 0]
+    return mirrored(image_CHW, goal) if flip < 0.5 else (image_CHW, goal)
+
+
+def resized(image_CHW: Tensor, short: int, long: int) -> Tensor:
+    """An image in [0, 1] whose shorter side is `short`, or less where the longer one would be above `long`."""
+    sides = image_CHW.shape[1:]
+    scale = min(short / min(sides), long / max(sides))
+    extent = [max(1, round(side * scale)) for side in sides]
+    return F.interpolate(image_CHW[None] / 255, extent, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def target(marked: dict[str, Any], size: tuple[int, int], masks: bool, device: torch.device) -> dict[str, Tensor]:
+    """The objects to be learnt of an image of a size, which no crowds are: boxes (O, 4), labels and masks (O, H, W)."""
+    kept = [number for number, crowd in enumerate(marked["crowd"]) if not crowd]
+    found = {
+        "boxes": torch.tensor([marked["boxes"][number] for number in kept], dtype=torch.float32),
+        "labels": torch.tensor([marked["labels"][number] + 1 for number in kept]),
+    }
+    if masks:
+        runs = [{"size": list(size), "counts": marked["masks"][number]} for number in kept]
+        found["masks"] = torch.from_numpy(mask.decode(runs)).permute(2, 0, 1)
+    return {name: tensor.to(device) for name, tensor in found.items()}
+
+
+def mirrored(image_CHW: Tensor, goal: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """An image and its target, left and right exchanged."""
+    left, top, right, bottom = goal["boxes"].unbind(1)
+    width = image_CHW.shape[2]
+    boxes_O4 = torch.stack([width - right, top, width - left, bottom], 1)
+    flipped = {"masks": goal["masks"].flip(2)} if "masks" in goal else {}
+    return image_CHW.flip(2), goal | {"boxes": boxes_O4} | flipped

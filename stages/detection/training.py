@@ -1,0 +1,116 @@
+"""The training of a detector (`methods.md`, E.11): SGD with momentum on all its layers, and at the end the statistics
+of its batch norms anew ("PreciseBN"). What a step sees is a function of seed and step; a killed training goes on.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stages.detection import samples
+from stages.detection.model import Detector, Losses
+from stages.images import order
+from stages.images.randomness import hashes, np
+from stages.images.shards import INDEX
+from stages.program import Failure, progress
+from stages.tasks import Given
+from stages.training.checkpoints import Checkpoints
+
+MOMENTUM = 0.9
+FIRST = 0.001
+"""The learning rate of the first step, as a share of that after the warm-up."""
+CODE = Path(__file__).parents[1]
+
+
+def train(given: Given, options, classes: int) -> Detector:
+    """A trained detector on a copy of the backbone; always the same for the same backbone, images and options.
+
+    Raises:
+        Failure: a loss is not finite.
+        ValueError: fewer images have an object than a batch takes.
+    """
+    marked = samples.annotations(given.train.shards, options.masks)
+    numbers = np.array([number for number, each in enumerate(marked) if not all(each["crowd"])])
+    order.steps_per_epoch(len(numbers), options.batch_size)
+    torch.manual_seed(options.seed)
+    model = Detector(given.backbone, classes, options).to(given.device).train()
+    optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
+    checkpoints = Checkpoints(given.directory.parent / f"detection_{digest(given, options)}")
+    first = restore(checkpoints.load(), model, optimizer)
+    bar = progress(range(first, options.steps), "train", unit="step", initial=first, total=options.steps)
+    for step in bar:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, options)
+        losses = forward(model, given, marked, numbers, options, step)
+        optimizer.zero_grad()
+        total(losses, step, options).backward()
+        optimizer.step()
+        if checkpoints.due():
+            parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoints.save({"step": step + 1, **parts})
+            bar.set_postfix({name: round(loss.item(), 3) for name, loss in losses.items()})
+    renew(model, given, marked, numbers, options)
+    return model.eval()
+
+
+def forward(
+    model: Detector, given: Given, marked: list[dict[str, Any]], numbers: np.ndarray, options, step: int
+) -> Losses:
+    """The losses of the batch of a step; which anchors and regions are drawn is a function of seed and step too."""
+    torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
+    chosen = numbers[order.batch(step, len(numbers), options.batch_size, options.seed)]
+    batch = [samples.shown(given.train, each, marked[each], options, step, given.device) for each in chosen]
+    return model([image for image, _ in batch], [target for _, target in batch])[1]
+
+
+def total(losses: Losses, step: int, options) -> Tensor:
+    """The sum of the losses.
+
+    Raises:
+        Failure: it is not finite.
+    """
+    loss = torch.stack(list(losses.values())).sum()
+    if not loss.isfinite():
+        raise Failure(
+            f"task.learning_rate: at {options.learning_rate} the loss of step {step} is not finite; try a lower one or "
+            "a longer task.warmup_steps"
+        )
+    return loss
+
+
+def learning_rate(step: int, options) -> float:
+    """The rate of a step: it rises in a line, and is a tenth from each drop on."""
+    warm = min(1.0, FIRST + (1 - FIRST) * step / options.warmup_steps) if options.warmup_steps else 1.0
+    return options.learning_rate * warm * 0.1 ** sum(step >= drop for drop in options.drops)
+
+
+@torch.no_grad()
+def renew(model: Detector, given: Given, marked: list[dict[str, Any]], numbers: np.ndarray, options) -> None:
+    """Take the mean of the batch statistics of further batches in place of the running ones."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    for step in progress(range(options.steps, options.steps + options.batches), "statistics", unit="batch"):
+        forward(model, given, marked, numbers, options, step)
+
+
+def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer) -> int:
+    """Put back what was saved; give the step that comes next."""
+    if state is None:
+        return 0
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
+
+
+def digest(given: Given, options) -> str:
+    """Stands for all that a training depends on: options, backbone, data and code."""
+    state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
+    for tensor in given.backbone.state_dict().values():
+        state.update(tensor.cpu().contiguous().numpy().tobytes())
+    for file in (given.train.shards.folder / INDEX, *sorted(CODE.rglob("*.py"))):
+        state.update(file.read_bytes())
+    return state.hexdigest()[:16]
