@@ -39,6 +39,22 @@ class LinearTask(Task):
         return self.metric
 
 
+class LinearOnCropsTask(Task):
+    """A linear layer on frozen features of random crops, drawn anew in each epoch; what is left out is CO-SSL's."""
+
+    name: Literal["linear_on_crops"]
+    epochs: Count = 100
+    batch_size: Count = 256
+    learning_rate: Positive = 0.1
+    schedule: Literal["cosine", "steps"] = "steps"
+    weight_decay: NotNegative = 0.0
+    seed: int = 0
+
+    @property
+    def headline(self) -> str:
+        return "top1"
+
+
 class FinetuneTask(Task):
     """Training the backbone on with a linear layer: SGD at `learning_rate`, which goes to nothing on a cosine."""
 
@@ -128,5 +144,6 @@ class Transfer(Section):
     run: Name
     dataset: Name
     task: Annotated[
-        LinearTask | FinetuneTask | CopyDetectionTask | RetrievalTask | DetectionTask, Field(discriminator="name")
+        LinearTask | LinearOnCropsTask | FinetuneTask | CopyDetectionTask | RetrievalTask | DetectionTask,
+        Field(discriminator="name"),
     ]

@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from stages.backbones import Backbone
+from stages.images import order
 from stages.images.shards import Images
+from stages.images.views import Crop, make_batch
 from stages.program import Failure
+from stages.study.views import View
+
+CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
+"""How ImageNet's classifiers see an image in training: in a crop that is mirrored half of the time."""
 
 
 class Given(NamedTuple):
@@ -42,6 +48,19 @@ def classes(given: Given) -> list[str]:
             f"{len(test.classes)}; what differs: {', '.join(apart[:5])}"
         )
     return train.classes
+
+
+def crops(given: Given, batch_size: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """The training images of a step, each in a random crop (B, C, S, S) in [0, 1], and their labels (B,).
+
+    Raises:
+        ValueError: there are fewer images than one batch takes.
+    """
+    numbers = order.batch(step, len(given.train), batch_size, seed)
+    labels_B = torch.from_numpy(given.train.shards.labels[numbers]).to(given.device)
+    images_BCHW = given.train[numbers].to(given.device)
+    batch = make_batch(images_BCHW, labels_B, [Crop(CROP, given.train.size)], numbers, seed, step)
+    return batch.views[0], labels_B
 
 
 def average_precision(found_R: Tensor, positives: int) -> float:

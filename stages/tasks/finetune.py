@@ -16,17 +16,13 @@ from stages import tasks
 from stages.backbones import Backbone
 from stages.images import order
 from stages.images.randomness import hashes
-from stages.images.views import Crop, make_batch
 from stages.methods import cosine
 from stages.probing.classifier import top1
 from stages.probing.features import batches
 from stages.program import Failure, progress
-from stages.study.views import View
 from stages.tasks import Given
 
 MOMENTUM = 0.9
-VIEW = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
-"""The crop that ImageNet's classifiers are trained on."""
 
 
 class Tuned(nn.Module):
@@ -76,8 +72,5 @@ def finetune(given: Given, options) -> Tuned:
 
 def loss(model: Tuned, given: Given, options, step: int) -> Tensor:
     """The cross-entropy of the batch of a step."""
-    numbers = order.batch(step, len(given.train), options.batch_size, options.seed)
-    labels_B = torch.from_numpy(given.train.shards.labels[numbers]).to(given.device)
-    crops = [Crop(VIEW, given.train.size)]
-    batch = make_batch(given.train[numbers].to(given.device), labels_B, crops, numbers, options.seed, step)
-    return F.cross_entropy(model(batch.views[0]), labels_B)
+    images_BCHW, labels_B = tasks.crops(given, options.batch_size, options.seed, step)
+    return F.cross_entropy(model(images_BCHW), labels_B)

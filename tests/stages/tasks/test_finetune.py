@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages import backbones
+from stages import backbones, tasks
 from stages.images.shards import Images, Shards
 from stages.program import Failure
 from stages.study.transfer import FinetuneTask
@@ -72,7 +72,7 @@ def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(giv
     assert seen[0].shape == (len(given.train), 1, 16, 16)
     assert not torch.equal(seen[0], seen[1])
     assert 0 <= seen[0].min() < seen[0].max() <= 1
-    assert finetune.VIEW.flip == 0.5
+    assert tasks.CROP.flip == 0.5
 
 
 def test_a_rate_that_is_too_high_is_named(given):

@@ -9,7 +9,7 @@ from torchvision.transforms.v2 import functional as tv
 from stages import tasks
 from stages.images.shards import Images, Shards, fit
 from stages.program import Failure
-from stages.study.transfer import CopyDetectionTask, FinetuneTask, LinearTask, RetrievalTask
+from stages.study.transfer import CopyDetectionTask, FinetuneTask, LinearOnCropsTask, LinearTask, RetrievalTask
 from tests.stages.tasks.conftest import SIZE
 from tests.stages.tasks.pictures import picture, sample
 
@@ -59,6 +59,7 @@ def test_nothing_found_has_a_precision_of_nothing():
 
 OPTIONS = {
     "linear": LinearTask(name="linear"),
+    "linear_on_crops": LinearOnCropsTask(name="linear_on_crops", epochs=1, batch_size=2),
     "finetune": FinetuneTask(name="finetune", epochs=1, batch_size=2, learning_rate=0.1),
 }
 
