@@ -16,13 +16,12 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.lightly_methods import PLAIN
-from bench.pairs import compare
+from bench.pairs import compare, take
 from stages import study
 from stages.images.views import Batch
 from stages.methods import Clock, Method
 from stages.pretrain import build
 from stages.study.runs import Run
-from stages.training.loop import take
 
 STUDY = Path("workflow/studies/methods.yaml")
 STEPS = 10
@@ -78,7 +77,7 @@ def ours(method: Method, batch: Batch) -> Callable[[], None]:
 
     def step() -> None:
         method.prepare(clock)
-        take(optimizer, method, method(batch))
+        take(optimizer, method, batch)
         method.update(clock)
 
     return step

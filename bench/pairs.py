@@ -5,6 +5,11 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from torch.optim import Optimizer
+
+from stages.images.views import Batch
+from stages.methods import Method
+
 REPEATS = 5
 
 
@@ -23,6 +28,13 @@ def rate(work: Callable[[], int]) -> float:
     """Units of work a second; `work` says how many it did."""
     started = time.perf_counter()
     return work() / (time.perf_counter() - started)
+
+
+def take(optimizer: Optimizer, method: Method, batch: Batch) -> None:
+    """A step of a method as the training loop takes it."""
+    optimizer.zero_grad(set_to_none=True)
+    method.backward(method(batch))
+    optimizer.step()
 
 
 def compare(what: str, ours: Callable[[], int], other: Callable[[], int], aim: float, unit: str = "images/s") -> Row:

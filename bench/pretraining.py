@@ -10,14 +10,13 @@ import torch
 
 from bench.data_path import BATCH, SIZE, lightly_loader, our_views
 from bench.images import photographs
-from bench.pairs import Row, compare
+from bench.pairs import Row, compare, take
 from stages import backbones, methods
 from stages.images.shards import Images
 from stages.images.views import Batch
 from stages.methods import Clock
 from stages.study.backbones import ResNet, Stem
 from stages.study.methods import BYOL
-from stages.training.loop import take
 
 IMAGES = 2048
 HIDDEN, OUTPUT = 256, 64
@@ -46,7 +45,7 @@ class Ours:
     def epoch(self, batches) -> int:
         seen = 0
         for views in batches:
-            take(self.optimizer, self.method, self.method(Batch(views, [], [], torch.empty(0))))
+            take(self.optimizer, self.method, Batch(views, [], [], torch.empty(0)))
             self.method.update(Clock(1, 2, 1))
             seen += len(views[0])
         return seen

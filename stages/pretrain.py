@@ -6,7 +6,6 @@ from its last checkpoint, as long as parameters, data and code are the same.
 """
 
 import csv
-import hashlib
 import json
 from pathlib import Path
 
@@ -15,29 +14,39 @@ import torch
 from stages import backbones, methods, modifiers, program
 from stages.backbones import Backbone, cost, saved
 from stages.backbones.receptive_field import receptive_field
-from stages.images.shards import INDEX, Images, Shards
+from stages.distributed import ranks
+from stages.distributed.group import group
+from stages.distributed.launch import distribute
+from stages.images.shards import Images, Shards
 from stages.methods import Method
+from stages.program import Failure
 from stages.study import Study
 from stages.study.runs import Run
 from stages.training import learned
 from stages.training.checkpoints import Checkpoints
+from stages.training.configuration import configuration
 from stages.training.loop import Training, train
 from stages.training.memory import peak_memory_mb
 from stages.training.online import MEASURED, Online
 
-CODE = Path(__file__).parent
-
 
 def pretrain(study: Study, run: str, directory: Path) -> None:
     options, device = study.runs[run], program.device()
+    with group(device):
+        train_and_write(options, run, device, directory)
+
+
+def train_and_write(options: Run, run: str, device: torch.device, directory: Path) -> None:
+    """Train with the other processes of the group, if there are any, and write all that is to stay."""
     folder = program.result("shard", options.dataset)
+    check_parts(options, run)
     images, test = (
         Images(Shards(folder / split), options.image_size, options.backbone.channels) for split in ("train", "test")
     )
     method = build(options, len(images.shards.classes))
     training = Training(steps=0)
     if options.epochs:
-        checkpoints = Checkpoints(program.scratch("pretrain", run) / digest(options, folder))
+        checkpoints = Checkpoints(program.scratch("pretrain", run), configuration(options, run, folder))
         online = Online(options, method.backbone.features, images, test, device)
         training = train(method, images, online, options, checkpoints, device)
     saved.save(method.backbone, options.backbone, options.image_size, directory / "model")
@@ -60,15 +69,18 @@ def build(options: Run, classes: int) -> Method:
     return modifiers.modify(method, options.modifier, options.image_size)
 
 
-def digest(options: Run, folder: Path) -> str:
-    """Stands for all that a training depends on: parameters, data and code."""
-    state = hashlib.sha256(options.model_dump_json().encode())
-    for index in sorted(folder.glob(f"*/{INDEX}")):
-        state.update(index.read_bytes())
-    state.update(torch.__version__.encode())
-    for file in sorted(CODE.rglob("*.py")):
-        state.update(file.read_bytes())
-    return state.hexdigest()[:16]
+def check_parts(options: Run, run: str) -> None:
+    """See that each process has a part of each batch, and all of one size.
+
+    Raises:
+        Failure: it is not so.
+    """
+    parts = ranks() * options.accumulate
+    if options.batch_size % parts:
+        raise Failure(
+            f"runs.{run}.batch_size: {options.batch_size} images cannot be shared by {ranks()} processes"
+            + (f" in {options.accumulate} pieces each" if options.accumulate > 1 else "")
+        )
 
 
 def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, float | None]:
@@ -116,4 +128,5 @@ def card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
 
 
 if __name__ == "__main__":
+    distribute()
     program.run(pretrain, keys="runs")

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,14 @@ RESULTS = Path("results")
 SCRATCH = Path("scratch")
 
 Item = TypeVar("Item")
+
+
+INTERRUPTED = 75
+"""The exit code of a stage that was told to stop and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
+
+
+class Interrupted(Exception):
+    """What ends a stage that was told to stop and has kept what it did."""
 
 
 class Failure(Exception):
@@ -59,10 +69,32 @@ def run(stage: Callable[[Study, str, Path], None], keys: str) -> None:
         allowed = getattr(plan, keys) if keys else [""]
         if key not in allowed:
             raise Failure(f"{keys}: params.yaml has no {key}; there are: {', '.join(allowed)}")
-        with whole(kind, key) as directory:
+        with whole(kind, key) if leads() else thrown_away() as directory:
             stage(plan, key, directory)
+    except Interrupted as error:
+        if leads():
+            mark(kind, key).touch()
+            print(f"stages.{kind} {key}: {error}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except (Failure, ValueError, OSError) as error:
         sys.exit(f"stages.{kind} {key}: error: {error}")
+
+
+def leads() -> bool:
+    """Whether this is the only process of the stage, or the first: the one that writes its result."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def mark(kind: str, key: str) -> Path:
+    """The file that says that the stage was interrupted."""
+    return scratch(kind, key) / "interrupted"
+
+
+@contextmanager
+def thrown_away() -> Iterator[Path]:
+    """A folder for what a process writes that does not lead."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -71,6 +103,7 @@ def whole(kind: str, key: str) -> Iterator[Path]:
     unfinished = scratch(kind, key) / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
+    mark(kind, key).unlink(missing_ok=True)
     yield unfinished
     final = result(kind, key)
     shutil.rmtree(final, ignore_errors=True)
@@ -82,6 +115,8 @@ def whole(kind: str, key: str) -> Iterator[Path]:
 def progress(items: Iterable[Item], what: str, **options) -> "tqdm[Item]":
     """A progress bar over `items`; in a log, a line every ten seconds in place of a bar that moves."""
     title = " ".join(filter(None, (Path(sys.argv[0]).stem, *sys.argv[1:2], what)))
+    if not leads():
+        return tqdm(items, disable=True)
     if sys.stderr.isatty():
         return tqdm(items, title, **options)
     return tqdm(items, title, file=_Lines(), mininterval=10, ascii=True, ncols=110, **options)
@@ -104,7 +139,9 @@ def write_metrics(directory: Path, metrics: Mapping[str, float | None]) -> None:
 
 
 def device() -> "torch.device":
-    """The accelerator that is there, else the processor."""
+    """The accelerator that is there (of several, this process's own), else the processor."""
     import torch
 
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

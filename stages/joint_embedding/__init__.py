@@ -6,9 +6,11 @@ one). Views come large ones first; only the first two are targets, whatever crop
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from stages.backbones import Backbone, Representations
+from stages.distributed import gather
 from stages.images.views import Batch
 from stages.joint_embedding.heads import Heads
 from stages.methods import Clock, Losses, Method
@@ -38,6 +40,9 @@ class JointEmbedding(Method):
     `make_heads` and `align`. Whatever aligns other representations, as `modifiers/co.py` does with local ones, is
     written against these two.
     """
+
+    couples = False
+    """Whether `align` compares images with each other, and so needs those of all processes."""
 
     def __init__(self, backbone: Backbone, options):
         super().__init__()
@@ -79,7 +84,13 @@ class JointEmbedding(Method):
         """The embeddings of representations (P, B, C) by some heads."""
         projected = [heads.project(x_PBC) for x_PBC in online]
         predicted = [heads.predict(z_PBD) for z_PBD in projected]
-        return Embedded(projected, predicted, self.targets(target, projected, heads))
+        targets = self.targets(target, projected, heads)
+        return Embedded(projected, self.compared(predicted), self.compared(targets))
+
+    def compared(self, embeddings: list[Tensor]) -> list[Tensor]:
+        """Embeddings as a loss takes them."""
+        embeddings = [single(z_PBD) for z_PBD in embeddings]
+        return [gather(z_PBD, 1) for z_PBD in embeddings] if self.couples else embeddings
 
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
         """The embeddings to draw to; where there is one network, they are the projections, with their gradient."""
@@ -88,7 +99,8 @@ class JointEmbedding(Method):
     def losses(self, whole: Embedded) -> Losses:
         """The base's own loss: the sum of what `align` says of each pair."""
         pairs = self.pairs(len(whole.online))
-        terms = [self.align(whole.online[view], whole.target[target], self.heads) for view, target in pairs]
+        with in_single(whole.online[0]):
+            terms = [self.align(whole.online[view], whole.target[target], self.heads) for view, target in pairs]
         return {"global": sum(terms[1:], terms[0])}
 
     def pairs(self, views: int) -> list[tuple[int, int]]:
@@ -107,3 +119,13 @@ class JointEmbedding(Method):
 
     def update(self, clock: Clock) -> None:
         self.heads.update(clock)
+
+
+def single(x: Tensor) -> Tensor:
+    """In single precision at least, as losses are computed."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def in_single(x: Tensor) -> torch.autocast:
+    """A context in which products are computed in the precision of what they are of, whatever the networks' is."""
+    return torch.autocast(x.device.type, enabled=False)

@@ -8,6 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from stages.distributed import mean
+from stages.joint_embedding import single
 from stages.joint_embedding.heads import each_position, mlp
 from stages.joint_embedding.prototypes import Normalize, Prototypes
 from stages.joint_embedding.target import Twin, TwinHeads
@@ -37,9 +39,9 @@ class DistillationHeads(TwinHeads):
 
     def target(self, x_PBC: Tensor) -> Tensor:
         """The target's distributions (P, B, K) over the prototypes."""
-        scores_PBK = each_position(self.prototypes.target, super().target(x_PBC))
+        scores_PBK = single(each_position(self.prototypes.target, super().target(x_PBC)))
         dimensions = (0, 1) if len(self.centre_P1K) == 1 else (1,)
-        self.noted.append(scores_PBK.mean(dimensions, keepdim=True))
+        self.noted.append(mean(scores_PBK.mean(dimensions, keepdim=True)))
         return torch.softmax((scores_PBK - self.centre_P1K) / self.temperature, dim=-1)
 
     def prepare(self, clock: Clock) -> None:

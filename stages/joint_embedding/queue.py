@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stages.distributed import gather
+
 
 class Queue(nn.Module):
     """The last K embeddings, random unit vectors at first; the oldest are overwritten.
@@ -22,7 +24,7 @@ class Queue(nn.Module):
         self.noted: list[Tensor] = []
 
     def note(self, z_PBD: Tensor) -> None:
-        self.noted.append(z_PBD.detach())
+        self.noted.append(gather(z_PBD.detach(), 1))
 
     def push(self, step: int) -> None:
         """Let in what was noted in this step."""

@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.backbones import Backbone, Representations
+from stages.distributed import gather
 from stages.images.views import Batch
+from stages.joint_embedding import in_single, single
 from stages.joint_embedding.heads import by_position, each_position, mlp
 from stages.methods import Losses, Method
 
@@ -26,7 +28,7 @@ PENALTY = 5e-2
 
 
 class Parts(NamedTuple):
-    """The embeddings of a view: of the whole (1, B, D), and of the maps (P, B, D)."""
+    """The embeddings of a view of all images: of the whole (1, B, D), and of the maps (P, B, D)."""
 
     whole: Tensor
     shallow: Tensor
@@ -46,7 +48,8 @@ class AMDIM(Method):
 
     def forward(self, batch: Batch) -> Losses:
         first, second = (self.embed(self.backbone(view)) for view in batch.views)
-        terms = [self.direction(first, second), self.direction(second, first)]
+        with in_single(first.whole):
+            terms = [self.direction(first, second), self.direction(second, first)]
         return {"contrast": (terms[0][0] + terms[1][0]) / 2, "penalty": (terms[0][1] + terms[1][1]) / 2}
 
     def embed(self, view: Representations) -> Parts:
@@ -54,11 +57,8 @@ class AMDIM(Method):
             by_position(F.adaptive_avg_pool2d(view.maps[layer - 1], side))
             for layer, side in zip(self.options.layers, self.options.sides, strict=True)
         ]
-        return Parts(
-            each_position(self.heads["whole"], view.whole_BD[None]),
-            each_position(self.heads["shallow"], maps[0]),
-            each_position(self.heads["deep"], maps[1]),
-        )
+        given = {"whole": view.whole_BD[None], "shallow": maps[0], "deep": maps[1]}
+        return Parts(*(gather(single(each_position(self.heads[name], x_PBC)), 1) for name, x_PBC in given.items()))
 
     def direction(self, one: Parts, other: Parts) -> tuple[Tensor, Tensor]:
         """The sum of the three terms, and the penalty on their scores."""

@@ -19,6 +19,7 @@ TERMS = 4
 class MatrixSSL(TargetNetwork):
     """The heads are SimSiam's, with a target."""
 
+    couples = True
     def make_heads(self, features: int) -> TwinHeads:
         return TwinHeads(*simsiam(features, self.options), self.options.momentum)
 

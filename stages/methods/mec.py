@@ -22,6 +22,7 @@ START = 8
 class MEC(TargetNetwork):
     """The heads are SimSiam's, with a target."""
 
+    couples = True
     ease = 1.0
 
     def make_heads(self, features: int) -> TwinHeads:

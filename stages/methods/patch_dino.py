@@ -16,7 +16,7 @@ from torch import Tensor
 from stages.backbones import Backbone, Representations
 from stages.images.matching import Placed, match
 from stages.images.views import Batch, Crop
-from stages.joint_embedding import TARGETS
+from stages.joint_embedding import TARGETS, single
 from stages.joint_embedding.distillation import DistillationHeads
 from stages.joint_embedding.heads import by_position
 from stages.joint_embedding.target import Twin
@@ -56,7 +56,7 @@ class PatchDINO(Method):
         return {"whole_and_patches": torch.stack(terms).mean()}
 
     def score(self, tokens_TBC: Tensor) -> Tensor:
-        return self.heads.predict(self.heads.project(tokens_TBC))
+        return single(self.heads.predict(self.heads.project(tokens_TBC)))
 
     def place(self, batch: Batch, number: int, length: int) -> Placed:
         """Where the patches of a crop lie in the image."""

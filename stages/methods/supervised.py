@@ -5,6 +5,7 @@ from torch import nn
 
 from stages.backbones import Backbone
 from stages.images.views import Batch
+from stages.joint_embedding import single
 from stages.methods import Losses, Method
 
 
@@ -20,7 +21,7 @@ class Supervised(Method):
 
     def forward(self, batch: Batch) -> Losses:
         logits_BK = self.classifier(self.backbone(batch.views[0]).whole_BD)
-        return {"classification": F.cross_entropy(logits_BK, batch.labels_B)}
+        return {"classification": F.cross_entropy(single(logits_BK), batch.labels_B)}
 
 
 def build(options, backbone: Backbone, classes: int, size: int) -> Supervised:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from stages.backbones import Backbone
-from stages.joint_embedding import JointEmbedding
+from stages.distributed import gather, rank, ranks
+from stages.joint_embedding import JointEmbedding, single
 from stages.joint_embedding.heads import Heads, mlp
 from stages.joint_embedding.prototypes import Normalize, Prototypes, cross_entropy
 from stages.joint_embedding.queue import Queue
@@ -30,12 +31,14 @@ class AssignmentHeads(Heads):
 
     @torch.no_grad()
     def assign(self, z_PBD: Tensor) -> Tensor:
-        """The distributions (P, B, K) over the prototypes, balanced over the batch and, once it is on, the queue."""
+        """The distributions (P, B, K) over the prototypes, balanced over the whole batch and the queue, once on."""
         if self.options.queue:
             self.queue.note(z_PBD)
+        z_PBD = gather(single(z_PBD), 1)
         z_ND = torch.cat([z_PBD.flatten(0, 1), self.queue.vectors_KD]) if self.queued else z_PBD.flatten(0, 1)
-        assigned_NK = sinkhorn(self.predictor(z_ND), self.options.epsilon, self.options.iterations)
-        return assigned_NK[: z_PBD.shape[0] * z_PBD.shape[1]].unflatten(0, z_PBD.shape[:2])
+        assigned_NK = sinkhorn(single(self.predictor(z_ND)), self.options.epsilon, self.options.iterations)
+        assigned_PBK = assigned_NK[: z_PBD.shape[0] * z_PBD.shape[1]].unflatten(0, z_PBD.shape[:2])
+        return assigned_PBK.chunk(ranks(), 1)[rank()]
 
     def prepare(self, clock: Clock) -> None:
         self.predictor.frozen = clock.epoch < self.options.frozen_epochs

@@ -14,6 +14,7 @@ from stages.joint_embedding.heads import Heads, mlp
 class TCR(JointEmbedding):
     """One network sees all views, with the gradient of each."""
 
+    couples = True
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector]))
 

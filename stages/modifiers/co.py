@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stages.backbones import Backbone, Representations
 from stages.images.views import Batch
-from stages.joint_embedding import Embedded, Encoded, JointEmbedding
+from stages.joint_embedding import Embedded, Encoded, JointEmbedding, in_single
 from stages.joint_embedding.heads import by_position
 from stages.methods import Clock, Losses
 from stages.modifiers import Modified
@@ -32,7 +32,8 @@ class CO(Modified):
         encoded = self.base.encode(batch.views)
         whole, local = self.base.embed_whole(encoded), self.embed_local(encoded)
         losses = self.base.losses(whole)
-        across = [self.across(view, target, whole, local) for view, target in self.base.pairs(len(batch.views))]
+        with in_single(whole.online[0]):
+            across = [self.across(view, target, whole, local) for view, target in self.base.pairs(len(batch.views))]
         losses["local"] = self.options.weight * sum(across[1:], across[0])
         return losses
 

@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from stages import distributed
+from stages.distributed import gather
 from stages.images.views import Batch, Crop
 from stages.joint_embedding import Embedded, JointEmbedding
 from stages.joint_embedding.heads import mlp
@@ -74,6 +76,7 @@ class LoGo(Modified):
 
     def tell_images_apart(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
         """The affinity's own loss, logistic: pairs of one image, with noise, against pairs of two images."""
+        first_BD, second_BD = gather(first_BD), gather(second_BD)
         near = [z_BD + NOISE / z_BD.shape[1] ** 0.5 * torch.randn_like(z_BD) for z_BD in (first_BD, second_BD)]
         same = [(near[0], near[1]), (near[1], near[0])]
         different = [(first_BD, second_BD.flip(0)), (second_BD, first_BD.flip(0))]
@@ -86,7 +89,8 @@ class LoGo(Modified):
         torch.stack(list(rest.values())).sum().backward(retain_graph=apart is not None)
         if apart is not None:
             encoder = [parameter for parameter in self.base.parameters() if parameter.grad is not None]
-            apart_by = torch.autograd.grad(apart, encoder, allow_unused=True, materialize_grads=True)
+            own = torch.autograd.grad(apart, encoder, allow_unused=True, materialize_grads=True)
+            apart_by = [distributed.mean(gradient) for gradient in own]
             share = self.options.ratio * length(each.grad for each in encoder) / length(apart_by).clamp(min=TINY)
             for parameter, gradient in zip(encoder, apart_by, strict=True):
                 cast(Tensor, parameter.grad).add_(gradient * share)
@@ -136,6 +140,7 @@ class PublicLoGo(LoGo):
         stepper.zero_grad()
         loss.backward()
         if name == "encoder":
+            distributed.average(self.encoder)
             nn.utils.clip_grad_norm_(self.encoder, self.options.ratio * float(self.last_length))
         stepper.step()
 

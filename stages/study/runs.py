@@ -1,6 +1,6 @@
 """The section `runs`: one pretraining each, with its backbone, method, modifier, views and optimizer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,11 @@ from stages.study.views import View
 
 
 class Run(Section):
-    """One pretraining: a method, its modifier and all else that its weights depend on."""
+    """One pretraining: a method, its modifier and all else that its weights depend on.
+
+    With `accumulate`, a batch is learned from in so many pieces, each with batch norm and a loss of its own: it takes
+    less memory. With `precision: bfloat16`, networks compute in that where it is safe; losses never do.
+    """
 
     dataset: Name
     method: MethodOptions
@@ -23,6 +27,8 @@ class Run(Section):
     views: Annotated[list[View], Field(min_length=2, max_length=2)]
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    accumulate: Count = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
     optimizer: OptimizerOptions
     online: Online = Online()
     seed: int
@@ -51,6 +57,14 @@ class Run(Section):
                 f"modifier: {self.method.name} cannot carry {self.modifier.name}; it can: "
                 f"{', '.join(self.method.carries)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def batch_can_be_cut(self):
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be cut in {self.accumulate} pieces")
+        if self.accumulate > 1 and self.modifier.name == "logo":
+            raise ValueError("accumulate: LoGo weighs gradients of whole batches against each other; leave it at 1")
         return self
 
     @model_validator(mode="after")

@@ -1,25 +1,33 @@
 """The training loop: any method, on the device that is there, from its last checkpoint if it has one."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from stages import distributed
+from stages.backbones import Backbone
+from stages.distributed.group import agree, any_process
+from stages.distributed.replica import replicate
 from stages.images import order
 from stages.images.memory import keep_freed_memory
 from stages.images.randomness import hashes
 from stages.images.shards import Images
 from stages.images.views import Batch, Crop, make_batch
 from stages.methods import Clock, Losses, Method
-from stages.program import progress
+from stages.program import Interrupted, leads, progress
 from stages.training import optimizers
 from stages.training.checkpoints import Checkpoints
 from stages.training.finite import Watch
+from stages.training.interruption import Interruption
 from stages.training.online import Online
 from stages.training.optimizers import Rates
 
@@ -62,74 +70,97 @@ class Parts(NamedTuple):
 def train(
     method: Method, images: Images, online: Online, run, checkpoints: Checkpoints, device: torch.device
 ) -> Training:
-    """Train a method in place as the run says.
+    """Train a method in place as the run says, together with the other processes if there are any.
 
     Raises:
         Failure: a loss or a weight is no longer finite.
+        Interrupted: the process was told to stop; what it did is in a checkpoint.
     """
     keep_freed_memory()
     per_epoch = order.steps_per_epoch(len(images), run.batch_size)
     training, watch = Training(run.epochs * per_epoch), Watch(device)
-    parts = Parts(method.to(device).train(), optimizers.build(run.optimizer, method), online)
+    model = replicate(on(device, method).train(), device)
+    parts = Parts(method, optimizers.build(run.optimizer, method), online)
     if state := checkpoints.load():
         parts.restore(state)
         training = Training(**state["training"])
+    agree(checkpoints.configuration | {"the step to go on from": str(training.step)})
     labels, crops = torch.from_numpy(images.shards.labels).to(device), method.crops(run.views, run.image_size)
     steps = range(training.step, training.steps)
     bar = progress(steps, "train", unit="step", initial=training.step, total=training.steps)
-    for step in bar:
-        started = time.monotonic()
-        rates = optimizers.rates(run, step, per_epoch)
-        clock = Clock(step, training.steps, per_epoch, rates.learning_rate)
-        losses = advance(parts, load(images, labels, crops, run, step), clock, rates, run)
-        watch.see(step, losses)
-        training.step = step + 1
-        evaluates, saves = online.due(clock._replace(step=step + 1)), checkpoints.due()
-        logs = training.logs() or evaluates
-        if logs or saves:
-            watch.check(method)
-        if logs:
-            training.history.append(row(clock, losses))
-            bar.set_postfix(loss=f"{training.history[-1]['loss']:.3f}", refresh=False)
-        training.seconds += time.monotonic() - started
-        if evaluates:
-            training.history[-1] |= online.evaluate(method)
-        if saves:
-            checkpoints.save(parts.state() | {"training": asdict(training)})
+    with Interruption() as interruption:
+        for step in bar:
+            started = time.monotonic()
+            rates = optimizers.rates(run, step, per_epoch)
+            clock = Clock(step, training.steps, per_epoch, rates.learning_rate)
+            losses = advance(parts, model, load(images, labels, crops, run, step), clock, rates, run)
+            watch.see(step, losses)
+            training.step = step + 1
+            evaluates, stops = online.due(clock._replace(step=step + 1)), any_process(interruption.asked)
+            logs, saves = training.logs() or evaluates, leads() and (stops or checkpoints.due())
+            if logs or saves:
+                watch.check(method)
+            if logs:
+                training.history.append(row(clock, losses))
+                bar.set_postfix(loss=f"{training.history[-1]['loss']:.3f}", refresh=False)
+            training.seconds += time.monotonic() - started
+            if evaluates:
+                training.history[-1] |= online.evaluate(method)
+            if saves:
+                checkpoints.save(parts.state() | {"training": asdict(training)})
+            if stops:
+                raise Interrupted(f"told to stop after step {training.step} of {training.steps}, to go on from there")
     return training
 
 
-def load(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) -> Batch:
-    """The batch of a step, on the device of the labels."""
+def on(device: torch.device, method: Method) -> Method:
+    """The method on a device; with `COMPILE=1` in the environment, its backbones are compiled."""
+    if os.environ.get("COMPILE") == "1":
+        for module in method.modules():
+            if isinstance(module, Backbone):
+                module.maps = torch.compile(module.maps)  # type: ignore[method-assign]
+    return method.to(device)
+
+
+def load(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) -> Iterator[Batch]:
+    """This process's part of the batch of a step, in as many pieces as gradients are accumulated over."""
     numbers = order.batch(step, len(images), run.batch_size, run.seed)
-    labels_B = labels[torch.from_numpy(numbers).to(labels.device)]
-    return make_batch(images[numbers].to(labels.device), labels_B, crops, numbers, run.seed, step)
+    for piece in np.split(numbers, run.accumulate):
+        own = distributed.own(piece)
+        labels_B = labels[torch.from_numpy(own).to(labels.device)]
+        yield make_batch(images[own].to(labels.device), labels_B, crops, own, run.seed, step)
 
 
-def advance(parts: Parts, batch: Batch, clock: Clock, rates: Rates, run) -> Losses:
+def advance(parts: Parts, model: nn.Module, batches: Iterable[Batch], clock: Clock, rates: Rates, run) -> Losses:
     """One step of the method, and one of what learns beside it; what either draws is a function of the step."""
     torch.manual_seed(int(hashes(np.array([clock.step]), run.seed, "torch")[0]))
     optimizers.follow(parts.optimizer, rates)
     parts.method.prepare(clock)
-    with parts.online.hear(parts.method.backbone):
-        losses = parts.method(batch)
-    take(parts.optimizer, parts.method, losses, run.optimizer.clip_norm)
+    parts.optimizer.zero_grad(set_to_none=True)
+    pieces = [learn_from(batch, parts, model, number, run) for number, batch in enumerate(batches, 1)]
+    if run.optimizer.clip_norm:
+        optimizers.clip(parts.method, run.optimizer.clip_norm)
+    parts.optimizer.step()
     parts.method.update(clock._replace(step=clock.step + 1))
-    parts.online.learn(batch.labels_B, clock)
-    return losses
+    parts.online.learn(clock)
+    return {name: torch.stack([losses[name] for losses in pieces]).sum() for name in pieces[0]}
 
 
-def take(optimizer: Optimizer, method: Method, losses: Losses, clip_norm: float | None = None) -> None:
-    """One step down the loss."""
-    optimizer.zero_grad(set_to_none=True)
-    method.backward(losses)
-    if clip_norm:
-        optimizers.clip(method, clip_norm)
-    optimizer.step()
+def learn_from(batch: Batch, parts: Parts, model: nn.Module, number: int, run) -> Losses:
+    """Add the gradient of one piece of a batch; with the last, processes average what they have."""
+    alone = isinstance(model, DistributedDataParallel) and number < run.accumulate
+    with model.no_sync() if alone else nullcontext():  # type: ignore[operator]
+        with (
+            parts.online.hear(parts.method.backbone, batch.labels_B),
+            torch.autocast(batch.labels_B.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"),
+        ):
+            losses = {name: loss / run.accumulate for name, loss in model(batch).items()}
+        parts.method.backward(losses)
+    return {name: loss.detach() for name, loss in losses.items()}
 
 
 def row(clock: Clock, losses: Losses) -> dict[str, float]:
     """A row of the history: the losses as numbers, with their sum."""
-    numbers = {name: float(loss.detach()) for name, loss in losses.items()}
+    numbers = {name: float(distributed.mean(loss)) for name, loss in losses.items()}
     when = {"step": clock.step, "epoch": clock.epoch, "learning_rate": clock.learning_rate}
     return when | {"loss": sum(numbers.values())} | numbers

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.backbones import Backbone
+from stages.distributed import gather, gather_uneven, own
 from stages.images.randomness import stratified
 from stages.images.shards import Images
 from stages.methods import Clock, Method
@@ -36,9 +37,15 @@ class Part:
         self.labels_N = torch.from_numpy(images.shards.labels[self.numbers]).to(device)
 
     def batches(self) -> Iterator[Tensor]:
-        """The images (B, C, S, S) in [0, 1]."""
-        for start in range(0, len(self.numbers), BATCH):
-            yield self.images[self.numbers[start : start + BATCH]].to(self.device).float() / 255
+        """This process's share of the images (B, C, S, S), in [0, 1]."""
+        numbers = own(self.numbers)
+        for start in range(0, len(numbers), BATCH):
+            yield self.images[numbers[start : start + BATCH]].to(self.device).float() / 255
+
+    def features(self, backbone: Backbone) -> Tensor:
+        """The global representations (N, D) of all images, of which each process computes its share."""
+        shares = [backbone(images_BCSS).whole_BD for images_BCSS in self.batches()]
+        return gather_uneven(torch.cat(shares) if shares else torch.empty(0, backbone.features, device=self.device))
 
 
 class Online:
@@ -53,7 +60,7 @@ class Online:
         Raises:
             Failure: the samples are too few for an image of some class, or for as many neighbours.
         """
-        self.run, self.heard = run, list[Tensor]()
+        self.run, self.heard = run, list[tuple[Tensor, Tensor]]()
         self.bank, self.test = Part(train, run.online.samples, device), Part(test, run.online.samples, device)
         if not len(self.test.numbers):
             raise Failure(f"online.samples: {run.online.samples} of {len(test)} images is not one image of any class")
@@ -63,23 +70,27 @@ class Online:
         self.optimizer = torch.optim.SGD(self.probe.parameters(), lr=0.0, momentum=optimizers.MOMENTUM)
 
     @contextmanager
-    def hear(self, backbone: Backbone) -> Iterator[None]:
-        """Keep the representations (B, D) that a backbone gives in the meantime, without their gradient."""
-        self.heard = []
-        hook = backbone.register_forward_hook(lambda _, images, given: self.heard.append(given.whole_BD.detach()))
+    def hear(self, backbone: Backbone, labels_B: Tensor) -> Iterator[None]:
+        """Keep the representations (B, D) that a backbone gives of the large views, which come first, meanwhile."""
+        views: list[Tensor] = []
+        hook = backbone.register_forward_hook(lambda _, images, given: views.append(given.whole_BD.detach().float()))
         try:
             yield
         finally:
             hook.remove()
+        views = views[: len(self.run.views)]
+        self.heard.append((torch.cat(views), labels_B.repeat(len(views))))
 
-    def learn(self, labels_B: Tensor, clock: Clock) -> None:
-        """A step of the probe on what was heard of the large views, which come first."""
-        heard, options = self.heard[: len(self.run.views)], self.run.optimizer
+    def learn(self, clock: Clock) -> None:
+        """A step of the probe on what was heard since the last one, by all processes."""
+        options = self.run.optimizer
+        x_ND, labels_N = (gather(torch.cat(heard)) for heard in zip(*self.heard, strict=True))
+        self.heard.clear()
         peak = self.run.online.learning_rate * self.run.batch_size / optimizers.BATCH
         rate = optimizers.learning_rate(clock.step, clock.steps, options.warmup_epochs * clock.per_epoch, peak)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(self.probe(torch.cat(heard)), labels_B.repeat(len(heard))).backward()
+        F.cross_entropy(self.probe(x_ND), labels_N).backward()
         self.optimizer.step()
 
     def due(self, clock: Clock) -> bool:
@@ -90,10 +101,7 @@ class Online:
     def evaluate(self, method: Method) -> dict[str, float]:
         """What is `MEASURED`: accuracies in per cent, and how the embeddings of the test images lie (`collapse.py`)."""
         with evaluating(method), evaluating(self.probe):
-            bank_ND, test_ND = (
-                torch.cat([method.backbone(images).whole_BD for images in part.batches()])
-                for part in (self.bank, self.test)
-            )
+            bank_ND, test_ND = (part.features(method.backbone) for part in (self.bank, self.test))
             logits_NC, z_ND = self.probe(test_ND), method.project(test_ND)
         neighbours = nearest(bank_ND, self.bank.labels_N, test_ND.split(CHUNK), self.run.online.neighbours)
         accuracies = [top1(scores_NC, self.test.labels_N) for scores_NC in (logits_NC, vote(*neighbours, TEMPERATURE))]

@@ -33,10 +33,11 @@ def build(options, module: nn.Module) -> Optimizer:
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
+    fused = all(parameter.is_cuda for parameter in trained)
     if options.name == "adamw":
-        return torch.optim.AdamW(groups, lr=options.learning_rate)
+        return torch.optim.AdamW(groups, lr=options.learning_rate, fused=fused)
     if options.name == "sgd":
-        return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM)
+        return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, fused=fused)
     from timm.optim.lars import Lars
 
     groups[DECAYED]["always_adapt"] = True  # timm scales no group without weight decay, unless it is told to

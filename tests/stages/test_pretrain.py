@@ -1,8 +1,6 @@
 import csv
 import json
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +8,7 @@ import torch
 from stages import program
 from stages.backbones import saved
 from stages.backbones.cost import multiply_adds
-from stages.images.shards import INDEX
-from stages.pretrain import digest, pretrain
+from stages.pretrain import pretrain
 from stages.study import Study
 from stages.training import loop
 from stages.training.checkpoints import Checkpoints
@@ -138,23 +135,3 @@ def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(plac
     exec(code, names)
     assert names["local"].shape == (2, 32, 4, 4)
     assert names["whole"].shape == (2, 32)
-
-
-def test_the_digest_stands_for_parameters_data_and_code(small, shards, tmp_path, monkeypatch):
-    run = small.runs["byol"]
-    digests = [digest(run, shards), digest(run, shards)]
-    assert digests[0] == digests[1]
-    digests.append(digest(run.model_copy(update={"seed": 1}), shards))
-    digests += [digest(run, changed(shards, tmp_path / split, split)) for split in ("train", "test")]
-    (tmp_path / "loop.py").touch()
-    monkeypatch.setattr("stages.pretrain.CODE", tmp_path)
-    digests.append(digest(run, shards))
-    assert len(set(digests)) == 5
-
-
-def changed(shards: Path, folder: Path, split: str) -> Path:
-    """The dataset with another index of a split."""
-    shutil.copytree(shards, folder)
-    with (folder / split / INDEX).open("ab") as stream:
-        stream.write(b"x")
-    return folder

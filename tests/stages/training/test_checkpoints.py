@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -33,6 +35,53 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         saving.save(STATE | {"step": 4})
     assert Checkpoints(tmp_path).load()["step"] == 3
+
+
+def test_the_last_two_are_kept(tmp_path):
+    saving = Checkpoints(tmp_path)
+    for step in range(4):
+        saving.save(STATE | {"step": step})
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["00000002.pt", "00000003.pt"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "empty"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(tmp_path, harm, capsys):
+    saving = Checkpoints(tmp_path)
+    saving.save(STATE | {"step": 2})
+    saving.save(STATE)
+    newest = saving.files()[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes({"cut": newest.read_bytes()[:-100], "changed": bytes(content), "empty": b""}[harm])
+    assert Checkpoints(tmp_path).load()["step"] == 2
+    assert str(newest) in capsys.readouterr().err
+
+
+def test_where_all_are_damaged_a_training_begins_anew(tmp_path):
+    saving = Checkpoints(tmp_path)
+    saving.save(STATE)
+    saving.files()[0].write_bytes(b"nothing")
+    assert Checkpoints(tmp_path).load() is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full, which has no space left")
+def test_a_full_disk_is_an_error_and_leaves_what_was_saved_before(tmp_path):
+    saving = Checkpoints(tmp_path)
+    saving.save(STATE)
+    (tmp_path / "00000001.unfinished").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        saving.save(STATE | {"step": 4})
+    assert [file.name for file in tmp_path.iterdir()] == ["00000000.pt"]
+    assert Checkpoints(tmp_path).load()["step"] == 3
+
+
+def test_a_checkpoint_that_takes_long_is_due_less_often(tmp_path, monkeypatch):
+    saving = Checkpoints(tmp_path)
+    saving.took = 60.0
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: saving.saved_at + 60 * checkpoints.SHARE - 1)
+    assert not saving.due()
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: saving.saved_at + 60 * checkpoints.SHARE)
+    assert saving.due()
 
 
 def test_a_checkpoint_is_due_once_an_interval_after_the_last(tmp_path, monkeypatch):

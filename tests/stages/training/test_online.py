@@ -56,44 +56,50 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 @pytest.mark.parametrize(("name", "views"), [("byol", 2), ("co_byol", 2), ("supervised", 1)])
 def test_the_representations_of_the_large_views_are_heard_without_their_gradient(make, batch, name, views):
     method, online = make(name)
-    with online.hear(method.backbone):
+    with online.hear(method.backbone, batch.labels_B):
         method(batch)
-    assert [tuple(heard.shape) for heard in online.heard] == [(64, method.backbone.features)] * views
-    assert not any(heard.requires_grad for heard in online.heard)
     method(batch)
-    assert len(online.heard) == views
+    ((heard_ND, labels_N),) = online.heard
+    assert heard_ND.shape == (views * 64, method.backbone.features)
+    assert not heard_ND.requires_grad
+    assert torch.equal(labels_N, batch.labels_B.repeat(views))
 
 
 def test_a_step_of_the_probe_leaves_no_gradient_in_the_method_and_changes_nothing_of_it(make, batch):
     method, online = make()
-    with online.hear(method.backbone):
+    with online.hear(method.backbone, batch.labels_B):
         method(batch)
     before = state(method)
-    online.learn(batch.labels_B, CLOCK)
+    online.learn(CLOCK)
     assert same(state(method), before)
     assert all(parameter.grad is None for parameter in method.parameters())
     assert online.probe[1].weight.abs().sum() > 0
 
 
-def test_the_probe_learns_from_the_large_views_alone(make):
-    _, online = make()
+def test_the_probe_hears_the_large_views_alone(make, batch):
+    method, online = make()
+    small_crop = batch.views[0][:, :, 1:7, 1:7]
+    with online.hear(method.backbone, batch.labels_B):
+        for view in [*batch.views, small_crop]:
+            method.backbone(view)
+    assert len(online.heard[0][0]) == 2 * 64
+
+
+def test_a_batch_that_comes_in_pieces_moves_the_probe_as_the_whole_one(make):
     labels_B = torch.arange(64) % 10
-    first, second, small_crop = torch.randn(3, 64, online.probe[1].in_features)
-    weights = []
-    for heard in ([first, second], [first, second, small_crop]):
-        nn.init.zeros_(online.probe[1].weight), nn.init.zeros_(online.probe[1].bias)
-        online.optimizer.state.clear()
-        online.heard = heard
-        online.learn(labels_B, CLOCK)
-        weights.append(online.probe[1].weight.clone())
-    assert torch.equal(*weights)
+    whole, pieces = make()[1], make()[1]
+    x_BD = torch.randn(64, whole.probe[1].in_features)
+    whole.heard = [(x_BD, labels_B)]
+    pieces.heard = [(x_BD[:32], labels_B[:32]), (x_BD[32:], labels_B[32:])]
+    whole.learn(CLOCK), pieces.learn(CLOCK)
+    assert same(state(whole.probe), state(pieces.probe))
 
 
 def test_a_step_of_the_probe_is_that_of_sgd_on_standardised_features_at_its_own_rate(make, small):
     _, online = make(learning_rate=0.8)
     x_BD, labels_B = 5 + 3 * torch.randn(64, online.probe[1].in_features), torch.arange(64) % 10
-    online.heard = [x_BD]
-    online.learn(labels_B, Clock(step=5, steps=10, per_epoch=50))  # the middle of the warm-up: 6 of 11
+    online.heard = [(x_BD, labels_B)]
+    online.learn(Clock(step=5, steps=10, per_epoch=50))  # the middle of the warm-up: 6 of 11
     z_BD = (x_BD - x_BD.mean(0)) / (x_BD.var(0, correction=0) + 1e-5).sqrt()
     wrong_BC = torch.full((64, 10), 0.1) - torch.eye(10)[labels_B]
     rate = 0.8 * 64 / 256 * 6 / 11
@@ -178,8 +184,8 @@ def test_its_state_is_all_that_the_next_step_depends_on(make):
             other.load_state_dict(copy.deepcopy(online.state_dict()))
         x_BD = torch.randn(64, online.probe[1].in_features)
         for each in [online] if turn < 2 else [online, other]:
-            each.heard = [x_BD]
-            each.learn(torch.arange(64) % 10, CLOCK)
+            each.heard = [(x_BD, torch.arange(64) % 10)]
+            each.learn(CLOCK)
     assert same(state(online.probe), state(other.probe))
 
 
@@ -187,10 +193,12 @@ def test_the_probe_learns_to_tell_the_classes_apart(make, images):
     method, online = make("supervised", learning_rate=1.0)
     labels_N = torch.from_numpy(images.shards.labels)
     method.eval()
-    with online.hear(method.backbone), torch.no_grad():
+    with online.hear(method.backbone, labels_N), torch.no_grad():
         method.backbone(images[np.arange(len(images))].float() / 255)
     before = online.evaluate(method)["online_linear"]
+    heard = online.heard.copy()
     for step in range(100):
-        online.learn(labels_N, Clock(step, 100, 100))
+        online.heard = heard.copy()
+        online.learn(Clock(step, 100, 100))
     assert before < 20
     assert online.evaluate(method)["online_linear"] > 70

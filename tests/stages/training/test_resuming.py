@@ -63,7 +63,7 @@ def test_steps_after_the_last_checkpoint_are_taken_again_to_the_same_bytes(run, 
     options = run()
     uninterrupted = train(options, "uninterrupted")
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "due", lambda self: not self.file.exists())
+        patch.setattr(Checkpoints, "due", lambda self: not self.files())
         kill_at(patch, 9)
         with pytest.raises(Killed):
             train(options)

@@ -1,0 +1,95 @@
+"""One training by several processes: each has its part of every batch, and all end with the same weights.
+
+A batch is cut into as many parts as there are processes, in order. What a loss needs of the whole batch is gathered,
+with its gradient; batch norm has the statistics of the whole batch (`batch_norm.py`); gradients are averaged. So the
+losses are those of one process with the whole batch, to the rounding of sums. Here is what the methods need to know;
+where there is one process, each function gives back what it was given.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def ranks() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def own(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """This process's part of some sample numbers, which may be longer by one than that of another."""
+    return np.array_split(numbers, ranks())[rank()]
+
+
+def gather(x: Tensor, dim: int = 0) -> Tensor:
+    """The tensors of all processes, in order, joined along `dim`; the gradient goes back to where each came from.
+
+    All have to be of one shape.
+    """
+    return x if ranks() == 1 else _Gather.apply(x, dim)
+
+
+def gather_uneven(x_NX: Tensor) -> Tensor:
+    """The rows of all processes, in order, without their gradient; one process may have more of them than another."""
+    if ranks() == 1:
+        return x_NX
+    lengths = gather(torch.tensor([len(x_NX)], device=x_NX.device)).tolist()
+    padded_NX = x_NX.new_zeros(max(lengths), *x_NX.shape[1:])
+    padded_NX[: len(x_NX)] = x_NX
+    return torch.cat([part[:length] for part, length in zip(_all(padded_NX), lengths, strict=True)])
+
+
+def mean(x: Tensor) -> Tensor:
+    """The mean over all processes, without its gradient."""
+    if ranks() == 1:
+        return x
+    total = x.detach().clone()
+    dist.all_reduce(total)
+    return total / ranks()
+
+
+@torch.no_grad()
+def average(parameters: Iterable[nn.Parameter]) -> None:
+    """Make each gradient the mean of those of all processes, where no `DistributedDataParallel` does so."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad = mean(parameter.grad)
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """What each process has, in order."""
+    values = [value] * ranks()
+    if ranks() > 1:
+        dist.all_gather_object(values, value)
+    return values
+
+
+def _all(x: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(ranks())]
+    dist.all_gather(parts, x.contiguous())
+    return parts
+
+
+class _Gather(torch.autograd.Function):
+    """The gradient of the sum of all processes' losses, of which each process has a part to add."""
+
+    @staticmethod
+    def forward(context, x: Tensor, dim: int) -> Tensor:
+        context.dim = dim
+        return torch.cat(_all(x), dim)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+        total = gradient.contiguous()
+        dist.all_reduce(total)
+        return total.chunk(ranks(), context.dim)[rank()], None

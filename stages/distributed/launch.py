@@ -1,0 +1,85 @@
+"""How a stage becomes several processes: by torchrun, as the environment says, never as `params.yaml` does.
+
+- On one machine there are as many processes as GPUs, or `PROCESSES_PER_NODE`.
+- In a Slurm job over several nodes, `srun` starts torchrun on each.
+- Whoever starts torchrun himself, on as many machines as he likes, is not interfered with.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from stages import program
+from stages.distributed.group import timeout
+from stages.program import Failure
+
+FORWARDED = (signal.SIGTERM, signal.SIGUSR1)
+PORTS = range(20000, 40000)
+"""Where nodes meet: one of these, by the number of the job, unless `MASTER_PORT` names another."""
+
+
+def distribute() -> None:
+    """Start this very program as several processes and end as they end, if there are to be several."""
+    import torch
+
+    kind = f"stages.{Path(sys.argv[0]).stem}"
+    try:
+        command = launcher(os.environ, torch.cuda.device_count())
+        if command:
+            sys.exit(supervise([*command, "-m", kind, *sys.argv[1:]], kind.rpartition(".")[2]))
+    except (Failure, ValueError, OSError) as error:
+        sys.exit(f"{kind}: error: {error}")
+
+
+def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
+    """What starts the processes, or nothing if this process is all there is or one that was started so."""
+    nodes = int(environment.get("SLURM_JOB_NUM_NODES", "1"))
+    each = int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
+    if "RANK" in environment or nodes * each == 1:
+        return []
+    torchrun = [
+        shutil.which("torchrun") or "torchrun",
+        f"--nnodes={nodes}",
+        f"--nproc-per-node={each}",
+        f"--signals-to-handle=SIGINT,{','.join(each.name for each in FORWARDED)}",
+    ]
+    if nodes == 1:
+        return [*torchrun, "--standalone"]
+    meeting = [
+        "--rdzv-backend=c10d",
+        f"--rdzv-endpoint={endpoint(environment)}",
+        f"--rdzv-id={environment['SLURM_JOB_ID']}",
+        f"--rdzv-conf=join_timeout={round(timeout().total_seconds())}",
+    ]
+    return ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", *torchrun, *meeting]
+
+
+def endpoint(environment: Mapping[str, str]) -> str:
+    """Where the nodes of a Slurm job meet: on this one, which is the first.
+
+    Raises:
+        Failure: the port is in use.
+    """
+    default = PORTS[int(environment["SLURM_JOB_ID"]) % len(PORTS)]
+    port, host = int(environment.get("MASTER_PORT", default)), environment.get("MASTER_ADDR", socket.gethostname())
+    with socket.socket() as test:
+        try:
+            test.bind(("", port))
+        except OSError as error:
+            raise Failure(f"port {port}, where the nodes are to meet, is in use; set MASTER_PORT to another") from error
+    return f"{host}:{port}"
+
+
+def supervise(command: list[str], kind: str) -> int:
+    """Run a command to its end, let it have the signals that come, and give the exit code of the stage."""
+    with subprocess.Popen(command) as child:
+        for number in FORWARDED:
+            signal.signal(number, lambda received, frame: child.send_signal(received))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child, too
+        code = child.wait()
+    return program.INTERRUPTED if code and program.mark(kind, *sys.argv[1:2]).exists() else code
