@@ -1,4 +1,4 @@
-"""Look into a pretrained backbone: `results/analyse/<entry>/metrics.json`, with curves and pictures beside it.
+"""Look into a pretraining: `results/analyse/<entry>/metrics.json`, with curves and pictures beside it.
 
 What is looked at is an analysis, one file each in `stages/analyses/`, on a part of the test images of a dataset.
 """
@@ -6,21 +6,23 @@ What is looked at is an analysis, one file each in `stages/analyses/`, on a part
 from pathlib import Path
 
 from stages import analyses, program
-from stages.backbones import saved
 from stages.images.randomness import stratified
 from stages.images.shards import Images, Shards
+from stages.pretrain import build
 from stages.study import Study
+from stages.training import learned
 
 
 def analyse(study: Study, entry: str, directory: Path) -> None:
     options, device = study.analyse[entry], program.device()
-    backbone, size = saved.load(program.result("pretrain", options.run) / "model", device)
-    folder, channels = program.result("shard", options.dataset), study.runs[options.run].backbone.channels
-    train, test = (Images(Shards(folder / split), size, channels) for split in ("train", "test"))
+    run, folder = study.runs[options.run], program.result("shard", options.dataset)
+    untrained = build(run, study.datasets[run.dataset].expect.classes)
+    method = learned.load(untrained, program.result("pretrain", options.run), device)
+    train, test = (Images(Shards(folder / split), run.image_size, run.backbone.channels) for split in ("train", "test"))
     numbers = stratified(test.shards.labels, options.subset, "analyse")
     if not len(numbers):
         raise program.Failure(f"analyse.{entry}.subset: {options.subset} of {len(test)} is not one image of any class")
-    given = analyses.Given(backbone, train, test, numbers, device, directory)
+    given = analyses.Given(method, method.backbone, train, test, numbers, device, directory)
     metrics = analyses.analysis(options.analysis.name).measure(given, options.analysis)
     program.write_metrics(directory, metrics | {"samples": len(numbers)})
 

@@ -1,4 +1,4 @@
-"""Analyses of a backbone, one file each: what its local and global representations are made of."""
+"""Analyses of a pretraining, one file each: what its local and global representations are made of."""
 
 import importlib
 from collections.abc import Iterator
@@ -13,14 +13,16 @@ from torch import Tensor
 
 from stages.backbones import Backbone
 from stages.images.shards import Images
+from stages.methods import Method
 from stages.probing.features import batches
 
 
 class Given(NamedTuple):
-    """What an analysis has to work with: a backbone in evaluation mode, both splits, the numbers of the test images to
-    look at, and a folder for what it finds.
+    """What an analysis has to work with: the method that was trained and its backbone, both in evaluation mode, both
+    splits, the numbers of the test images to look at, and a folder for what it finds.
     """
 
+    method: Method
     backbone: Backbone
     train: Images
     test: Images

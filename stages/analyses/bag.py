@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.analyses import Given
+from stages.analyses._patches import patches, windows
 from stages.images.randomness import stratified
 from stages.images.shards import Images
-from stages.images.views import Crop, make_batch
 from stages.probing import classifier
 from stages.probing.features import Features
 from stages.program import progress
-from stages.study.views import View
 
 BATCH = 64
 
@@ -67,11 +66,9 @@ def embed_whole(given: Given, images: Images, numbers: NDArray[np.int64]) -> Ten
 
 def embed_patches(given: Given, images: Images, numbers: NDArray[np.int64], options) -> Tensor:
     """The embeddings (N, P, D) of the patches of images."""
-    patch = View(crop_scale=options.scale, ratio=options.ratio, flip=0, jitter=0, greyscale=0)
-    crops = [Crop(patch, images.size)] * max(options.patches)
     found = []
     for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "patches", unit="batch"):
-        batch = make_batch(images[some].to(given.device), torch.empty(0), crops, some, 0, 0)
+        batch = patches(images, some, options, max(options.patches), given.device)
         found.append(torch.stack([given.backbone(view_BCSS).whole_BD.cpu() for view_BCSS in batch.views], 1))
     return torch.cat(found)
 
@@ -80,22 +77,9 @@ def embed_windows(given: Given, images: Images, numbers: NDArray[np.int64], opti
     """The embeddings (N, P, D) of windows, row by row, each resized to the image size."""
     found = []
     for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "windows", unit="batch"):
-        windows = cut(images[some].to(given.device).float() / 255, options.size, options.stride)
-        found.append(torch.stack([given.backbone(view_BCSS).whole_BD.cpu() for view_BCSS in windows], 1))
+        views = windows(images[some].to(given.device).float() / 255, options.size, options.stride)
+        found.append(torch.stack([given.backbone(view_BCSS).whole_BD.cpu() for view_BCSS in views], 1))
     return torch.cat(found)
-
-
-def cut(images_BCHW: Tensor, size: int, stride: int) -> list[Tensor]:
-    """Each window of a batch, as large as the images."""
-    starts = range(0, images_BCHW.shape[-1] - size + 1, stride)
-    extent = images_BCHW.shape[2:]
-    return [
-        F.interpolate(
-            images_BCHW[:, :, row : row + size, column : column + size], extent, mode="bilinear", antialias=True
-        )
-        for row in starts
-        for column in starts
-    ]
 
 
 def converge(given: Given, bag_NPD: Tensor, whole_ND: Tensor, counts: list[int]) -> dict[str, float]:

@@ -53,6 +53,13 @@ class Study(Section):
                 raise ValueError(f"{name}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
         return self
 
+    @model_validator(mode="after")
+    def runs_can_be_analysed(self):
+        for name, entry in self.analyse.items():
+            if problem := entry.analysis.misfit(self.runs[entry.run]):
+                raise ValueError(f"analyse.{name}.analysis.{problem} (run: {entry.run})")
+        return self
+
     def entries(self) -> dict[str, Transfer | Analyse]:
         """What is asked of a run by entries of their own, by the place in the study."""
         kinds: dict[str, dict] = {"transfer": self.transfer, "analyse": self.analyse}

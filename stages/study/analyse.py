@@ -5,13 +5,18 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from stages.study.evaluations import Linear
-from stages.study.section import Bounds, Count, Name, Section, SomeShare, SomeShares
+from stages.study.runs import Run
+from stages.study.section import Bounds, Count, Name, Section, Share, SomeShare, SomeShares
 
 
 class Analysis(Section):
-    """`headline` is the metric that the report shows of an analysis."""
+    """`headline` is the metric that stands for an analysis."""
 
     headline: ClassVar[str]
+
+    def misfit(self, run: Run) -> str:
+        """Why a run cannot be analysed so, or nothing."""
+        return ""
 
 
 class Windows(Section):
@@ -58,10 +63,58 @@ class Cost(Analysis):
     crop_scale: SomeShare
 
 
+class Neighbours(Analysis):
+    """The nearest of so many patches of each image, of some share of its area: `neighbours` of each patch, and `shown`
+    queries in the picture.
+    """
+
+    headline = "same_class_embedding"
+    name: Literal["neighbours"]
+    patches: Count
+    scale: SomeShares
+    ratio: Bounds = (3 / 4, 4 / 3)
+    neighbours: Count = 8
+    shown: Count = 6
+
+
+class HeatMap(Analysis):
+    """The likeness of a window to all others, of `size` pixels at every `stride`; `place` is where the query lies, as
+    shares of the height and of the width.
+    """
+
+    headline = "same_image_embedding"
+    name: Literal["heat_map"]
+    size: Count
+    stride: Count
+    place: tuple[Share, Share] = (0.5, 0.5)
+    shown: Count = 4
+
+    def misfit(self, run: Run) -> str:
+        larger = self.size > run.image_size
+        return f"size: a window of {self.size} is larger than the run's images, of {run.image_size}" if larger else ""
+
+
+class Affinity(Analysis):
+    """LoGo's affinity and the cosine, of so many pairs of local crops of each image and as many of two images."""
+
+    headline = "auroc_affinity"
+    name: Literal["affinity"]
+    pairs: Count = 4
+
+    def misfit(self, run: Run) -> str:
+        if getattr(run.modifier, "local_to_local", False):
+            return ""
+        return (
+            f"name: affinity needs a run with modifier logo and its local_to_local; modifier here: {run.modifier.name}"
+        )
+
+
 class Analyse(Section):
     """One analysis of one run, on a part of the test images of a dataset."""
 
     run: Name
     dataset: Name
-    analysis: Annotated[Bag | ReceptiveField | Similarity | Cost, Field(discriminator="name")]
+    analysis: Annotated[
+        Bag | ReceptiveField | Similarity | Cost | Neighbours | HeatMap | Affinity, Field(discriminator="name")
+    ]
     subset: Count

@@ -1,17 +1,38 @@
-"""The digits and an untrained backbone, as an analysis is given them."""
+"""The digits and an untrained method, as an analysis is given them."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from stages import backbones
 from stages.analyses import Given
 from stages.images.shards import Images, Shards
+from stages.pretrain import build
+from stages.study.runs import Run
+from tests.stages.every_method import MODIFIERS
+
+
+def looked_at(run: Run, shards: Path, folder: Path) -> Given:
+    """A method as it is built, and the first 60 test images."""
+    method = build(run, classes=10).eval().requires_grad_(False)
+    train, test = (Images(Shards(shards / split), 8, 1) for split in ("train", "test"))
+    return Given(method, method.backbone, train, test, np.arange(60), torch.device("cpu"), folder)
 
 
 @pytest.fixture
 def given(small, shards, tmp_path) -> Given:
-    """A backbone with a map of 4×4 positions, and the first 60 test images."""
-    backbone = backbones.build(small.runs["co_byol"].backbone).eval().requires_grad_(False)
-    train, test = (Images(Shards(shards / split), 8, 1) for split in ("train", "test"))
-    return Given(backbone, train, test, np.arange(60), torch.device("cpu"), tmp_path)
+    """A backbone with a map of 4×4 positions, and a projector."""
+    return looked_at(small.runs["co_byol"], shards, tmp_path)
+
+
+@pytest.fixture
+def given_plain(small, shards, tmp_path) -> Given:
+    """A backbone without a projector."""
+    return looked_at(small.runs["random"], shards, tmp_path)
+
+
+@pytest.fixture
+def given_logo(small, shards, tmp_path) -> Given:
+    """BYOL with LoGo's affinity."""
+    return looked_at(small.runs["byol"].model_copy(update={"modifier": MODIFIERS["logo"]}), shards, tmp_path)

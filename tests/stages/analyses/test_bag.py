@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stages.analyses.bag import cut, embed_patches, embed_whole, measure
+from stages.analyses._patches import windows
+from stages.analyses.bag import embed_patches, embed_whole, measure
 from stages.probing import features
 from stages.study.analyse import Bag, Windows
 from stages.study.evaluations import Linear
@@ -60,10 +61,10 @@ def test_patches_of_an_image_are_the_same_in_any_part_and_differ_from_each_other
 
 def test_windows_are_cut_row_by_row_and_brought_to_the_image_size():
     images_BCHW = torch.arange(64.0).view(1, 1, 8, 8)
-    windows = cut(images_BCHW, size=4, stride=2)
-    assert len(windows) == 9
-    assert all(window.shape == (1, 1, 8, 8) for window in windows)
-    assert windows[1].mean() == pytest.approx(float(images_BCHW[:, :, 0:4, 2:6].mean()))
+    views = windows(images_BCHW, size=4, stride=2)
+    assert len(views) == 9
+    assert all(view.shape == (1, 1, 8, 8) for view in views)
+    assert views[1].mean() == pytest.approx(float(images_BCHW[:, :, 0:4, 2:6].mean()))
 
 
 def test_windows_are_probed_by_their_mean_and_joined(given):

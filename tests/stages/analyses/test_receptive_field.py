@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.image import imread
 from torch import nn
 
-from stages.analyses.receptive_field import measure
+from stages.analyses import receptive_field
+from stages.analyses.receptive_field import SHOWN, measure
 from stages.backbones import Backbone
 from stages.study.analyse import ReceptiveField
 
@@ -47,3 +49,17 @@ def test_no_gradient_is_left_in_the_backbone(given):
     measure(given, ReceptiveField(name="receptive_field", stride=2))
     assert all(parameter.grad is None for parameter in given.backbone.parameters())
     assert torch.is_grad_enabled()
+
+
+def test_the_picture_has_four_fields_of_which_each_lies_at_its_position(given, monkeypatch):
+    drawn = []
+    genuine = receptive_field.picture
+    monkeypatch.setattr(receptive_field, "picture", lambda maps: drawn.append(maps) or genuine(maps))
+    one = given._replace(backbone=Square(3, middle=1.0), numbers=given.numbers[:4])
+    measure(one, ReceptiveField(name="receptive_field", stride=8))
+    assert imread(given.directory / "field.png").shape[:2] == (345, 1200)
+    pixels = torch.arange(8.0)
+    for field_HW, (row, column) in zip(drawn[0], SHOWN, strict=True):
+        weight_HW = field_HW / field_HW.sum()
+        at = [float((weight_HW.sum(across) * pixels).sum()) for across in (1, 0)]
+        assert at == [0.5 if share == 0 else 4.0 for share in (row, column)]  # at the edge a half of it is outside
