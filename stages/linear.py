@@ -5,7 +5,8 @@ A probe is trained on each representation that was extracted, by each share of t
 representation by all labels, `top1_patch`, `top1_layer_3`, `top1_labels_1` and `top1_patch_labels_10` the others. With
 `solver: lbfgs`, `penalty` is the weight that was chosen. The classifier is the one of `top1`.
 
-Features are of images that are not augmented, each extracted once: the papers' offline probes see random crops.
+Features are of images that are not augmented, each extracted once. The papers' offline probes see random crops: that is
+a task of transfer, `linear_on_crops`.
 """
 
 from pathlib import Path

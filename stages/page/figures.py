@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from stages.corruptions import SEVERITIES
+from stages.page import captions
 from stages.page.drawing import FULL, HALF, PANELS, STYLE, legend, panels, svg
 from stages.page.groups import Group, Summary, summarise
 from stages.page.measured import BESIDE, Measured
@@ -141,7 +142,10 @@ def corruptions(scene: Scene) -> list[Drawing]:
         axes.set(title=name.replace("_", " "), xlabel="severity", xticks=[0, *SEVERITIES])
         axes.set_xticklabels(["clean", *map(str, SEVERITIES)])
 
-    caption = f"{mean_text(scene)} Each severity of a corruption, the linear probe on corrupted test images."
+    caption = (
+        f"{captions.means(scene.groups)} Each severity of a corruption, the linear probe on corrupted test images."
+        f"{captions.errors(scene.groups, scene.measured)}"
+    )
     return [compared(scene, "corruptions", "Accuracy under corruption", caption, names, fill, FULL)]
 
 
@@ -153,7 +157,7 @@ def masks(scene: Scene) -> list[Drawing]:
         curves(axes, scene, rates, "mask", [f"mask_{rate}" for rate in rates])
         axes.set(xlabel="local representations dropped, %", xticks=rates)
 
-    caption = f"{mean_text(scene)} Positions of the map are dropped before it is pooled."
+    caption = f"{captions.means(scene.groups)} Positions of the map are dropped before it is pooled."
     return [compared(scene, "masks", "Accuracy under internal masking", caption, ["masks"], fill, width(scene))]
 
 
@@ -169,26 +173,16 @@ def attacks(scene: Scene) -> list[Drawing]:
         axes.set_xticklabels([name.replace("_", " ") for name in names])
         axes.grid(visible=False, axis="x")
 
-    caption = f"{mean_text(scene)} L∞ PGD: {attack_text(scene.study)}."
+    caption = (
+        f"{captions.means(scene.groups)} Pale bars are 95 % intervals of a run, by the number of its images. "
+        f"{captions.attack(scene.study.attack.settings)}"
+    )
     return [compared(scene, "attacks", "Robust accuracy under attack", caption, ["attacks"], fill, width(scene))]
 
 
 def width(scene: Scene) -> float:
     """Masks and attacks stand side by side unless they are crowded."""
     return HALF if len(scene.groups) * (1 + len(scene.study.attack.settings)) <= 40 else FULL
-
-
-def attack_text(study: Study) -> str:
-    """The settings of the attack, in words."""
-    return "; ".join(
-        f"{name.replace('_', ' ')}, ε = {setting.epsilon:g} in {setting.iterations} steps of {setting.step:g} ε"
-        for name, setting in study.attack.settings.items()
-    )
-
-
-def mean_text(scene: Scene) -> str:
-    spread = "bands and bars are one standard deviation; " if any(len(each.runs) > 1 for each in scene.groups) else ""
-    return f"Means over seeds; {spread}the dotted line is chance."
 
 
 def compared(
@@ -225,9 +219,17 @@ def curves(axes: Axes, scene: Scene, places: list[int], kind: str, metrics: list
 
 
 def points(axes: Axes, scene: Scene, each: Group, places: list[float], metrics: list[str]) -> None:
-    """For a group a marker at each mean, with a bar of one standard deviation to either side."""
+    """For a group a marker at each mean, with a bar of one standard deviation to either side, in a run's interval."""
     look, found = scene.looks[each.name], scene.summaries(each, "attack", metrics)
     means = [nan if one.mean is None else one.mean for one in found]
+    low, high = (
+        [
+            nan if one.mean is None else one.mean
+            for one in scene.summaries(each, "attack", [f"{m}_{end}" for m in metrics])
+        ]
+        for end in ("low", "high")
+    )
+    axes.vlines(places, low, high, color=look.colour, alpha=0.25, lw=4)
     axes.errorbar(
         places, means, [one.std or 0 for one in found], color=look.colour, marker=look.marker, ls="none", elinewidth=1
     )

@@ -24,6 +24,7 @@ RESNET = {
 BYOL = {"name": "byol", "projector": [64, 32], "predictor": 64, "momentum": [0.9, 1]}
 VIEW = {"crop_scale": [0.3, 1]}
 SEEDS = 3
+INTERVAL = {"": 0, "_low": -5, "_high": 5}
 LINEAR = {"random": 68.0, "supervised": 90.0, "byol": 80.0, "co_byol": 83.0}
 
 
@@ -116,6 +117,7 @@ def plausible(plan: Study, name: str) -> dict[str, dict]:
         corruption: sum(severities[f"{corruption}_{severity}"] for severity in range(1, 6)) / 5
         for corruption in plan.corrupt.corruptions
     }
+    mean = sum(means.values()) / len(means)
     masked = {f"mask_{rate}": top1 - 30 * (rate / 100) ** 3 for rate in [0, *plan.mask.rates]}
     attacked = {
         setting: top1 / (1 + 60 * values.epsilon * values.iterations / 5)
@@ -137,11 +139,16 @@ def plausible(plan: Study, name: str) -> dict[str, dict]:
         },
         "linear": {"top1": top1},
         "knn": {f"top1_k{k}": top1 - 4 - k / 100 for k in plan.knn.neighbours},
-        "corrupt": {"clean": top1, **severities, **means, "mean": sum(means.values()) / len(means), "samples": 200},
+        "corrupt": {"clean": top1, **severities, **means, "mean": mean, "mean_error": 100 - mean, "samples": 200},
         "mask": {**masked, "mean": sum(masked.values()) / len(masked), "samples": 200},
-        "attack": {"clean": top1, **attacked, "samples": 100},
+        "attack": {**within({"clean": top1, **attacked}), "samples": 100},
         "transfer": {"top1": top1 + 8},
     }
+
+
+def within(attacked: dict[str, float]) -> dict[str, float]:
+    """Accuracies, each in an interval."""
+    return {f"{name}{end}": top1 + by for name, top1 in attacked.items() for end, by in INTERVAL.items()}
 
 
 def beside(top1: float) -> dict[str, float]:
