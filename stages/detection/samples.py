@@ -40,15 +40,12 @@ def shown(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """An image (C, H, W) in [0, 1] and its target, as a step of the training sees them: any size, half mirrored."""
     size, flip = (uniforms(np.array([number]), options.seed, step, name)[0] for name in ("size", "flip"))
-    image_CHW = images.original(number).to(device)
-    original = image_CHW.shape[1:]
-    image_CHW = resized(image_CHW, options.short_sides[int(size * len(options.short_sides))], options.long_side)
-    goal = target(marked, (original[0], original[1]), options.masks, device)
-    height, width = image_CHW.shape[1:]
-    scale_4 = torch.tensor([width / original[1], height / original[0]] * 2, device=device)
-    goal["boxes"] = goal["boxes"] * scale_4
+    original_CHW = images.original(number).to(device)
+    short = options.short_sides[int(size * len(options.short_sides))]
+    image_CHW, goal = resized(original_CHW, short, options.long_side), target(marked, options.masks, device)
+    goal["boxes"] = goal["boxes"] * scale(original_CHW, image_CHW)
     if options.masks:
-        goal["masks"] = F.interpolate(goal["masks"][:, None], (height, width))[:, 0]
+        goal["masks"] = F.interpolate(goal["masks"][:, None], image_CHW.shape[1:])[:, 0]
     return mirrored(image_CHW, goal) if flip < 0.5 else (image_CHW, goal)
 
 
@@ -60,15 +57,21 @@ def resized(image_CHW: Tensor, short: int, long: int) -> Tensor:
     return F.interpolate(image_CHW[None] / 255, extent, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
-def target(marked: dict[str, Any], size: tuple[int, int], masks: bool, device: torch.device) -> dict[str, Tensor]:
-    """The objects to be learnt of an image of a size, which no crowds are: boxes (O, 4), labels and masks (O, H, W)."""
+def scale(before_CHW: Tensor, after_CHW: Tensor) -> Tensor:
+    """What a box (4,) in one image is to be multiplied by to be that in the other one."""
+    height, width = (after / before for after, before in zip(after_CHW.shape[1:], before_CHW.shape[1:], strict=True))
+    return torch.tensor([width, height, width, height], device=after_CHW.device)
+
+
+def target(marked: dict[str, Any], masks: bool, device: torch.device) -> dict[str, Tensor]:
+    """The objects of an image that are to be learnt, which no crowds are: boxes (O, 4), labels and masks (O, H, W)."""
     kept = [number for number, crowd in enumerate(marked["crowd"]) if not crowd]
     found = {
         "boxes": torch.tensor([marked["boxes"][number] for number in kept], dtype=torch.float32),
         "labels": torch.tensor([marked["labels"][number] + 1 for number in kept]),
     }
     if masks:
-        runs = [{"size": list(size), "counts": marked["masks"][number]} for number in kept]
+        runs = [{"size": marked["size"], "counts": marked["masks"][number]} for number in kept]
         found["masks"] = torch.from_numpy(mask.decode(runs)).permute(2, 0, 1)
     return {name: tensor.to(device) for name, tensor in found.items()}
 

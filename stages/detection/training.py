@@ -6,13 +6,14 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from stages.detection import samples
 from stages.detection.model import Detector, Losses
 from stages.images import order
-from stages.images.randomness import hashes, np
+from stages.images.randomness import hashes
 from stages.images.shards import INDEX
 from stages.program import Failure, progress
 from stages.tasks import Given
@@ -94,7 +95,7 @@ def renew(model: Detector, given: Given, marked: list[dict[str, Any]], numbers: 
             module.reset_running_stats()
             module.momentum = None
     for step in progress(range(options.steps, options.steps + options.batches), "statistics", unit="batch"):
-        forward(model, given, marked, numbers, options, step)
+        total(forward(model, given, marked, numbers, options, step), step, options)
 
 
 def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer) -> int:

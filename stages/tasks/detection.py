@@ -42,12 +42,11 @@ def countable(marked: dict) -> bool:
 @torch.no_grad()
 def detect(model: Detector, images: Images, number: int, options) -> Detections:
     """What a detector finds in an image, in the pixels of the image as it is."""
-    original_CHW = images.original(number).to(next(model.parameters()).device)
-    (height, width), channel = original_CHW.shape[1:], model.body.mean
+    original_CHW = images.original(number).to(model.body.mean.device)
+    height, width = original_CHW.shape[1:]
     image_CHW = samples.resized(original_CHW, options.test_short_side, options.long_side)
-    found = model([image_CHW.to(channel)])[0][0]
-    scale_4 = torch.tensor([width / image_CHW.shape[2], height / image_CHW.shape[1]] * 2).to(channel)
-    boxes_N4 = found["boxes"] * scale_4
+    found = model([image_CHW])[0][0]
+    boxes_N4 = found["boxes"] * samples.scale(image_CHW, original_CHW)
     masks = None
     if options.masks:
         pasted_NHW = paste_masks_in_image(found["masks"], boxes_N4, (height, width))[:, 0] > 0.5

@@ -34,9 +34,15 @@ RESNET = ResNet(
 
 
 @pytest.fixture
-def backbone() -> Backbone:
+def architecture() -> ResNet:
+    """What the backbone is; a module may have another one."""
+    return RESNET
+
+
+@pytest.fixture
+def backbone(architecture) -> Backbone:
     torch.manual_seed(0)
-    return backbones.build(RESNET).eval().requires_grad_(False)
+    return backbones.build(architecture).eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -55,18 +61,18 @@ def give(tmp_path, backbone) -> Callable[..., Given]:
 
 
 @pytest.fixture
-def ask(small, backbone, tmp_path, monkeypatch) -> Callable[..., dict[str, float]]:
+def ask(small, architecture, backbone, tmp_path, monkeypatch) -> Callable[..., dict[str, float]]:
     """A function that asks a task of the backbone on a dataset, by every stage from its source on, for metrics."""
 
     def make(source: dict, expect: dict, task: dict) -> dict[str, float]:
         monkeypatch.chdir(tmp_path)
         content = small.model_dump()
         content["datasets"]["asked"] = {"source": source, "samples_per_shard": 10, "expect": SIZES | expect}
-        content["runs"]["byol"]["backbone"] = RESNET.model_dump()
+        content["runs"]["byol"]["backbone"] = architecture.model_dump()
         content["transfer"] = {"asked": {"run": "byol", "dataset": "asked", "task": task}}
         study = Study.model_validate(content)
         with program.whole("pretrain", "byol") as directory:
-            saved.save(backbone, RESNET, SIZE, directory / "model")
+            saved.save(backbone, architecture, SIZE, directory / "model")
         for stage in (fetch, shard, contract, transfer):
             with program.whole(stage.__name__, "asked") as directory:
                 stage(study, "asked", directory)
