@@ -24,7 +24,7 @@ from torch import Tensor
 from stages import program
 from stages.corruptions import SEVERITIES, released_as
 from stages.corruptions import corrupt as apply
-from stages.corruptions._released import Released
+from stages.corruptions._released import released
 from stages.images.shards import Images
 from stages.probing.features import batches
 from stages.probing.frozen import Frozen, Subject, some_of, subject
@@ -80,15 +80,15 @@ def corrupt(study: Study, run: str, directory: Path) -> None:
 
 
 def tasks(given: Subject, options) -> Iterator[Task]:
-    """What is to be classified, in the order of the study; a released folder is looked through before anything else.
+    """What is to be classified, in the order of the study; a released set is looked through before anything else.
 
     Raises:
         Failure: the folder lacks something, or the subset is of no class of its images or of one alone.
     """
-    size, channels, classes = given.images.size, given.images.channels, given.images.shards.classes
+    size, channels, clean = given.images.size, given.images.channels, given.images.shards
     asked = [(name, severity) for name in options.corruptions for severity in SEVERITIES]
-    read = {one: Released(Path(options.folder), *one, classes) for one in asked} if options.folder else {}
-    some = {one: some_of(released, options.subset) for one, released in read.items()}
+    read = {one: released(Path(options.folder), *one, clean) for one in asked} if options.folder else {}
+    some = {one: some_of(found, options.subset) for one, found in read.items()}
     yield Task(*CLEAN, given.images, given.numbers, False)
     for one in asked:
         if read:

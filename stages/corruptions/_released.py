@@ -1,14 +1,31 @@
-"""A released set of corrupted images in a folder, `<corruption>/<severity>/<class>/<image>`, read where it lies."""
+"""A released set of corrupted images, read where it lies: as CIFAR-10-C is (`_arrays.py`), or as ImageNet-C, in folders
+`<corruption>/<severity>/<class>/<image>`.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
+from stages.corruptions._arrays import LABELS, Arrays
 from stages.images.shards import Shards
 from stages.program import Failure
 
 EXTENSIONS = {".jpg", ".jpeg", ".png"}
 SHOWN = 5
+
+
+def released(folder: Path, corruption: str, severity: int, clean: Shards) -> Shards:
+    """The images of a corruption at a severity, of whichever layout the folder has.
+
+    Args:
+        clean: the dataset's test images.
+
+    Raises:
+        Failure: something is missing or broken, or it is not of the dataset.
+    """
+    if (folder / LABELS).exists():
+        return Arrays(folder, corruption, severity, clean)
+    return Released(folder, corruption, severity, clean.classes)
 
 
 class Released(Shards):
@@ -47,7 +64,8 @@ def refuse_missing(root: Path, needed: Path) -> None:
     for folder in (root, needed.parent, needed):
         if not folder.is_dir():
             raise Failure(
-                f"corrupt.folder: there is no folder {folder}; it needs <corruption>/<severity>/<class>/<image>"
+                f"corrupt.folder: there is no folder {folder}; it needs <corruption>/<severity>/<class>/<image>, or "
+                f"<corruption>.npy and {LABELS}"
             )
 
 

@@ -92,9 +92,10 @@ Corruption = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"en
 class Corrupt(Section):
     """Each corruption is applied at five severities to a subset of the test images.
 
-    `folder` has images that are corrupted already, `<corruption>/<severity>/<class>/<image>` as ImageNet-C is released;
-    they are read and nothing is generated. It begins at the project's root. DVC does not watch it: after a change of
-    its images, give it another name or run the stage with `--force`.
+    `folder` has images that are corrupted already: `<corruption>/<severity>/<class>/<image>` as ImageNet-C is released,
+    or `<corruption>.npy` and `labels.npy` as CIFAR-10-C is. They are read and nothing is generated.
+    The path begins at the project's root. DVC does not watch the folder: after a change of its images, give it another
+    name or run the stage with `--force`.
     """
 
     corruptions: Annotated[list[Corruption], AfterValidator(_each_once)]

@@ -96,6 +96,21 @@ def test_of_a_folder_too_a_subset_is_taken(small, released, tmp_path):
     assert json.loads((tmp_path / "metrics.json").read_text())["samples"] == pytest.approx(50, abs=5)
 
 
+def test_arrays_are_read_as_twins_of_the_clean_images_of_the_subset(small, built, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "apply", None)
+    given = subject(small, "supervised", 100, CPU)
+    order = np.argsort(np.array(given.images.shards.keys))
+    pixels_NHWC = given.images[order].permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+    np.save(tmp_path / "fog.npy", np.tile(pixels_NHWC, (5, 1, 1, 1)))
+    np.save(tmp_path / "labels.npy", np.tile(given.images.shards.labels[order], 5))
+    (tmp_path / "out").mkdir()
+    corrupt(changed(small, corruptions=["fog"], folder=str(tmp_path), subset=100), "supervised", tmp_path / "out")
+    frame = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
+    clean = frame[frame["severity"] == 0].set_index("key")["predicted"]
+    for severity in SEVERITIES:
+        assert frame[frame["severity"] == severity].set_index("key")["predicted"].equals(clean)
+
+
 def test_a_folder_that_lacks_something_is_refused_before_any_image_is_read(small, released, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "predictions", None)
     with pytest.raises(Failure, match=r"corrupt.folder: there is no folder .*/snow;"):
