@@ -1,16 +1,16 @@
 """Make the page of the whole study: `results/report/`.
 
-Reads what the other stages measured, and writes `index.html`, a page that needs nothing else; `figures/*.svg`;
-`tables/*.csv`, with every number in full; and for DVC `metrics/<run>.json`, {evaluation: {metric: number}}. A number
-that is missing or not finite is shown as "missing" and flagged at the top. A result that belongs to no entry of
-params.yaml stops the stage.
+Reads what the other stages measured, and writes `index.html`, a page that needs nothing else; `figures/`, with the
+pictures of analyses among them; `tables/*.csv`, with every number in full; and for DVC `metrics/<run>.json`,
+{evaluation: {metric: number}}. A number that is missing or not finite is shown as "missing" and flagged at the top. A
+result that belongs to no entry of params.yaml stops the stage.
 """
 
 import json
 from pathlib import Path
 
 from stages import program
-from stages.page import claim, content, figures, measured, tables
+from stages.page import claim, content, figures, measured, pictures, tables
 from stages.page.groups import group
 from stages.study import Study
 
@@ -24,10 +24,13 @@ def report(study: Study, key: str, directory: Path) -> None:
         (directory / name).mkdir()
     for drawing in drawings:
         write(directory / "figures" / f"{drawing.name}.svg", drawing.svg)
+    shown = pictures.read(study)
+    for picture in shown:
+        (directory / "figures" / picture.name).write_bytes(picture.png)
     tables.write(study, groups, found, verdicts, directory / "tables")
     for run, metrics in found.metrics.items():
         write(directory / "metrics" / f"{run}.json", json.dumps(metrics, indent=2) + "\n")
-    write(directory / "index.html", content.render(study, groups, found, verdicts, drawings))
+    write(directory / "index.html", content.render(study, groups, found, verdicts, drawings, shown))
 
 
 def write(file: Path, text: str) -> None:

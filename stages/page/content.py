@@ -11,13 +11,19 @@ from stages.page.claim import Verdict
 from stages.page.figures import Drawing
 from stages.page.groups import Group, summarise
 from stages.page.measured import EVALUATIONS, Measured
+from stages.page.pictures import Picture
 from stages.study import Study
 
 TEMPLATES = Path(__file__).parent
 
 
 def render(
-    study: Study, groups: list[Group], measured: Measured, verdicts: list[Verdict], drawings: list[Drawing]
+    study: Study,
+    groups: list[Group],
+    measured: Measured,
+    verdicts: list[Verdict],
+    drawings: list[Drawing],
+    pictures: list[Picture],
 ) -> str:
     """The whole page, as HTML that asks for nothing else."""
     environment = Environment(
@@ -35,6 +41,7 @@ def render(
         measured=measured,
         verdicts=verdicts,
         drawings=drawings,
+        pictures=pictures,
         columns=tables.columns(study),
         results=tables.results(study, groups, measured),
         looks=palette.looks(groups),

@@ -1,9 +1,10 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from stages import program
+from stages import analyses, program
 from stages.analyse import analyse
 from stages.pretrain import pretrain
 from stages.study import Study
@@ -43,6 +44,11 @@ def trained(small, shards, tmp_path_factory):
             with program.whole("pretrain", run) as directory:
                 pretrain(asking(small, "affinity", "logo"), run, directory)
     return folder
+
+
+def test_every_file_is_an_analysis_that_is_tested_here():
+    files = {file.stem for file in Path(analyses.__file__).parent.glob("*.py")}
+    assert {name for name in files if not name.startswith("_")} == set(ANALYSES)
 
 
 @pytest.mark.parametrize("name", ANALYSES)
