@@ -3,6 +3,7 @@
 Shapes: O objects of an image, of C channels, H×W pixels.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from faster_coco_eval import mask
 from torch import Tensor
 
+from stages.images import order
 from stages.images.randomness import uniforms
 from stages.images.shards import Images, Shards
 from stages.program import Failure
@@ -35,14 +37,39 @@ def annotations(shards: Shards, masks: bool) -> list[dict[str, Any]]:
     return found
 
 
+class Course:
+    """What a training is shown: those images in which there is something to be learnt, in an order of each epoch."""
+
+    def __init__(self, images: Images, options, device: torch.device):
+        """
+        Raises:
+            Failure: nothing says where objects are, or what their masks are.
+            ValueError: fewer images have an object than a batch takes.
+        """
+        self.images, self.options, self.device = images, options, device
+        self.marked = annotations(images.shards, options.masks)
+        self.numbers = np.array([number for number, each in enumerate(self.marked) if not all(each["crowd"])])
+        order.steps_per_epoch(len(self.numbers), options.batch_size)
+
+    def batch(self, step: int) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        """Images, decoded on all cores, and their targets: a pure function of the step."""
+        chosen = self.numbers[order.batch(step, len(self.numbers), self.options.batch_size, self.options.seed)]
+        with ThreadPoolExecutor() as pool:
+            originals = [image_CHW.to(self.device) for image_CHW in pool.map(self.images.original, chosen)]
+        return [
+            shown(original_CHW, number, self.marked[number], self.options, step)
+            for original_CHW, number in zip(originals, chosen, strict=True)
+        ]
+
+
 def shown(
-    images: Images, number: int, marked: dict[str, Any], options, step: int, device: torch.device
+    original_CHW: Tensor, number: int, marked: dict[str, Any], options, step: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """An image (C, H, W) in [0, 1] and its target, as a step of the training sees them: any size, half mirrored."""
     size, flip = (uniforms(np.array([number]), options.seed, step, name)[0] for name in ("size", "flip"))
-    original_CHW = images.original(number).to(device)
     short = options.short_sides[int(size * len(options.short_sides))]
-    image_CHW, goal = resized(original_CHW, short, options.long_side), target(marked, options.masks, device)
+    image_CHW = resized(original_CHW, short, options.long_side)
+    goal = target(marked, options.masks, original_CHW.device)
     goal["boxes"] = goal["boxes"] * scale(original_CHW, image_CHW)
     if options.masks:
         goal["masks"] = F.interpolate(goal["masks"][:, None], image_CHW.shape[1:])[:, 0]

@@ -4,15 +4,13 @@ of its batch norms anew ("PreciseBN"). What a step sees is a function of seed an
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.detection import samples
 from stages.detection.model import Detector, Losses
-from stages.images import order
+from stages.detection.samples import Course
 from stages.images.randomness import hashes
 from stages.images.shards import INDEX
 from stages.program import Failure, progress
@@ -29,12 +27,10 @@ def train(given: Given, options, classes: int) -> Detector:
     """A trained detector on a copy of the backbone; always the same for the same backbone, images and options.
 
     Raises:
-        Failure: a loss is not finite.
+        Failure: the images do not say what is to be learnt, or a loss is not finite.
         ValueError: fewer images have an object than a batch takes.
     """
-    marked = samples.annotations(given.train.shards, options.masks)
-    numbers = np.array([number for number, each in enumerate(marked) if not all(each["crowd"])])
-    order.steps_per_epoch(len(numbers), options.batch_size)
+    course = Course(given.train, options, given.device)
     torch.manual_seed(options.seed)
     model = Detector(given.backbone, classes, options).to(given.device).train()
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
@@ -44,7 +40,7 @@ def train(given: Given, options, classes: int) -> Detector:
     for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options)
-        losses = forward(model, given, marked, numbers, options, step)
+        losses = forward(model, course, options, step)
         optimizer.zero_grad()
         total(losses, step, options).backward()
         optimizer.step()
@@ -52,18 +48,15 @@ def train(given: Given, options, classes: int) -> Detector:
             parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             checkpoints.save({"step": step + 1, **parts})
             bar.set_postfix({name: round(loss.item(), 3) for name, loss in losses.items()})
-    renew(model, given, marked, numbers, options)
+    renew(model, course, options)
     return model.eval()
 
 
-def forward(
-    model: Detector, given: Given, marked: list[dict[str, Any]], numbers: np.ndarray, options, step: int
-) -> Losses:
+def forward(model: Detector, course: Course, options, step: int) -> Losses:
     """The losses of the batch of a step; which anchors and regions are drawn is a function of seed and step too."""
     torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
-    chosen = numbers[order.batch(step, len(numbers), options.batch_size, options.seed)]
-    batch = [samples.shown(given.train, each, marked[each], options, step, given.device) for each in chosen]
-    return model([image for image, _ in batch], [target for _, target in batch])[1]
+    images, targets = zip(*course.batch(step), strict=True)
+    return model(list(images), list(targets))[1]
 
 
 def total(losses: Losses, step: int, options) -> Tensor:
@@ -88,14 +81,14 @@ def learning_rate(step: int, options) -> float:
 
 
 @torch.no_grad()
-def renew(model: Detector, given: Given, marked: list[dict[str, Any]], numbers: np.ndarray, options) -> None:
+def renew(model: Detector, course: Course, options) -> None:
     """Take the mean of the batch statistics of further batches in place of the running ones."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None
     for step in progress(range(options.steps, options.steps + options.batches), "statistics", unit="batch"):
-        total(forward(model, given, marked, numbers, options, step), step, options)
+        total(forward(model, course, options, step), step, options)
 
 
 def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer) -> int:

@@ -57,9 +57,8 @@ def test_in_whatever_way_an_image_is_shown_the_box_of_each_mask_is_its_box(image
     marked = samples.annotations(images.shards, True)
     for number in range(len(images)):
         for step in range(4):
-            _, goal = samples.shown(
-                images, number, marked[number], options(masks=True, short_sides=[96, 192]), step, CPU
-            )
+            given = options(masks=True, short_sides=[96, 192])
+            _, goal = samples.shown(images.original(number), number, marked[number], given, step)
             for box_4, mask_HW in zip(goal["boxes"], goal["masks"], strict=True):
                 rows, columns = mask_HW.nonzero().unbind(1)
                 edges = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -71,7 +70,7 @@ def test_sizes_and_mirrorings_are_a_function_of_seed_step_and_sample_and_all_com
     chosen = options(short_sides=[48, 64, 80])
 
     def show(number, step, given=chosen):
-        return samples.shown(images, number, marked[number], given, step, CPU)
+        return samples.shown(images.original(number), number, marked[number], given, step)
 
     torch.testing.assert_close(show(3, 5), show(3, 5), rtol=0, atol=0)
     sides = {(number, step): show(number, step)[0].shape[1] for number in range(8) for step in range(6)}
@@ -113,3 +112,16 @@ def test_masks_are_asked_of_every_object(tmp_path):
         Failure, match=r"task.masks: .* an object of cat/1 has no mask; with masks false none is needed"
     ):
         samples.annotations(Shards(tmp_path), True)
+
+
+def test_a_course_shows_every_image_once_an_epoch_in_an_order_of_each(images):
+    course = samples.Course(images, options(batch_size=4, short_sides=[96]), CPU)
+    seen = [[target["boxes"].sum().item() for _, target in course.batch(step)] for step in range(4)]
+    torch.testing.assert_close(course.batch(1), course.batch(1), rtol=0, atol=0)
+    means = [
+        sorted(image_CHW.mean().item() for step in steps for image_CHW, _ in course.batch(step))
+        for steps in ((0, 1), (2, 3))
+    ]
+    assert means[0] == pytest.approx(means[1], abs=1e-6)
+    assert len({round(mean, 5) for mean in means[0]}) == 8
+    assert seen[:2] != seen[2:]
