@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,9 @@ from stages.study.views import View
 
 CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
 """How ImageNet's classifiers see an image in training: in a crop that is mirrored half of the time."""
+
+
+AT_ONCE = 500
 
 
 class Given(NamedTuple):
@@ -48,6 +52,16 @@ def classes(given: Given) -> list[str]:
             f"{len(test.classes)}; what differs: {', '.join(apart[:5])}"
         )
     return train.classes
+
+
+def look_through(images: Images) -> None:
+    """Decode every image, so that a broken one is named before a long training; those that fit in memory stay there.
+
+    Raises:
+        Failure: one cannot be decoded.
+    """
+    for numbers in np.array_split(np.arange(len(images)), 1 + len(images) // AT_ONCE):
+        images[numbers]
 
 
 def crops(given: Given, batch_size: int, seed: int, step: int) -> tuple[Tensor, Tensor]:

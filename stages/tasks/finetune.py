@@ -40,6 +40,7 @@ class Tuned(nn.Module):
 
 
 def evaluate(given: Given, options) -> dict[str, float]:
+    tasks.look_through(given.test)
     model = finetune(given, options).eval()
     logits = []
     for _, images_BCHW in batches(given.test, np.arange(len(given.test)), given.device, "test"):

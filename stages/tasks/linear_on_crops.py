@@ -18,6 +18,7 @@ from stages.tasks import Given
 
 
 def evaluate(given: Given, options) -> dict[str, float]:
+    tasks.look_through(given.test)
     layer = train(given, options)
     unseen = features(given.backbone, given.test, given.device, "test")
     with torch.no_grad():

@@ -23,5 +23,7 @@ def test_a_linear_transfer_to_the_dataset_of_the_pretraining_is_about_as_good_as
 
 
 def test_transfer_reads_the_dataset_that_the_entry_names(small, built, tmp_path):
-    with pytest.raises(program.Failure, match=r"results/shard/other/train/index\.parquet"):
+    with pytest.raises(
+        program.Failure, match=r"other/train/index\.parquet: not there; make it with: dvc repro shard@other"
+    ):
         transfer(asked(small, dataset="other"), "asked", tmp_path)

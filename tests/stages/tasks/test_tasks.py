@@ -96,6 +96,16 @@ def test_a_corrupt_image_is_named_whatever_the_task(give, name):
         tasks.task(name).evaluate(give([*samples[:3], spoilt, *samples[4:]], samples, ["cat", "dog"]), SPOILT[name])
 
 
+@pytest.mark.parametrize(("name", "training"), [("finetune", "finetune"), ("linear_on_crops", "train")])
+def test_a_corrupt_image_of_the_test_is_named_before_a_training_that_would_be_lost(give, monkeypatch, name, training):
+    monkeypatch.setattr(tasks.task(name), training, None)
+    monkeypatch.setattr(tasks, "AT_ONCE", 3)
+    samples = [sample(f"{number}", number % 2, picture(number)) for number in range(10)]
+    spoilt = samples[9]._replace(image=samples[9].image[:-400])
+    with pytest.raises(Failure, match=r"9 in .*/test/00000\d\.tar: cannot be decoded"):
+        tasks.task(name).evaluate(give(samples, [*samples[:9], spoilt], ["cat", "dog"]), OPTIONS[name])
+
+
 @pytest.mark.parametrize(("height", "width"), [(20, 31), (64, 48)])
 def test_transfer_resizes_by_bicubic_interpolation_as_pillow_up_to_two_grey_levels(height, width):
     image = picture(0).resize((width, height))
