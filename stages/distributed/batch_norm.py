@@ -46,19 +46,19 @@ class BatchNorm(_BatchNorm):
         cast(Tensor, self.running_var).lerp_(variance_C * count / (count - 1), cast(float, self.momentum))
 
 
-def synchronise(module: nn.Module, device: torch.device) -> nn.Module:
+def synchronise(module: nn.Module, device: torch.device) -> None:
     """Let each batch norm within a module have the statistics of all processes.
+
+    What is `gathered`, a module that is given the whole batch, is left as it is.
 
     Raises:
         Failure: there is one of a kind that nothing is known of.
     """
-    if device.type == "cuda":
-        return convert_sync_batchnorm(module)
-    for parent in list(module.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, _BatchNorm) and not isinstance(child, BatchNorm):
-                setattr(parent, name, over_all(child))
-    return module
+    for name, child in module.named_children():
+        if isinstance(child, _BatchNorm):
+            setattr(module, name, convert_sync_batchnorm(child) if device.type == "cuda" else over_all(child))
+        elif not getattr(child, "gathered", False):
+            synchronise(child, device)
 
 
 def over_all(norm: _BatchNorm) -> BatchNorm:

@@ -1,13 +1,18 @@
 """A method as one of several that stay the same: `DistributedDataParallel` averages their gradients."""
 
+import inspect
+
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from stages.distributed import ranks
 from stages.distributed.batch_norm import synchronise
-from stages.joint_embedding.prototypes import Prototypes
 from stages.methods import Method
+
+# The option had another name before torch 2.15.
+KNOWN = inspect.signature(DistributedDataParallel).parameters
+BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in KNOWN else "broadcast_buffers"
 
 
 def replicate(method: Method, device: torch.device) -> nn.Module:
@@ -19,5 +24,5 @@ def replicate(method: Method, device: torch.device) -> nn.Module:
     if ranks() == 1:
         return method
     synchronise(method, device)
-    rests = any(isinstance(module, Prototypes) for module in method.modules())
-    return DistributedDataParallel(method, broadcast_buffers=False, find_unused_parameters=rests)
+    rests = any(getattr(getattr(part, "options", None), "frozen_epochs", 0) > 0 for part in method.modules())
+    return DistributedDataParallel(method, find_unused_parameters=rests, **{BUFFERS: False})

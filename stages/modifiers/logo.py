@@ -37,7 +37,12 @@ TINY = 1e-12
 
 
 class Affinity(nn.Module):
-    """A logit for each pair of embeddings: how sure it is that both are of one image. D dimensions, B pairs."""
+    """A logit for each pair of embeddings: how sure it is that both are of one image. D dimensions, B pairs.
+
+    It is given the pairs of all processes, by each of them.
+    """
+
+    gathered = True
 
     def __init__(self, features: int):
         super().__init__()
@@ -64,7 +69,7 @@ class LoGo(Modified):
         embedded = self.base.embed_whole(self.base.encode(batch.views))
         losses = self.align(embedded)
         if self.options.local_to_local:
-            first_BD, second_BD = (F.normalize(z_1BD[0]) for z_1BD in embedded.projected[-LOCAL:])
+            first_BD, second_BD = (gather(F.normalize(z_1BD[0])) for z_1BD in embedded.projected[-LOCAL:])
             losses["affinity"] = self.tell_images_apart(first_BD.detach(), second_BD.detach())
             losses["apart"] = F.softplus(self.affinity(first_BD, second_BD)).mean()
         return losses
@@ -76,7 +81,6 @@ class LoGo(Modified):
 
     def tell_images_apart(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
         """The affinity's own loss, logistic: pairs of one image, with noise, against pairs of two images."""
-        first_BD, second_BD = gather(first_BD), gather(second_BD)
         near = [z_BD + NOISE / z_BD.shape[1] ** 0.5 * torch.randn_like(z_BD) for z_BD in (first_BD, second_BD)]
         same = [(near[0], near[1]), (near[1], near[0])]
         different = [(first_BD, second_BD.flip(0)), (second_BD, first_BD.flip(0))]
@@ -129,7 +133,7 @@ class PublicLoGo(LoGo):
     def draw_apart(self, local: list[Tensor]) -> None:
         """One step of the affinity, then one of the encoder."""
         whole = [self.base.encode_online(view_BCSS).whole_BD[None] for view_BCSS in local]
-        first_BD, second_BD = (F.normalize(self.base.heads.project(whole_1BC)[0]) for whole_1BC in whole)
+        first_BD, second_BD = (gather(F.normalize(self.base.heads.project(whole_1BC)[0])) for whole_1BC in whole)
         self.affinity.requires_grad_(True)
         self.step("affinity", self.tell_images_apart(first_BD.detach(), second_BD.detach()))
         self.affinity.requires_grad_(False)
