@@ -42,7 +42,8 @@ def spaces(given: Given, images_BCHW: Tensor) -> dict[str, Tensor]:
     the loss compares.
 
     A method without a projector (supervised, random) has the embedding alone: an analysis shows that, so that such a
-    run can stand beside the others.
+    run can stand beside the others. Where the target network is kept, as DINO's, the projector is the online one, which
+    the target's follows.
     """
     whole_BD = given.backbone(images_BCHW).whole_BD
     projected_BD = given.method.project(whole_BD)

@@ -28,8 +28,6 @@ SIZE = (8.0, 2.3)
 
 BATCH = 50
 
-Position = tuple[int, int]
-
 
 def measure(given: Given, options) -> dict[str, float]:
     side = given.backbone.map_sizes(given.test.size)[-1]
@@ -40,9 +38,8 @@ def measure(given: Given, options) -> dict[str, float]:
     for images_BCHW in given.batches("receptive field", BATCH):
         for position in progress(dict.fromkeys(grid + shown), "positions"):
             reach_BHW = gradient(given, images_BCHW, *position)
-            if position in grid:
-                for share in SHARES:
-                    sides[share] += (reach_BHW > share / 100).sum((1, 2)).double().sqrt().tolist()
+            for share in SHARES if position in grid else ():
+                sides[share] += (reach_BHW > share / 100).sum((1, 2)).double().sqrt().tolist()
             if position in fields:
                 fields[position] += reach_BHW.sum(0)
     maps = [relative(fields[position]) for position in shown]

@@ -48,7 +48,7 @@ def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(gi
             nearest = sorted(others, key=lambda number: -float(x_MD[query] @ x_MD[number]))[:3]
             same += [labels[query // 2] == labels[number // 2] for number in nearest]
             if query in (0, 57):
-                key, box = given.test.shards.keys[query // 2], rows_of(views, given, asked, query)
+                key, box = given.test.shards.keys[query // 2], box_of(given, asked, query)
                 mine = rows[(rows["query"] == key) & (rows["query_box"].map(tuple) == box)]
                 assert list(mine["rank"]) == [1, 2, 3]
                 keys = [given.test.shards.keys[number // 2] for number in nearest]
@@ -58,7 +58,7 @@ def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(gi
         assert metrics[f"same_class_{space}"] == pytest.approx(100 * np.mean(same))
 
 
-def rows_of(views, given, asked, query: int) -> tuple[int, ...]:
+def box_of(given, asked, query: int) -> tuple[int, ...]:
     """The box of a patch."""
     batch = _patches.patches(given.test, given.numbers, asked, 2, given.device)
     return tuple(batch.boxes[query % 2][query // 2].int().tolist())
