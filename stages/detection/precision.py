@@ -1,9 +1,9 @@
 """Average precision as COCO has it (Lin et al., 2014): the mean over classes and overlaps from 0.5 to 0.95, on at most
 100 detections an image.
 
-VOC is scored in the same way, with two differences to COCO: what is found of a difficult object does not count, however
-often it is found, and overlaps with it are the usual ones, whereas a detection overlaps with a crowd by the share of
-itself that is in it.
+VOC is scored in the same way, with differences: what is found of a difficult object does not count, however often it is
+found, and overlaps with it are the usual ones, whereas a detection overlaps with a crowd by the share of itself that is
+in it; and the papers average the precision of VOC 2007 over 11 recalls, that of COCO over 101.
 """
 
 from collections.abc import Sequence
@@ -44,19 +44,21 @@ class Evaluation(COCOeval_faster):
 
 
 def average_precisions(
-    marked: Sequence[dict[str, Any]], found: Sequence[Detections], classes: int, masks: bool
+    marked: Sequence[dict[str, Any]], found: Sequence[Detections], classes: int, masks: bool, recalls: int = 101
 ) -> dict[str, float | None]:
     """`ap`, `ap_50` and `ap_75` in per cent, and of masks `mask_ap` and so on; None where no object counts.
 
     Args:
         marked: for each image, what is marked in it (`stages/sources/_objects.py`).
         found: for each image, what is found in it.
+        recalls: over how many of them, from 0 to 1, precision is averaged.
     """
     truth = COCO({"images": pictures(marked), "categories": categories(classes), "annotations": objects(marked, masks)})
     results = truth.loadRes(detections(marked, found, masks))
     metrics = dict[str, float | None]()
     for prefix, kind in (("", "bbox"), ("mask_", "segm"))[: 1 + masks]:
         evaluation = Evaluation(truth, results, kind)
+        evaluation.params.recThrs = np.linspace(0, 1, recalls)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

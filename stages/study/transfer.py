@@ -109,6 +109,7 @@ class DetectionTask(Task):
     is resized to have one of `short_sides`, drawn in training and `test_short_side` in the test, and no side above
     `long_side`. `anchors` are the sides of the boxes that proposals start from, in pixels of the resized image. Of each
     image the heads learn from `regions`. At the end the statistics of the batch norms are taken anew, from `batches`.
+    Precision is averaged over 101 `recalls`, as for COCO, or over 11, as the papers do for VOC 2007.
     """
 
     name: Literal["detection"]
@@ -125,6 +126,7 @@ class DetectionTask(Task):
     anchors: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 64, 128, 256, 512)
     regions: Count = 512
     batches: Count = 200
+    recalls: Literal[11, 101] = 101
     seed: int = 0
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ def evaluate(given: Given, options) -> dict[str, float | None]:
     model = training.train(given, options, len(classes))
     found = [detect(model, given.test, number, options) for number in progress(range(len(given.test)), "test")]
     write(given, found, classes)
-    return precision.average_precisions(marked, found, len(classes), options.masks)
+    return precision.average_precisions(marked, found, len(classes), options.masks, options.recalls)
 
 
 def countable(marked: dict) -> bool:

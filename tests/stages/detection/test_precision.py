@@ -51,6 +51,12 @@ def test_one_of_two_objects_is_51_of_101_recalls():
     assert scores([marked()], [found(BOXES[:1])]) == {"ap": half, "ap_50": half, "ap_75": half}
 
 
+def test_one_of_two_objects_is_6_of_11_recalls_where_precision_is_averaged_over_these():
+    part = round(100 * 6 / 11, 4)
+    found_one = average_precisions([marked()], [found(BOXES[:1])], 1, False, recalls=11)
+    assert found_one == {"ap": part, "ap_50": part, "ap_75": part}
+
+
 def test_a_wrong_detection_halves_the_precision_if_it_is_above_the_right_one_and_does_not_matter_below():
     wrong = [60.0, 1.0, 70.0, 5.0]
     assert scores([marked(BOXES[:1])], [found([wrong, BOXES[0]])])["ap"] == pytest.approx(50)
