@@ -58,7 +58,7 @@ def store(options, classes: list[str], splits: Mapping[str, list[Photograph]], d
     """Pack the images of each split, and write beside them what is marked.
 
     Raises:
-        Failure: an image is missing or of another size than published, a split has no object, or a mask is none.
+        Failure: an image is missing or of another size than published, a split has no object, or a mask is broken.
     """
     for photographs in splits.values():
         ask_for_files(photographs)
