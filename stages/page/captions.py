@@ -33,8 +33,9 @@ def value(of: Summary) -> str:
 
 
 def attack(settings: Mapping[str, AttackSetting]) -> str:
-    """The settings of the attack, and which of them are weak and why (`methods.md` E.10)."""
-    return f"L∞ PGD: {'; '.join(in_words(*each) for each in settings.items())}.{weakness(settings)}"
+    """The settings of the attack, and which of them are weak and why (`methods.md` E.10); epsilon 0 is a control."""
+    attacks = {name: setting for name, setting in settings.items() if setting.epsilon}
+    return f"L∞ PGD: {'; '.join(in_words(*each) for each in settings.items())}.{weakness(attacks)}"
 
 
 def in_words(name: str, setting: AttackSetting) -> str:
@@ -49,12 +50,12 @@ def weakness(settings: Mapping[str, AttackSetting]) -> str:
     weak = {
         name: setting.iterations * setting.step
         for name, setting in settings.items()
-        if setting.epsilon and not setting.random_start and setting.iterations * setting.step < 1
+        if not setting.random_start and setting.iterations * setting.step < 1
     }
     if not weak:
         return ""
-    strong = [plain(name) for name, setting in settings.items() if setting.epsilon and name not in weak]
-    can = f" Only {' and '.join(strong)} can use all of ε." if strong else ""
+    strong = [plain(name) for name, setting in settings.items() if setting.iterations * setting.step >= 1]
+    can = f" Steps that can use all of ε: {', '.join(strong)}." if strong else ""
     return (
         f" Weak, as the settings of the papers are: {', '.join(map(plain, weak))}. Their steps move a pixel by at most "
         f"{max(weak.values()):g} ε in all, so that the projection to ε never acts, and ε counts only through the size "

@@ -31,9 +31,10 @@ def test_a_setting_is_told_with_its_steps_and_its_random_starts():
 
 
 def test_settings_that_never_reach_epsilon_are_called_weak_beside_those_that_do():
-    said = captions.attack({"weak": WEAK, "none": CLEAN, "strong": STRONG})
+    random = WEAK.model_copy(update={"random_start": True})  # neither: it moves little, from anywhere within epsilon
+    said = captions.attack({"weak": WEAK, "none": CLEAN, "random": random, "strong": STRONG})
     assert "Weak, as the settings of the papers are: weak. Their steps move a pixel by at most 0.125 ε in all" in said
-    assert said.endswith("Only strong can use all of ε.")
+    assert said.endswith("Steps that can use all of ε: strong.")
     assert "Weak" not in captions.attack({"strong": STRONG, "none": CLEAN})
 
 
