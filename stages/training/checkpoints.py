@@ -12,7 +12,9 @@ import torch
 
 from stages.program import Failure
 
-INTERVAL_SECONDS = 30
+INTERVAL_SECONDS = 30.0
+"""Between two, unless `CHECKPOINT_SECONDS` of the environment says otherwise."""
+
 SHARE = 20
 """How many times as long as it takes to save one, at least, until the next: so they cost 5 per cent of the time."""
 
@@ -27,6 +29,7 @@ class Checkpoints:
     def __init__(self, folder: Path, configuration: Mapping[str, str] | None = None):
         self.folder, self.configuration = folder, dict(configuration or {})
         self.saved_at, self.took = time.monotonic(), 0.0
+        self.interval = float(os.environ.get("CHECKPOINT_SECONDS", INTERVAL_SECONDS))
 
     def files(self) -> list[Path]:
         """Those that were finished, oldest first."""
@@ -59,7 +62,7 @@ class Checkpoints:
                 )
 
     def due(self) -> bool:
-        return time.monotonic() - self.saved_at >= max(INTERVAL_SECONDS, SHARE * self.took)
+        return time.monotonic() - self.saved_at >= max(self.interval, SHARE * self.took)
 
     def save(self, state: dict) -> None:
         """Write beside, flush to the disk, rename into place; then remove all but the last two.

@@ -1,0 +1,43 @@
+import socket
+
+import pytest
+
+from stages.distributed.launch import launcher
+from stages.program import Failure
+
+SLURM = {"SLURM_JOB_ID": "42", "SLURM_JOB_NUM_NODES": "2"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "gpus"),
+    [({}, 0), ({}, 1), ({"PROCESSES_PER_NODE": "1"}, 8), ({"RANK": "1"}, 8), (SLURM | {"RANK": "0"}, 1)],
+    ids=["a processor", "one GPU", "as told", "started by torchrun", "started by srun and torchrun"],
+)
+def test_one_process_and_what_was_started_as_one_of_several_start_nothing(environment, gpus):
+    assert launcher(environment, gpus) == []
+
+
+def test_there_is_a_process_for_each_gpu():
+    command = launcher({}, 8)
+    assert {"--nnodes=1", "--nproc-per-node=8", "--standalone"} <= set(command)
+
+
+def test_over_nodes_srun_starts_torchrun_on_each():
+    command = launcher(SLURM | {"MASTER_ADDR": "head", "MASTER_PORT": "29777"}, 4)
+    assert command[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
+    assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-id=42", "--rdzv-endpoint=head:29777"} <= set(command)
+
+
+def test_jobs_at_one_time_meet_at_different_ports():
+    commands = [launcher(SLURM | {"SLURM_JOB_ID": job}, 1) for job in ("42", "43")]
+    ends = {part for command in commands for part in command if "endpoint" in part}
+    assert len(ends) == 2
+
+
+def test_a_port_in_use_is_named_with_what_to_do():
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Failure, match=rf"port {port}, .* is in use; set MASTER_PORT"):
+            launcher(SLURM | {"MASTER_PORT": str(port)}, 1)
