@@ -25,4 +25,4 @@ def replicate(method: Method, device: torch.device) -> nn.Module:
         return method
     synchronise(method, device)
     rests = any(getattr(getattr(part, "options", None), "frozen_epochs", 0) > 0 for part in method.modules())
-    return DistributedDataParallel(method, find_unused_parameters=rests, **{BUFFERS: False})
+    return DistributedDataParallel(method, find_unused_parameters=rests, **{BUFFERS: False})  # type: ignore[arg-type]

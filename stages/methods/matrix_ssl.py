@@ -20,6 +20,7 @@ class MatrixSSL(TargetNetwork):
     """The heads are SimSiam's, with a target."""
 
     couples = True
+
     def make_heads(self, features: int) -> TwinHeads:
         return TwinHeads(*simsiam(features, self.options), self.options.momentum)
 

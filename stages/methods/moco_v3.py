@@ -16,6 +16,7 @@ class MoCoV3(TargetNetwork):
     """Under `co`, the negatives of a local key are the local keys at the same position."""
 
     couples = True
+
     def make_heads(self, features: int) -> TwinHeads:
         widths, output = [features, *self.options.projector], self.options.projector[-1]
         predictor = mlp([output, self.options.predictor, output], bias=False)

@@ -15,6 +15,7 @@ class SimCLR(JointEmbedding):
     """One network sees all views, with the gradient of each."""
 
     couples = True
+
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector], norm=self.options.norm))
 

@@ -16,6 +16,7 @@ class VICReg(JointEmbedding):
     """One network sees all views, with the gradient of each. The last layer has no bias, as in the authors' code."""
 
     couples = True
+
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector], last_bias=False))
 
