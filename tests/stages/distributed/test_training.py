@@ -103,7 +103,7 @@ def test_two_processes_train_what_one_does(study, begin):
 def test_a_training_that_is_told_to_stop_asks_to_be_started_again_and_ends_in_the_same_bytes(
     study, begin, processes, number
 ):
-    folder = study(epochs=12)
+    folder = study(epochs=6)
     assert begin(folder, processes).end() == 0
     whole = (folder / MODEL).read_bytes()
     (folder / MODEL).unlink()

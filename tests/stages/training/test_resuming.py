@@ -1,7 +1,15 @@
 """A training that is killed and goes on ends as one that is not."""
 
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from stages.training import loop
@@ -76,3 +84,26 @@ def test_a_training_that_is_killed_after_its_last_step_takes_no_step_more(run, t
     kill_at(monkeypatch, STEPS)
     monkeypatch.setattr(loop, "advance", lambda *_: pytest.fail("a step too many"))
     same(train(run()), finished)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that can fork")
+def test_killed_for_real_at_twenty_random_moments_a_pretraining_ends_in_the_same_bytes(root, place):
+    content = yaml.safe_load((root / "workflow/studies/small.yaml").read_text())
+    content["runs"]["byol"]["epochs"] = 25
+    (place / "params.yaml").write_text(yaml.safe_dump(content))
+
+    def end(kills: int, least: float = 0, most: float = 0) -> tuple[list[str], bytes]:
+        command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(kills), str(least), str(most)]
+        environment = os.environ | {"PYTHONPATH": str(root)}
+        ran = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.splitlines(), (place / "results/pretrain/byol/model/model.safetensors").read_bytes()
+
+    started = time.monotonic()
+    _, uninterrupted = end(0)
+    whole = time.monotonic() - started
+    shutil.rmtree(place / "results/pretrain")
+    printed, bytes_at_the_end = end(20, 0.1, max(0.8, whole / 12))
+    assert printed.count("killed") >= 15  # the rest came after the end, if the machine was faster than before
+    assert len({line for line in printed if line.startswith("checkpoints")}) > 5
+    assert bytes_at_the_end == uninterrupted
