@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.lightly_methods import PLAIN
 from bench.pairs import compare, take
@@ -22,6 +19,7 @@ from stages.images.views import Batch
 from stages.methods import Clock, Method
 from stages.pretrain import build
 from stages.study.runs import Run
+from stages.training.cost import flops, saved_bytes
 
 STUDY = Path("workflow/studies/methods.yaml")
 STEPS = 10
@@ -59,8 +57,8 @@ def with_co() -> list[tuple[Line, float]]:
         if run.modifier.name == "co":
             batch, base = views(run), runs[name.removeprefix("co_")]
             with_local, without = build(run, 10).train(), build(base, 10).train()
-            flops = counted(ours(with_local, batch)) / counted(ours(without, batch))
-            lines.append((line(name, ours(with_local, batch), ours(without, batch)), flops))
+            times = flops(ours(with_local, batch)) / flops(ours(without, batch))
+            lines.append((line(name, ours(with_local, batch), ours(without, batch)), times))
     return lines
 
 
@@ -93,28 +91,9 @@ def line(name: str, step: Callable[[], None], other: Callable[[], None]) -> Line
         return work
 
     row = compare(name, steps(step), steps(other), aim=1 / MOST, unit="steps/s")
-    return Line(name, 1000 / row.ours, held(step), 1000 / row.other, held(other), 1 / row.ratio)
-
-
-def held(step: Callable[[], None]) -> float:
-    """The MiB of the tensors that a step saves for its backward pass, each storage once."""
-    sizes: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
-        step()
-    return sum(sizes.values()) / 2**20
-
-
-def counted(step: Callable[[], None]) -> int:
-    """The FLOPs of a step, forward and backward."""
-    with FlopCounterMode(display=False) as counter:
-        step()
-    return counter.get_total_flops()
+    return Line(
+        name, 1000 / row.ours, saved_bytes(step) / 2**20, 1000 / row.other, saved_bytes(other) / 2**20, 1 / row.ratio
+    )
 
 
 def table() -> None:
@@ -125,8 +104,8 @@ def table() -> None:
         print(f"| {words(each)} | {each.mebibytes:.1f} | {each.other_mebibytes:.1f} | ≤ {MOST} |", flush=True)
     print("\n| a step of | ms | its base, ms | time | MiB | its base, MiB | FLOPs |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for each, flops in with_co():
-        print(f"| {words(each)} | {each.mebibytes:.1f} | {each.other_mebibytes:.1f} | {flops:.2f} |", flush=True)
+    for each, times in with_co():
+        print(f"| {words(each)} | {each.mebibytes:.1f} | {each.other_mebibytes:.1f} | {times:.2f} |", flush=True)
 
 
 def words(each: Line) -> str:
