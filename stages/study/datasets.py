@@ -22,26 +22,36 @@ class Digits(Section):
     sha256: Sha256
 
 
+class Resize(Section):
+    """Make images smaller whose shorter side has more than `short_side` pixels, as JPEGs of a quality."""
+
+    short_side: Count
+    quality: Annotated[int, Field(ge=1, le=95)] = 90
+
+
 class Folder(Section):
     """A folder `<split>/<class>/<image>`, or a tar of one, compressed or not.
 
-    `sha256`, which `fetch` prints, pins the images; change it when they change.
+    `sha256`, which `fetch` prints, pins the images; change it when they change. `resize` is for the shards: what is
+    fetched stays as it came.
     """
 
     name: Literal["folder"]
     path: Path
     sha256: Sha256 | None = None
+    resize: Resize | None = None
 
 
 class TorchvisionDataset(Section):
     """A class of `torchvision.datasets` that can download itself, by its name, such as CIFAR10 or STL10.
 
-    `path` is the folder that torchvision is to find one in that you have downloaded yourself.
+    `path` is the folder that torchvision is to find one in that you have downloaded yourself; `resize` as for `folder`.
     """
 
     name: Literal["torchvision"]
     dataset: Name
     path: Path | None = None
+    resize: Resize | None = None
 
 
 class Copydays(Section):
