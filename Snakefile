@@ -10,7 +10,7 @@ try:
 except ValueError as error:
     raise WorkflowError(error)
 
-STAGES = Stages()
+STAGES = Stages(ask=workflow.is_main_process)
 if workflow.is_main_process:
     STAGES.set_marks()
 

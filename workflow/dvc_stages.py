@@ -36,12 +36,16 @@ class Stage(NamedTuple):
 
 
 class Stages:
-    """All stages by their output, and the outputs of those that are stale."""
+    """All stages by their output, and the outputs of those that are stale.
 
-    def __init__(self) -> None:
+    A job of a cluster is told what to run and does not ask which are stale: DVC would refuse to look at what another
+    job is writing.
+    """
+
+    def __init__(self, ask: bool = True) -> None:
         with Repo() as repo:
             self.by_output = {stage.output: stage for stage in _resolved(repo)}
-            self.stale = self._followers({out for out in self.by_output if not Path(out).exists()} | _changed(repo))
+            self.stale = self._stale(repo) if ask else set()
 
     def kinds(self) -> dict[str, bool]:
         """The kinds of stages, in the order of dvc.yaml, and whether a kind has keys."""
@@ -64,6 +68,10 @@ class Stages:
             file.write_text(str(time.time()) if output in self.stale else "")
             if output not in self.stale:
                 os.utime(file, (0, 0))
+
+    def _stale(self, repo: Repo) -> set[str]:
+        missing = {out for out in self.by_output if not Path(out).exists()}
+        return self._followers(missing | _changed(repo))
 
     def _followers(self, stale: set[str]) -> set[str]:
         """The stale stages and all that follows from them."""
