@@ -38,9 +38,10 @@ def distribute() -> None:
 
 def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
     """What starts the processes, or nothing if this process is all there is or one that was started so."""
-    nodes = int(environment.get("SLURM_JOB_NUM_NODES", "1"))
-    each = int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
-    if "RANK" in environment or nodes * each == 1:
+    if "RANK" in environment:
+        return []
+    nodes, each = nodes_of_job(environment), int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
+    if nodes * each == 1:
         return []
     torchrun = [
         shutil.which("torchrun") or "torchrun",
@@ -56,7 +57,26 @@ def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
         f"--rdzv-id={environment['SLURM_JOB_ID']}",
         f"--rdzv-conf=join_timeout={round(timeout().total_seconds())}",
     ]
-    return ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", *torchrun, *meeting]
+    # A step would have one core a task, if it were not told to leave its processes all cores of the job.
+    step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--cpu-bind=none"]
+    return [*step, *torchrun, *meeting]
+
+
+def nodes_of_job(environment: Mapping[str, str]) -> int:
+    """How many nodes the Slurm job has, or 1 where there is none.
+
+    Snakemake's jobs lose all of Slurm's variables but the number of the job, so Slurm is asked.
+
+    Raises:
+        Failure: Slurm does not answer, or does not know the job.
+    """
+    job = environment.get("SLURM_JOB_ID")
+    if "SLURM_JOB_NUM_NODES" in environment or not job:
+        return int(environment.get("SLURM_JOB_NUM_NODES", "1"))
+    asked = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%D"], capture_output=True, text=True)
+    if asked.returncode or not asked.stdout.strip():
+        raise Failure(f"Slurm does not say how many nodes job {job} has: {asked.stderr.strip()}")
+    return int(asked.stdout)
 
 
 def endpoint(environment: Mapping[str, str]) -> str:
@@ -68,6 +88,7 @@ def endpoint(environment: Mapping[str, str]) -> str:
     default = PORTS[int(environment["SLURM_JOB_ID"]) % len(PORTS)]
     port, host = int(environment.get("MASTER_PORT", default)), environment.get("MASTER_ADDR", socket.gethostname())
     with socket.socket() as test:
+        test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a job before may linger
         try:
             test.bind(("", port))
         except OSError as error:

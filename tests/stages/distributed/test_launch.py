@@ -28,6 +28,32 @@ def test_over_nodes_srun_starts_torchrun_on_each():
     assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-id=42", "--rdzv-endpoint=head:29777"} <= set(command)
 
 
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """A function that sets what a stand-in for Slurm's `squeue` says."""
+
+    def says(script: str) -> None:
+        file = tmp_path / "squeue"
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    return says
+
+
+def test_where_only_the_number_of_the_job_is_left_slurm_is_asked_for_its_nodes(squeue):
+    squeue('test "$2" = --jobs=42 && echo 3')
+    assert {"--nodes=3", "--nproc-per-node=4"} <= set(launcher({"SLURM_JOB_ID": "42", "MASTER_ADDR": "head"}, 4))
+    squeue("echo 1")
+    assert launcher({"SLURM_JOB_ID": "42"}, 1) == []
+
+
+def test_a_slurm_that_does_not_answer_is_an_error_and_not_one_node(squeue):
+    squeue("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    with pytest.raises(Failure, match="how many nodes job 42 has: slurm_load_jobs error"):
+        launcher({"SLURM_JOB_ID": "42"}, 1)
+
+
 def test_jobs_at_one_time_meet_at_different_ports():
     commands = [launcher(SLURM | {"SLURM_JOB_ID": job}, 1) for job in ("42", "43")]
     ends = {part for command in commands for part in command if "endpoint" in part}
