@@ -17,6 +17,7 @@ from stages.backbones.receptive_field import receptive_field
 from stages.distributed import ranks
 from stages.distributed.group import group
 from stages.distributed.launch import distribute
+from stages.images.originals import for_training
 from stages.images.shards import Images, Shards
 from stages.methods import Method
 from stages.program import Failure
@@ -40,9 +41,9 @@ def train_and_write(options: Run, run: str, device: torch.device, directory: Pat
     """Train with the other processes of the group, if there are any, and write all that is to stay."""
     folder = program.result("shard", options.dataset)
     check_parts(options, run)
-    images, test = (
-        Images(Shards(folder / split), options.image_size, options.backbone.channels) for split in ("train", "test")
-    )
+    size, channels = options.image_size, options.backbone.channels
+    images = for_training(Shards(folder / "train"), size, channels, device)
+    test = Images(Shards(folder / "test"), size, channels, device=device)
     method = build(options, len(images.shards.classes))
     training = Training(steps=0)
     if options.epochs:

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from stages import program
+from stages.images.workers import cores
 from stages.packing import index, parts
 from stages.packing.plan import Plan, identity
-from stages.packing.processes import alone, cores, each
+from stages.packing.processes import alone, each
 from stages.program import progress
 from stages.sources import Sample, source
 from stages.study import Study

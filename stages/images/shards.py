@@ -8,6 +8,9 @@ sha256 of every shard; where samples have annotations, it has those too, by thei
 import io
 import json
 import mmap
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from stages.images.workers import workers
 from stages.program import Failure
 
 INDEX = "index.parquet"
@@ -36,12 +40,17 @@ SCHEMA = pa.schema(
     }
 )
 HELD_IN_MEMORY = 1 << 30
+HELD_ON_GPU = 1 / 4
+"""How much of the free memory of a GPU decoded images may take."""
 INDEX_LIMIT = 2**31 - 1
 """How many bytes the metadata of an index may have: the masks of a large set are above pyarrow's own limit."""
 
 
 class Shards:
     """The encoded images of a split, at random access, with their keys and labels."""
+
+    extents_N2: NDArray[np.int64] = np.empty((0, 2), np.int64)
+    """Height and width of each image; of none, where they are not known."""
 
     def __init__(self, folder: Path):
         """
@@ -57,6 +66,7 @@ class Shards:
         self.keys: list[str] = index["key"].to_pylist()
         self.annotations: dict[str, Any] = json.loads(index.schema.metadata.get(b"annotations", b"{}"))
         self.labels: NDArray[np.int64] = index["label"].to_numpy().copy()
+        self.extents_N2 = np.stack([index["height"].to_numpy(), index["width"].to_numpy()], 1).astype(np.int64)
         self._names = index["shard"].to_pylist()
         self._offsets, self._sizes = index["offset"].to_numpy(), index["bytes"].to_numpy()
         self._maps = {name: _map(folder / name) for name in json.loads(index.schema.metadata[b"shards"])}
@@ -75,13 +85,23 @@ class Shards:
 
 
 class Images:
-    """The decoded images of a split, in uint8, all of one size; each is decoded once where they fit in memory."""
+    """The decoded images of a split, in uint8, all of one size; each is decoded once where they fit in memory.
 
-    def __init__(self, shards: Shards, size: int, channels: int, interpolation: str = "bilinear"):
+    Where the model's device is a GPU with room for them, they are held there.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        size: int,
+        channels: int,
+        interpolation: str = "bilinear",
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+    ):
         self.shards, self.size, self.channels, self.interpolation = shards, size, channels, interpolation
         shape = (len(shards), channels, size, size)
-        fits = np.prod(shape, dtype=np.int64) <= HELD_IN_MEMORY
-        self._held = torch.empty(shape, dtype=torch.uint8) if fits else None
+        place = home(int(np.prod(shape, dtype=np.int64)), device)
+        self._held = torch.empty(shape, dtype=torch.uint8, device=place) if place else None
         self._known = np.zeros(len(shards), bool)
 
     def __len__(self) -> int:
@@ -90,14 +110,27 @@ class Images:
     def __getitem__(self, numbers: NDArray[np.int64]) -> Tensor:
         """The images (B, C, size, size) of some sample numbers (B,)."""
         if self._held is None:
-            return torch.stack([self._decode(number) for number in numbers])
-        for number in numbers[~self._known[numbers]]:
-            self._held[number] = self._decode(number)
+            return torch.stack([*self._decode(numbers)])
+        new = numbers[~self._known[numbers]]
+        for number, image_CHW in zip(new, self._decode(new), strict=True):
+            self._held[number] = image_CHW
         self._known[numbers] = True
-        return self._held[torch.from_numpy(numbers)]
+        return self._held[torch.from_numpy(numbers).to(self._held.device)]
 
-    def _decode(self, number: int) -> Tensor:
-        return fit(self.original(number), self.size, self.interpolation)
+    @cached_property
+    def alike(self) -> bool:
+        """Whether all images are of this size already."""
+        return bool((self.shards.extents_N2 == self.size).all())
+
+    def _decode(self, numbers: NDArray[np.int64]) -> Iterable[Tensor]:
+        """Images (C, size, size); large ones are decoded by all workers."""
+        originals = map(self.original, numbers) if self.alike else self.pool.map(self.original, numbers)
+        return (fit(image_CHW, self.size, self.interpolation) for image_CHW in originals)
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads that decode: Pillow does so without the interpreter's lock."""
+        return ThreadPoolExecutor(workers(), "decode")
 
     def original(self, number: int) -> Tensor:
         """One image (C, H, W) of its own size; it is decoded each time.
@@ -105,11 +138,26 @@ class Images:
         Raises:
             Failure: it cannot be decoded.
         """
+        return array(self.open(number), self.channels)
+
+    def open(self, number: int) -> Image.Image:
+        """One image as Pillow has it, in grey if there is to be one channel, or else in RGB.
+
+        Raises:
+            Failure: it cannot be decoded.
+        """
         try:
             with Image.open(io.BytesIO(self.shards[number])) as image:
-                return array(image, self.channels)
+                return image.convert("L" if self.channels == 1 else "RGB")
         except (OSError, SyntaxError, ValueError) as error:  # Pillow raises each of them for a broken PNG
             raise Failure(f"{self.shards.name(number)}: cannot be decoded ({error})") from error
+
+
+def home(size: int, device: torch.device) -> torch.device | None:
+    """Where so many bytes may be held: on the device, in memory, or nowhere."""
+    if device.type == "cuda" and size <= HELD_ON_GPU * torch.cuda.mem_get_info(device)[0]:
+        return device
+    return torch.device("cpu") if size <= HELD_IN_MEMORY else None
 
 
 def array(image: Image.Image, channels: int) -> Tensor:

@@ -73,13 +73,16 @@ def draws(samples: NDArray[np.int64], seed: int, step: int, view: int, device: t
     return draw
 
 
-def crop_boxes(size: Sequence[int], recipe: View, draw: Draw) -> Tensor:
+def crop_boxes(size: Sequence[int] | Sequence[Tensor], recipe: View, draw: Draw) -> Tensor:
     """Boxes (B, 4) of top, left, height, width, drawn as torchvision's RandomResizedCrop draws them.
 
     Area uniform in `crop_scale`, aspect ratio log-uniform in `ratio`; the first of ten attempts that fits, else the
     largest central box of such a ratio.
+
+    Args:
+        size: height and width of all images, or those (B,) of each.
     """
-    (height, width), scale, ratio = size, recipe.crop_scale, recipe.ratio
+    (height, width), scale, ratio = map(torch.as_tensor, size), recipe.crop_scale, recipe.ratio
     area_AB = height * width * (scale[0] + (scale[1] - scale[0]) * draw("crop_area", ATTEMPTS))
     ratio_AB = torch.exp(math.log(ratio[0]) + math.log(ratio[1] / ratio[0]) * draw("crop_ratio", ATTEMPTS))
     h_AB, w_AB = (area_AB / ratio_AB).sqrt().round(), (area_AB * ratio_AB).sqrt().round()
@@ -93,6 +96,7 @@ def crop_boxes(size: Sequence[int], recipe: View, draw: Draw) -> Tensor:
     return torch.stack([top_B, left_B, h_B, w_B], 1)
 
 
-def largest_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int]:
+def largest_box(height: Tensor, width: Tensor, ratio: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """Height and width of the largest part of an image whose ratio, width by height, is within the bounds."""
-    return max(1, min(height, round(width / ratio[0]))), max(1, min(width, round(height * ratio[1])))
+    high, wide = (width.double() / ratio[0]).round().long(), (height.double() * ratio[1]).round().long()
+    return torch.minimum(height, high).clamp(min=1), torch.minimum(width, wide).clamp(min=1)

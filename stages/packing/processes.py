@@ -22,11 +22,6 @@ Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def each(work: Callable[[int], Result], numbers: range, processes: int) -> Iterator[Result]:
     """What the work gives for each number, in their order; what it raises stops what has not begun.
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -19,6 +20,7 @@ from stages.distributed.group import agree, any_process
 from stages.distributed.replica import replicate
 from stages.images import order
 from stages.images.memory import keep_freed_memory
+from stages.images.originals import AHEAD, Originals
 from stages.images.randomness import hashes
 from stages.images.shards import Images
 from stages.images.views import Batch, Crop, make_batch
@@ -124,9 +126,16 @@ def on(device: torch.device, method: Method) -> Method:
 
 def load(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) -> Iterator[Batch]:
     """This process's part of the batch of a step, in as many pieces as gradients are accumulated over."""
-    numbers = order.batch(step, len(images), run.batch_size, run.seed)
-    for piece in np.split(numbers, run.accumulate):
-        own = distributed.own(piece)
+
+    def pieces(step: int) -> list[NDArray[np.int64]]:
+        numbers = order.batch(step, len(images), run.batch_size, run.seed)
+        return [distributed.own(piece) for piece in np.split(numbers, run.accumulate)]
+
+    if isinstance(images, Originals) and not any(crop.uniform for crop in crops):
+        last = run.epochs * order.steps_per_epoch(len(images), run.batch_size)
+        yield from images.batches(labels, crops, pieces, run.seed, range(step, min(step + 1 + AHEAD, last)))
+        return
+    for own in pieces(step):
         labels_B = labels[torch.from_numpy(own).to(labels.device)]
         yield make_batch(images[own].to(labels.device), labels_B, crops, own, run.seed, step)
 
