@@ -5,13 +5,16 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: study test lint format bench schema lock
+.PHONY: study plan test lint format bench schema lock
 
 study: $(VENV)/ready  ## build the whole study of params.yaml
 	snakemake --cores all
 
+plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDWARE=h200
+	python -m workflow.plan --hardware $(or $(HARDWARE),here)
+
 test: $(VENV)/ready lint  ## everything that CI checks
-	pytest
+	pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/ready
 	ruff format --check .
