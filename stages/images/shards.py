@@ -2,15 +2,18 @@
 
 A split is a folder of `NNNNNN.tar` and `index.parquet`. A sample is two members of a tar, `<key>.<jpg|png>` and
 `<key>.cls`; its row in the index says where its image begins. The index's metadata names the classes and gives the
-sha256 of every shard; where samples have annotations, it has those too, by their keys.
+sha256 of every shard; where samples have annotations, it has those too, by their keys. Shards may also lie elsewhere
+(`remote.py`).
 """
 
 import io
 import json
 import mmap
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from stages.images.remote import Remote
 from stages.images.workers import workers
 from stages.program import Failure
 
@@ -42,6 +46,8 @@ SCHEMA = pa.schema(
 HELD_IN_MEMORY = 1 << 30
 HELD_ON_GPU = 1 / 4
 """How much of the free memory of a GPU decoded images may take."""
+AHEAD = 2
+"""How many shards are fetched before they are needed."""
 INDEX_LIMIT = 2**31 - 1
 """How many bytes the metadata of an index may have: the masks of a large set are above pyarrow's own limit."""
 
@@ -55,7 +61,7 @@ class Shards:
     def __init__(self, folder: Path):
         """
         Raises:
-            Failure: the index or a shard that it names is not there.
+            Failure: the index is not there, or a shard that it names is neither there nor elsewhere.
         """
         self.folder = folder
         try:
@@ -69,15 +75,42 @@ class Shards:
         self.extents_N2 = np.stack([index["height"].to_numpy(), index["width"].to_numpy()], 1).astype(np.int64)
         self._names = index["shard"].to_pylist()
         self._offsets, self._sizes = index["offset"].to_numpy(), index["bytes"].to_numpy()
-        self._maps = {name: _map(folder / name) for name in json.loads(index.schema.metadata[b"shards"])}
+        checksums = json.loads(index.schema.metadata[b"shards"])
+        self._order, url = [*checksums], os.environ.get("SHARDS_URL")
+        self._maps = {name: _map(folder / name) for name in checksums if not url or (folder / name).exists()}
+        self._remote = Remote(f"{url}/{folder.parent.name}/{folder.name}", checksums)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, number: int) -> bytes:
-        """The bytes of an image file."""
+        """The bytes of an image file.
+
+        Raises:
+            Failure: its shard lies elsewhere and cannot be fetched, or there are more than the cache may hold.
+        """
+        name = self._names[number]
+        if name not in self._maps:
+            self._remote.ask_for_room(int(self._sizes.sum()))
+            place = self._order.index(name)
+            return self._cut(self._remote.tar(name, self._order[place + 1 : place + 1 + AHEAD]), number)
+        return self._cut(self._maps[name], number)
+
+    def in_turn(self, rank: int = 0, ranks: int = 1) -> Iterator[tuple[int, bytes]]:
+        """The numbers and bytes of all images, shard by shard; of several readers, each has its own shards.
+
+        Of shards that lie elsewhere, the next are fetched meanwhile, and no more are here than the cache may hold.
+        """
+        own = self._order[rank::ranks]
+        for name, numbers in groupby(range(len(self)), self._names.__getitem__):
+            if name in own:
+                after = [other for other in own[own.index(name) + 1 :] if other not in self._maps][:AHEAD]
+                tar = self._maps.get(name) or self._remote.tar(name, after)
+                yield from ((number, self._cut(tar, number)) for number in numbers)
+
+    def _cut(self, tar: mmap.mmap, number: int) -> bytes:
         offset = self._offsets[number]
-        return self._maps[self._names[number]][offset : offset + self._sizes[number]]
+        return tar[offset : offset + self._sizes[number]]
 
     def name(self, number: int) -> str:
         """Where an image is, for a message to people."""
