@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bench import corruptions, data_path, methods, nothing_to_do, pretraining, probing
+from bench import corruptions, data_path, many_runs, methods, nothing_to_do, pretraining, probing, processes
 from stages.images.memory import keep_freed_memory
 
 
@@ -23,11 +23,13 @@ def main() -> None:
                     f"| {row.what} | {row.ours:,.0f} {row.unit} | {row.other:,.0f} | {row.ratio:.2f} | ≥ {row.aim} |",
                     flush=True,
                 )
+    processes.table()
     methods.table()
     corruptions.table()
     print("\n| nothing to do | seconds | aim |\n|---|---:|---:|")
     for command, seconds, most in nothing_to_do.rows():
         print(f"| `{command}` | {seconds:.1f} | ≤ {most} |", flush=True)
+    many_runs.table()
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Stages:
     """
 
     def __init__(self, ask: bool = True) -> None:
-        with Repo() as repo, repo.lock, params_parsed_once():
+        with Repo() as repo, params_parsed_once():
             self.by_output = {stage.output: stage for stage in _resolved(repo)}
             self._within = self._outputs_within()
             self.stale = self._stale(repo) if ask else set()
@@ -116,7 +116,8 @@ def _resolved(repo: Repo) -> Iterator[Stage]:
 
 
 def _changed(repo: Repo) -> set[str]:
-    return {Stage(stage.addressing, []).output for stage in repo.index.stages if stage.status(check_updates=True)}
+    with repo.lock:
+        return {Stage(stage.addressing, []).output for stage in repo.index.stages if stage.status(check_updates=True)}
 
 
 @contextmanager

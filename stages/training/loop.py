@@ -116,11 +116,11 @@ def train(
 
 
 def on(device: torch.device, method: Method) -> Method:
-    """The method on a device; with `COMPILE=1` in the environment, its backbones are compiled."""
+    """The method on a device; with `COMPILE=1` in the environment, the layers of its backbones are compiled."""
     if os.environ.get("COMPILE") == "1":
-        for module in method.modules():
-            if isinstance(module, Backbone):
-                module.maps = torch.compile(module.maps)  # type: ignore[method-assign]
+        for backbone in [module for module in method.modules() if isinstance(module, Backbone)]:
+            for layer in backbone.children():
+                layer.compile()
     return method.to(device)
 
 
