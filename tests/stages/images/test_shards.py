@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as tv
 from webdataset import WebDataset
 
 from stages.images import shards
-from stages.images.shards import INDEX, Images, Shards, fit
+from stages.images.shards import INDEX, Images, Shards, fit, home
 from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Sample, png
@@ -144,6 +144,22 @@ def test_images_are_the_decoded_pixels_in_the_order_that_is_asked_for(packed, mo
     for numbers in (np.array([3, 0, 3]), np.array([9, 3])):
         expected = [np.asarray(Image.open(io.BytesIO(split[number]))) for number in numbers]
         assert torch.equal(images[numbers], torch.tensor(np.stack(expected)).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "free", "expected"),
+    [
+        ("cpu", 100, 0, "cpu"),
+        ("cpu", 101, 0, None),
+        ("cuda", 200, 800, "cuda"),
+        ("cuda", 201, 800, None),
+        ("cuda", 100, 0, "cpu"),
+    ],
+)
+def test_images_are_held_by_a_gpu_with_room_for_them_or_in_memory_or_nowhere(monkeypatch, device, size, free, expected):
+    monkeypatch.setattr(shards, "HELD_IN_MEMORY", 100)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1000))
+    assert home(size, torch.device(device)) == (torch.device(expected) if expected else None)
 
 
 def test_an_image_has_the_channels_that_are_asked_for(packed):
