@@ -6,6 +6,7 @@ each process that is left says so in the store that all were started with, and a
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from stages.program import Failure
 
 MOMENT = 2.0
 """Seconds in which processes that live can say so."""
+
+PATIENCE = 5 * MOMENT
+"""Seconds in which a store that can be reached has answered."""
 
 
 def timeout() -> timedelta:
@@ -53,7 +57,16 @@ def group(device: torch.device) -> Iterator[None]:
 
 
 def explain(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
-    """Why a collective has failed: what another process said before it ended, or who says nothing."""
+    """Why a collective has failed: what the store tells, unless it is cut off too and does not answer."""
+    told: list[str] = []
+    asking = threading.Thread(target=lambda: told.append(ask(words, number, count, error)), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return told[0] if told else f"rank {number} is cut off from the host where all have met ({first_line(error)})"
+
+
+def ask(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
+    """What another process said before it ended, or who says nothing."""
     words.set(f"lives/{number}", "")
     time.sleep(MOMENT)
     others = [other for other in range(count) if other != number]
