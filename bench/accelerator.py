@@ -1,0 +1,171 @@
+"""Pretraining on an accelerator, in bfloat16: BYOL and CO-BYOL, with a ResNet-50 at 224 px and a ResNet-18 at 32 px.
+
+Against the same step on views that are there, against lightly's modules in the loop of its documentation, and against
+the rate of a large matrix product here; with the kernels that take the most time. `python -m bench.accelerator`
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from bench.lightly_methods import PLAIN
+from stages import program, study
+from stages.images.views import make_batch
+from stages.methods import Clock, Method
+from stages.pretrain import build
+from stages.study.backbones import ResNet, Stem
+from stages.study.runs import Run
+from stages.training import optimizers
+from stages.training.cost import flops
+
+STUDY = Path("workflow/studies/methods.yaml")
+STEPS, REPEATS, KERNELS, PRODUCT = 20, 5, 3, 8192
+COLOUR: dict[str, Any] = {
+    "channels": 3,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "width": 64,
+    "name": "resnet",
+}
+SMALL_STEM, LARGE_STEM = Stem(kernel=3, stride=1, pool=False), Stem(kernel=7, stride=2, pool=True)
+STRIDES = [1, 2, 2, 2]
+
+
+class Setting(NamedTuple):
+    """A backbone with the size of its images and of its batches."""
+
+    name: str
+    backbone: ResNet
+    image_size: int
+    batch_size: int
+
+
+SETTINGS = [
+    Setting(
+        "ResNet-18, 32 px", ResNet(**COLOUR, block="basic", blocks=[2] * 4, strides=STRIDES, stem=SMALL_STEM), 32, 512
+    ),
+    Setting(
+        "ResNet-50, 224 px",
+        ResNet(**COLOUR, block="bottleneck", blocks=[3, 4, 6, 3], strides=STRIDES, stem=LARGE_STEM),
+        224,
+        256,
+    ),
+]
+
+
+class Steps:
+    """Steps of a run's method, as the training loop takes them, on images that are on the device."""
+
+    def __init__(self, run: Run, device: torch.device):
+        self.run, self.device, self.method = run, device, build(run, 10).to(device).train()
+        self.crops, self.numbers = self.method.crops(run.views, run.image_size), np.arange(run.batch_size)
+        shape = (run.batch_size, 3, run.image_size, run.image_size)
+        self.images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+        self.optimizer = optimizers.build(run.optimizer, self.method)
+        self.there = self.views(0)
+
+    def views(self, step: int):
+        labels_B = torch.zeros(self.run.batch_size, dtype=torch.long, device=self.device)
+        return make_batch(self.images, labels_B, self.crops, self.numbers, 0, step)
+
+    def on_views_that_are_there(self) -> None:
+        take(self.method, self.optimizer, self.there, self.device)
+
+    def with_views(self) -> None:
+        take(self.method, self.optimizer, self.views(1), self.device)
+
+
+def take(method: Method, optimizer: torch.optim.Optimizer, batch, device: torch.device) -> None:
+    clock = Clock(50, 100, 10)
+    method.prepare(clock)
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(device.type, torch.bfloat16):
+        losses = method(batch)
+    method.backward(losses)
+    optimizer.step()
+    method.update(clock)
+
+
+def seconds(step: Callable[[], object], device: torch.device, steps: int) -> float:
+    """The seconds of a step, of so many in a row."""
+    wait(device)
+    started = time.perf_counter()
+    for _ in range(steps):
+        step()
+    wait(device)
+    return (time.perf_counter() - started) / steps
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def ratio(first: Callable[[], object], second: Callable[[], object], device: torch.device, steps: int) -> float:
+    """How many times as fast the first is, the median of pairs."""
+    seconds(first, device, 3), seconds(second, device, 3)
+    return statistics.median(seconds(second, device, steps) / seconds(first, device, steps) for _ in range(REPEATS))
+
+
+def product_rate(device: torch.device, size: int = PRODUCT) -> float:
+    """The FLOPs a second of a product of square matrices in bfloat16."""
+    one, other = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    multiply = partial(torch.mm, one, other)
+    seconds(multiply, device, 3)
+    return 2 * size**3 / seconds(multiply, device, STEPS)
+
+
+def kernels(step: Callable[[], object], device: torch.device) -> list[str]:
+    """The kernels that take the most time of a step, with their shares."""
+    activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
+    with profile(activities=[activity]) as profiler:
+        step()
+        wait(device)
+    spent = {each.key: each.self_device_time_total or each.self_cpu_time_total for each in profiler.key_averages()}
+    dearest = sorted(spent, key=lambda name: -spent[name])[:KERNELS]
+    return [f"{name[:60]} {spent[name] / sum(spent.values()):.0%}" for name in dearest]
+
+
+def table(settings: list[Setting], device: torch.device, steps: int = STEPS, size: int = PRODUCT) -> None:
+    """Print what was measured of BYOL and CO-BYOL in each setting."""
+    rate = product_rate(device, size)
+    print(f"{device}, torch {torch.__version__}: a product reaches {rate / 1e12:.3g} TFLOP/s in bfloat16\n")
+    print("| BYOL | images/s | against views there | against lightly | of the product's rate | dearest kernels |")
+    print("|---|---:|---:|---:|---:|---|")
+    runs = study.load(STUDY).runs
+    for setting in settings:
+        for name in ("byol", "co_byol"):
+            update = {key: value for key, value in setting._asdict().items() if key != "name"}
+            ours = Steps(runs[name].model_copy(update=update), device)
+            print(line(f"{name}, {setting.name}", ours, device, steps, rate), flush=True)
+
+
+def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) -> str:
+    counted, one = flops(ours.on_views_that_are_there), seconds(ours.with_views, device, steps)
+    backbone = copy.deepcopy(ours.method.backbone).requires_grad_(True)
+    theirs = PLAIN["byol"](backbone, backbone.features)
+    for module in [*theirs.modules, *theirs.targets]:
+        module.to(device)
+    plain = partial(theirs.step, *ours.there.views)
+    cells = [
+        f"{ours.run.batch_size / one:,.0f}",
+        f"{ratio(ours.with_views, ours.on_views_that_are_there, device, steps):.2f}",
+        f"{ratio(ours.with_views, plain, device, steps):.2f}",
+        f"{counted / one / rate:.2f}",
+        "; ".join(kernels(ours.on_views_that_are_there, device)),
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    if not torch.cuda.is_available():
+        raise SystemExit("bench.accelerator: there is no GPU here")
+    table(SETTINGS, program.device())
