@@ -12,7 +12,7 @@ def test_an_experiment_with_one_parameter_runs_one_run_and_shows_the_difference(
     printed = study.run("dvc", "exp", "run", "-S", "runs.byol.epochs=3")
     ran = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
     kinds = ("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack")
-    assert ran == {f"{kind}@byol" for kind in kinds} | {"transfer@byol_digits", "report"}
+    assert ran == {f"{kind}@byol" for kind in kinds} | {"transfer@byol_digits", "analyse@byol_neighbours", "report"}
     changed = json.loads(study.run("dvc", "metrics", "diff", "--json"))
     assert list(changed) == ["results/report/metrics/byol.json"]
     assert "linear.top1" in changed["results/report/metrics/byol.json"]
