@@ -3,7 +3,6 @@
 from typing import cast
 
 import torch
-from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -56,9 +55,16 @@ def synchronise(module: nn.Module, device: torch.device) -> None:
     """
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
-            setattr(module, name, convert_sync_batchnorm(child) if device.type == "cuda" else over_all(child))
+            setattr(module, name, on_gpus(child) if device.type == "cuda" else over_all(child))
         elif not getattr(child, "gathered", False):
             synchronise(child, device)
+
+
+def on_gpus(norm: _BatchNorm) -> nn.Module:
+    """Torch's own, whose kernels are for GPUs; timm's, where an activation follows."""
+    from timm.layers import convert_sync_batchnorm  # here, since timm takes two seconds to import
+
+    return cast(nn.Module, convert_sync_batchnorm(norm))
 
 
 def over_all(norm: _BatchNorm) -> BatchNorm:

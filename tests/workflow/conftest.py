@@ -1,4 +1,4 @@
-"""A small study, built once by Snakemake from the working tree; tests work on copies of it."""
+"""A small study, built once by Snakemake from the working tree, for all processes that test; they work on copies."""
 
 import os
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = {
@@ -87,12 +88,17 @@ def checkout(folder: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def built(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkout:
     """The small study as Snakemake builds it. Do not change it: copy it."""
-    made = checkout(tmp_path_factory.mktemp("built"))
-    made.run("snakemake", "--cores", "all")
-    made.commit()
-    return made
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    with FileLock(shared / "built.lock"):
+        if not (shared / "built").exists():
+            made = checkout(tmp_path_factory.mktemp("building"))
+            made.run("snakemake", "--cores", "all")
+            made.commit()
+            made.folder.rename(shared / "built")
+    return Checkout(shared / "built")
 
 
 @pytest.fixture
