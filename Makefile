@@ -14,7 +14,7 @@ plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDW
 	python -m workflow.plan --hardware $(or $(HARDWARE),here)
 
 test: $(VENV)/ready lint  ## everything that CI checks
-	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready
 	ruff format --check .

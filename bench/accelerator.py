@@ -48,17 +48,9 @@ class Setting(NamedTuple):
     batch_size: int
 
 
-SETTINGS = [
-    Setting(
-        "ResNet-18, 32 px", ResNet(**COLOUR, block="basic", blocks=[2] * 4, strides=STRIDES, stem=SMALL_STEM), 32, 512
-    ),
-    Setting(
-        "ResNet-50, 224 px",
-        ResNet(**COLOUR, block="bottleneck", blocks=[3, 4, 6, 3], strides=STRIDES, stem=LARGE_STEM),
-        224,
-        256,
-    ),
-]
+RESNET_18 = ResNet(**COLOUR, block="basic", blocks=[2] * 4, strides=STRIDES, stem=SMALL_STEM)
+RESNET_50 = ResNet(**COLOUR, block="bottleneck", blocks=[3, 4, 6, 3], strides=STRIDES, stem=LARGE_STEM)
+SETTINGS = [Setting("ResNet-18, 32 px", RESNET_18, 32, 512), Setting("ResNet-50, 224 px", RESNET_50, 224, 256)]
 
 
 class Steps:

@@ -74,11 +74,11 @@ def loader(shards: Shards, transform, workers: int, batch_size: int) -> DataLoad
     return DataLoader(Encoded(shards, transform), batch_size, shuffle=True, drop_last=True, num_workers=workers)
 
 
-def our_views(images: Images) -> Iterator[list[torch.Tensor]]:
+def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[torch.Tensor]]:
     """The views of one epoch, of images that have the size."""
     crops = [Crop(recipe, SIZE) for recipe in RECIPES]
-    for step in range(len(images) // BATCH):
-        numbers = batch(step, len(images), BATCH, seed=0)
+    for step in range(len(images) // batch_size):
+        numbers = batch(step, len(images), batch_size, seed=0)
         yield make_batch(images[numbers], NO_LABELS, crops, numbers, 0, step).views
 
 

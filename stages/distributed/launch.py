@@ -1,7 +1,8 @@
 """How a stage becomes several processes: by torchrun, as the environment says, never as `params.yaml` does.
 
 - On one machine there are as many processes as GPUs, or `PROCESSES_PER_NODE`.
-- In a Slurm job over several nodes, `srun` starts torchrun on each.
+- In a Slurm job, `srun` starts torchrun on each of its nodes, also on a single one: the signal that Slurm gives before
+  the time is over goes to all processes of a step, and in a step of its own a training is with none that it would end.
 - Whoever starts torchrun himself, on as many machines as he likes, is not interfered with.
 """
 
@@ -41,7 +42,8 @@ def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
     if "RANK" in environment:
         return []
     nodes, each = nodes_of_job(environment), int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
-    if nodes * each == 1:
+    job = environment.get("SLURM_JOB_ID") if nodes > 1 or shutil.which("srun") else None
+    if nodes * each == 1 and not job:
         return []
     torchrun = [
         shutil.which("torchrun") or "torchrun",
@@ -49,17 +51,11 @@ def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
         f"--nproc-per-node={each}",
         f"--signals-to-handle=SIGINT,{','.join(each.name for each in FORWARDED)}",
     ]
-    if nodes == 1:
-        return [*torchrun, "--standalone"]
-    meeting = [
-        "--rdzv-backend=c10d",
-        f"--rdzv-endpoint={endpoint(environment)}",
-        f"--rdzv-id={environment['SLURM_JOB_ID']}",
-        f"--rdzv-conf=join_timeout={round(timeout().total_seconds())}",
-    ]
-    # A step would have one core a task, if it were not told to leave its processes all cores of the job.
-    step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--cpu-bind=none"]
-    return [*step, *torchrun, *meeting]
+    # A step would have one core a task, if it were not told to leave its processes all cores of the job; it shares what
+    # a step has that it may be started in.
+    step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--cpu-bind=none", "--overlap"]
+    meeting = ["--standalone"] if nodes == 1 else rendezvous(environment)
+    return [*(step if job else []), *torchrun, *meeting]
 
 
 def nodes_of_job(environment: Mapping[str, str]) -> int:
@@ -77,6 +73,16 @@ def nodes_of_job(environment: Mapping[str, str]) -> int:
     if asked.returncode or not asked.stdout.strip():
         raise Failure(f"Slurm does not say how many nodes job {job} has: {asked.stderr.strip()}")
     return int(asked.stdout)
+
+
+def rendezvous(environment: Mapping[str, str]) -> list[str]:
+    """How the nodes of a Slurm job find each other, for torchrun."""
+    return [
+        "--rdzv-backend=c10d",
+        f"--rdzv-endpoint={endpoint(environment)}",
+        f"--rdzv-id={environment['SLURM_JOB_ID']}",
+        f"--rdzv-conf=join_timeout={round(timeout().total_seconds())}",
+    ]
 
 
 def endpoint(environment: Mapping[str, str]) -> str:

@@ -45,7 +45,17 @@ def test_where_only_the_number_of_the_job_is_left_slurm_is_asked_for_its_nodes(s
     squeue('test "$2" = --jobs=42 && echo 3')
     assert {"--nodes=3", "--nproc-per-node=4"} <= set(launcher({"SLURM_JOB_ID": "42", "MASTER_ADDR": "head"}, 4))
     squeue("echo 1")
-    assert launcher({"SLURM_JOB_ID": "42"}, 1) == []
+    assert "--nnodes=1" in launcher({"SLURM_JOB_ID": "42"}, 4)
+
+
+def test_in_a_job_of_one_node_a_single_process_has_a_step_of_its_own(tmp_path, monkeypatch):
+    job = {"SLURM_JOB_ID": "42", "SLURM_JOB_NUM_NODES": "1"}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert launcher(job, 1) == []  # in a container, say, in which there is no Slurm
+    (tmp_path / "srun").touch(mode=0o755)
+    command = launcher(job, 1)
+    assert command[:3] == ["srun", "--nodes=1", "--ntasks=1"]
+    assert {"--overlap", "--nproc-per-node=1", "--standalone"} <= set(command)
 
 
 def test_a_slurm_that_does_not_answer_is_an_error_and_not_one_node(squeue):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch._dynamo  # the first optimizer of a process does, which takes two seconds
 
 from stages import program, study
 from stages.pretrain import pretrain
