@@ -4,7 +4,8 @@ Where is a matter of the machine, and so said by its environment:
 
 - `SHARDS_URL`: a place laid out as `results/shard/` is, https://…, s3://…, or another that fsspec knows;
 - `SHARD_CACHE`: the folder of the cache, `scratch/shard_cache` if nothing is said; processes share it;
-- `SHARD_CACHE_GB`: how large it may be, 100 if nothing is said; what was not used for longest makes room.
+- `SHARD_CACHE_GB`: how large it may be, 100 if nothing is said; when a shard has come, what was not used for
+  longest makes room.
 """
 
 import fcntl
