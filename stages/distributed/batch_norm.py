@@ -3,6 +3,7 @@
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,17 +26,12 @@ class BatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         if not self.training:
             return super().forward(input)
-        x, dims = input.to(torch.promote_types(input.dtype, torch.float32)), [0, *range(2, input.ndim)]
-        variance_C, mean_C = torch.var_mean(x, dims, correction=0)
-        parts_W2C = gather(torch.stack([variance_C, mean_C])[None])
-        mean_C = parts_W2C[:, 1].mean(0)
-        variance_C = parts_W2C[:, 0].mean(0) + (parts_W2C[:, 1] - mean_C).square().mean(0)
-        self._remember(mean_C.detach(), variance_C.detach(), input.numel() // input.shape[1] * ranks())
-        scale_C, shape = (variance_C + self.eps).rsqrt(), [1, -1] + [1] * (input.ndim - 2)
-        if self.affine:
-            scale_C = scale_C * self.weight
-        shift_C = -mean_C * scale_C + (self.bias if self.affine else 0.0)
-        return torch.addcmul(shift_C.view(shape), x, scale_C.view(shape)).to(input.dtype)
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        mean_C, variance_C = statistics(x.detach())
+        self._remember(mean_C, variance_C, input.numel() // input.shape[1] * ranks())
+        weight_C = self.weight if self.affine else torch.ones_like(mean_C)
+        bias_C = self.bias if self.affine else torch.zeros_like(mean_C)
+        return cast(Tensor, _Normalise.apply(x, weight_C, bias_C, mean_C, variance_C, self.eps)).to(input.dtype)
 
     @torch.no_grad()
     def _remember(self, mean_C: Tensor, variance_C: Tensor, count: int) -> None:
@@ -43,6 +39,41 @@ class BatchNorm(_BatchNorm):
         cast(Tensor, self.num_batches_tracked).add_(1)
         cast(Tensor, self.running_mean).lerp_(mean_C, cast(float, self.momentum))
         cast(Tensor, self.running_var).lerp_(variance_C * count / (count - 1), cast(float, self.momentum))
+
+
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the variance (C,) of the batches of all processes, which are equally large."""
+    own_2C = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
+    means_WC, variances_WC = gather(own_2C[None]).unbind(1)
+    mean_C = means_WC.mean(0)
+    return mean_C, variances_WC.mean(0) + (means_WC - mean_C).square().mean(0)
+
+
+class _Normalise(torch.autograd.Function):
+    """Batch norm by statistics that are made of the inputs of all processes, with the gradient through them.
+
+    Torch has fast kernels for given statistics: the gradients that they find of weight and bias are the sums of which
+    the gradient through the statistics is made (Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3).
+    """
+
+    @staticmethod
+    def forward(context, x: Tensor, weight_C: Tensor, bias_C: Tensor, mean_C: Tensor, variance_C: Tensor, eps: float):
+        context.save_for_backward(x, weight_C, mean_C, variance_C)
+        context.eps = eps
+        return F.batch_norm(x, mean_C, variance_C, weight_C, bias_C, training=False, eps=eps)
+
+    @staticmethod
+    def backward(context, gradient: Tensor):
+        x, weight_C, mean_C, variance_C = context.saved_tensors
+        x_gradient, *own = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight_C, mean_C, variance_C, None, None, False, context.eps, [True] * 3
+        )
+        scale_C = (variance_C + context.eps).rsqrt()
+        each = x.numel() // x.shape[1] * ranks()
+        along_C, mean_gradient_C = gather(torch.stack(own)[None]).sum(0) * weight_C * scale_C / each
+        slope_C, shape = along_C * scale_C, (1, -1) + (1,) * (x.ndim - 2)
+        x_gradient -= torch.addcmul((mean_gradient_C - slope_C * mean_C).view(shape), x, slope_C.view(shape))
+        return x_gradient, *own, None, None, None
 
 
 def synchronise(module: nn.Module, device: torch.device) -> None:
