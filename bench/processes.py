@@ -1,7 +1,8 @@
-"""Two processes that train as one, against one of them alone with the same batch each: what the exchange costs.
+"""Two processes that train as one, with a core each: against one process with one core, and against one with both.
 
-Each process has one core, and a part of 128 images of a batch, on the backbone of the default study. Of one core the
-throughput is that of one process; of two, half of what both do together. `python -m bench.processes`
+Each of the two has half of every batch. Against one process that has such a half and one core, the ratio of what a core
+sees in a second is what the exchange costs; against one that has the whole batch and two threads, it is what a user
+of two cores gains or loses. `python -m bench.processes`
 """
 
 import os
@@ -9,68 +10,92 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from bench.accelerator import RESNET_18, STUDY
 from stages import distributed, study
 from stages.distributed.group import group
 from stages.distributed.replica import replicate
 from stages.images.views import Batch, Crop, make_batch
 from stages.methods import Clock
 from stages.pretrain import build
+from stages.study.runs import Run
+from stages.training import optimizers
 
-PART, STEPS, REPEATS, AIM = 128, 12, 5, 0.9
+AIM, WARM = 0.9, 2
 CPU = torch.device("cpu")
 
 
+class Setting(NamedTuple):
+    """A network, as `methods.yaml` has it or the ResNet-18 of the papers, with half of its batch."""
+
+    name: str
+    large: bool
+    half: int
+    steps: int
+    repeats: int
+
+
+SETTINGS = {
+    "small": Setting("BYOL, ResNet of 0.3 M parameters, batch of 256", False, 128, 12, 5),
+    "large": Setting("BYOL, ResNet-18 for small images, batch of 64", True, 32, 3, 3),
+}
+
+
 def table() -> None:
-    """Print the throughput per core of both, and the median of the ratios."""
-    pairs = [(throughput(2) / 2, throughput(1)) for _ in range(REPEATS)]
-    together, alone = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(first / second for first, second in pairs)
-    print("\n| two processes against one, images/s of a core | together | alone | ratio | aim |")
-    print("|---|---:|---:|---:|---:|")
-    print(f"| BYOL, {PART} images a process | {together:,.0f} | {alone:,.0f} | {ratio:.2f} | ≥ {AIM} |", flush=True)
+    """Print the throughput of a core in each way, and the medians of the ratios."""
+    print("\n| images/s of a core | two processes | one, one core | ratio | one, both cores | ratio | aim |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for key, setting in SETTINGS.items():
+        rates = [(core(key, 2, 1), core(key, 1, 1), core(key, 1, 2)) for _ in range(setting.repeats)]
+        two, one, both = (statistics.median(column) for column in zip(*rates, strict=True))
+        ratios = [statistics.median(rate[0] / rate[other] for rate in rates) for other in (1, 2)]
+        found = f"{two:,.0f} | {one:,.0f} | {ratios[0]:.2f} | {both:,.0f} | {ratios[1]:.2f}"
+        print(f"| {setting.name} | {found} | ≥ {AIM} |", flush=True)
 
 
-def throughput(processes: int) -> float:
-    """The images that so many processes see in a second, once they have started."""
+def core(key: str, processes: int, threads: int) -> float:
+    """The images that a core sees in a second, once so many processes with so many threads have started."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [*launcher, "-m", "bench.processes", "measure"]
-    return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    command = [*launcher, "-m", "bench.processes", key]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return float(ran.stdout) / processes / threads
 
 
-def measure() -> None:
+def measure(setting: Setting) -> None:
     """What each process does; the first prints how many images a second all have seen."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    run = study.load(STUDY).runs["byol"]
+    run = run.model_copy(update={"backbone": RESNET_18}) if setting.large else run
+    batch = setting.half * torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", "1"))
     with group(CPU):
-        run = study.load().runs["byol"]
         method = build(run, 10).train()
-        model = replicate(method, CPU)
-        optimizer = torch.optim.SGD([each for each in method.parameters() if each.requires_grad], 0.05, momentum=0.9)
+        model, optimizer = replicate(method, CPU), optimizers.build(run.optimizer, method)
         started = time.perf_counter()
-        for step in range(-2, STEPS):
-            if step == 0:
+        for step in range(setting.steps + WARM):
+            if step == WARM:
                 started = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
-            method.backward(model(views(run, step + 2)))
+            method.backward(model(views(run, batch, step)))
             optimizer.step()
-            method.update(Clock(step + 3, STEPS + 2, STEPS))
-        rate = distributed.ranks() * PART * STEPS / (time.perf_counter() - started)
+            method.update(Clock(step + 1, setting.steps + WARM, setting.steps))
+        rate = batch * setting.steps / (time.perf_counter() - started)
         if distributed.rank() == 0:
             print(rate)
 
 
-def views(run, step: int) -> Batch:
-    """This process's views of a batch of random images."""
-    own = distributed.own(np.arange(PART * distributed.ranks()))
-    size, channels = run.image_size, run.backbone.channels
-    images = torch.full((len(own), channels, size, size), 100, dtype=torch.uint8)
+def views(run: Run, batch: int, step: int) -> Batch:
+    """This process's views of a batch of grey images."""
+    own = distributed.own(np.arange(batch))
+    size = run.image_size
+    images = torch.full((len(own), run.backbone.channels, size, size), 100, dtype=torch.uint8)
     crops = [Crop(view, size) for view in run.views]
     return make_batch(images, torch.zeros(len(own), dtype=torch.long), crops, own, run.seed, step)
 
 
 if __name__ == "__main__":
-    measure() if sys.argv[1:] == ["measure"] else table()
+    measure(SETTINGS[sys.argv[1]]) if len(sys.argv) > 1 else table()
