@@ -65,7 +65,8 @@ class Shards:
         """
         self.folder = folder
         try:
-            index = pq.read_table(folder / INDEX, thrift_string_size_limit=INDEX_LIMIT)
+            with pq.ParquetFile(folder / INDEX, thrift_string_size_limit=INDEX_LIMIT) as file:  # quicker to import
+                index = file.read()
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             raise Failure(f"{folder / INDEX}: no index of shards ({error})") from error
         self.classes: list[str] = json.loads(index.schema.metadata[b"classes"])
