@@ -160,7 +160,7 @@ def test_a_shard_that_is_not_on_the_server_as_the_index_says_is_named_and_not_ke
     started = time.monotonic()
     with pytest.raises(Failure, match=f"{http}/pictures/train/000001.tar: .*{message}"):
         split[number]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     checksum = split._remote.checksums["000001.tar"]
     assert not [file for file in cached(tmp_path) if checksum in file.name]
 
@@ -170,7 +170,7 @@ def test_a_server_that_does_not_answer_is_named_in_bounded_time(whole, here, tmp
     started = time.monotonic()
     with pytest.raises(Failure, match=r"http://127\.0\.0\.1:9/shards/pictures/train/.*in 3 attempts: ClientConnector"):
         Shards(here)[0]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 def test_a_shard_that_fails_once_is_asked_for_again(whole, here, http, monkeypatch):
