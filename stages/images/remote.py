@@ -4,8 +4,7 @@ Where is a matter of the machine, and so said by its environment:
 
 - `SHARDS_URL`: a place laid out as `results/shard/` is, https://…, s3://…, or another that fsspec knows;
 - `SHARD_CACHE`: the folder of the cache, `scratch/shard_cache` if nothing is said; processes share it;
-- `SHARD_CACHE_GB`: how large it may be, 100 if nothing is said; when a shard has come, what was not used for
-  longest makes room.
+- `SHARD_CACHE_GB`: how large it may be, 100 if nothing is said; what was not used for longest makes room.
 """
 
 import fcntl
@@ -75,20 +74,27 @@ class Remote:
         self.cache.mkdir(parents=True, exist_ok=True)
         file = self.cache / f"{self.checksums[name]}.tar"
         with locked(file.with_suffix(".lock")):
-            if not file.exists():
-                download(f"{self.url}/{name}", file, self.checksums[name])
-            os.utime(file)
-            with file.open("rb") as stream:
+            there = file.exists()
+            fetched = file if there else file.with_suffix(".unfinished")
+            if not there:
+                download(f"{self.url}/{name}", fetched, self.checksums[name])
+            os.utime(fetched)
+            with fetched.open("rb") as stream:
                 mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        with self._lock:
-            self._make_room()
+            with self._lock:
+                self._make_room(0 if there else len(mapped))
+                if not there:
+                    fetched.replace(file)
         return mapped
 
-    def _make_room(self) -> None:
-        """Remove what was not used for longest, but for what is needed now; give back its memory too."""
+    def _make_room(self, size: int) -> None:
+        """Remove what was not used for longest, but for what is needed now, until so many bytes more fit.
+
+        The memory of what is removed is given back too.
+        """
         kept = {self.checksums[name] for name in self._needed}
         files = sorted(self.cache.glob("*.tar"), key=lambda file: file.stat().st_mtime)
-        total = sum(file.stat().st_size for file in files)
+        total = size + sum(file.stat().st_size for file in files)
         for file in files:
             if total > self.limit and file.stem not in kept:
                 total -= file.stat().st_size
@@ -100,22 +106,21 @@ class Remote:
 
 
 def download(url: str, file: Path, sha256: str) -> None:
-    """Fetch a file, which is there when it is whole and checked.
+    """Fetch a file and check it; what is not whole is not left there.
 
     Raises:
         Failure: it cannot be had in some attempts, or is another.
     """
-    unfinished = file.with_suffix(".unfinished")
     try:
         for attempt in range(ATTEMPTS):
             time.sleep(FIRST_PAUSE * attempt)
-            problem = _try(url, unfinished, sha256)
+            problem = _try(url, file, sha256)
             if problem is None:
-                unfinished.replace(file)
                 return
-    finally:
-        unfinished.unlink(missing_ok=True)
-    raise Failure(f"{url}: this shard cannot be fetched, in {ATTEMPTS} attempts: {problem}")
+        raise Failure(f"{url}: this shard cannot be fetched, in {ATTEMPTS} attempts: {problem}")
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _try(url: str, file: Path, sha256: str) -> str | None:

@@ -47,6 +47,12 @@ def test_after_one_edit_both_run_what_read_it_and_what_follows_and_nothing_else(
     assert_nothing_to_do(study)
 
 
+def test_a_weight_of_the_method_of_one_run_is_read_by_that_run_alone(study):
+    study.edit(lambda study: study["runs"]["co_byol"]["modifier"].update(weight=0.9))
+    kinds = each("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack", runs=("co_byol",))
+    assert study.would_run() == kinds | {"analyse/co_byol_similarity", "report"}
+
+
 def test_an_edit_that_is_taken_back_runs_nothing(study):
     text = (study / "params.yaml").read_text()
     study.edit(lambda study: study["knn"].update(temperature=0.1))
@@ -85,7 +91,7 @@ def test_a_fresh_clone_that_pulls_has_nothing_to_do(study, tmp_path):
 
 
 def test_a_killed_build_goes_on_where_it_was_and_ends_in_the_same_bytes(study, tmp_path):
-    study.edit(lambda study: study["runs"]["byol"].update(epochs=10))
+    study.edit(lambda study: study["runs"]["byol"].update(epochs=3))
     whole = study.copy(tmp_path / "whole")
     shutil.rmtree(study / "logs")
     command = ("snakemake", "--cores", "all", "results/knn/byol")
@@ -105,13 +111,13 @@ def test_a_killed_build_goes_on_where_it_was_and_ends_in_the_same_bytes(study, t
     left = study.would_run()
     assert "pretrain/byol" not in left
     assert {"extract/byol", "linear/byol", "knn/byol", "report"} <= left
-    study.run(*command)
-    assert study.would_run() == left - {"extract/byol", "knn/byol"}
+    study.run("snakemake", "--cores", "all")
     whole.run("snakemake", "--cores", "all", "results/extract/byol")
     model = "results/pretrain/byol/model/model.safetensors"
     assert (study / model).read_bytes() == (whole / model).read_bytes()
     features = "results/extract/byol/test.arrow"
     assert (study / features).read_bytes() == (whole / features).read_bytes()
+    assert_nothing_to_do(study)
 
 
 def test_a_broken_contract_fails_the_build_and_nothing_downstream_runs(study):

@@ -127,7 +127,7 @@ def test_a_rank_that_dies_ends_all_and_is_named(study, begin):
     dies.kill()
     died = time.monotonic()
     code = pretraining.end()
-    assert time.monotonic() - died < 60
+    assert time.monotonic() - died < 30
     assert code not in (0, REQUEUE)
     assert not left.is_running()
     assert (
@@ -143,7 +143,7 @@ def test_a_rank_that_is_stuck_ends_all_in_the_stated_time_and_is_named(study, be
     pretraining.workers()[1].suspend()
     stuck = time.monotonic()
     code = pretraining.end()
-    assert time.monotonic() - stuck < 5 + 2 + 30 + 40  # the timeout, a moment, torchrun's patience, and some slack
+    assert time.monotonic() - stuck < 5 + 2 + 30 + 15  # the timeout, a moment, torchrun's patience, and some slack
     assert code not in (0, REQUEUE)
     assert "rank 1 is dead, stuck or cut off" in pretraining.printed(), pretraining.printed()
 

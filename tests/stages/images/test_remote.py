@@ -112,17 +112,15 @@ def test_readers_share_the_shards_and_each_image_is_read_once(whole, ranks):
     assert all(image == whole[number] for part in parts for number, image in part)
 
 
-def test_the_cache_keeps_to_its_size_but_for_the_shard_that_has_just_come(whole, here, http, tmp_path, monkeypatch):
+def test_the_cache_keeps_to_its_size_while_shards_are_read_in_turn(whole, here, http, tmp_path, monkeypatch):
     size = (whole.folder / "000000.tar").stat().st_size
     monkeypatch.setenv("SHARDS_URL", http)
     monkeypatch.setenv("SHARD_CACHE_GB", str(3.5 * size / 1e9))
-    split, most = Shards(here), 0
-    for number, image in split.in_turn():
+    most = 0
+    for number, image in Shards(here).in_turn():
         assert image == whole[number]
         most = max(most, len(list((tmp_path / "cache").glob("*.tar"))))
-    split._remote._pool.shutdown()
-    assert most <= 4 < SHARDS
-    assert len(list((tmp_path / "cache").glob("*.tar"))) == 3
+    assert most == 3
 
 
 def test_a_set_that_the_cache_cannot_hold_is_not_read_at_random(whole, here, monkeypatch):
@@ -160,7 +158,7 @@ def test_a_shard_that_is_not_on_the_server_as_the_index_says_is_named_and_not_ke
     started = time.monotonic()
     with pytest.raises(Failure, match=f"{http}/pictures/train/000001.tar: .*{message}"):
         split[number]
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 10
     checksum = split._remote.checksums["000001.tar"]
     assert not [file for file in cached(tmp_path) if checksum in file.name]
 
@@ -170,7 +168,7 @@ def test_a_server_that_does_not_answer_is_named_in_bounded_time(whole, here, tmp
     started = time.monotonic()
     with pytest.raises(Failure, match=r"http://127\.0\.0\.1:9/shards/pictures/train/.*in 3 attempts: ClientConnector"):
         Shards(here)[0]
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 10
 
 
 def test_a_shard_that_fails_once_is_asked_for_again(whole, here, http, monkeypatch):
