@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,18 +30,18 @@ CPU = torch.device("cpu")
 
 
 class Setting(NamedTuple):
-    """A network, as `methods.yaml` has it or the ResNet-18 of the papers, with half of its batch."""
+    """What is changed of the run of `methods.yaml`, and half of a batch."""
 
     name: str
-    large: bool
+    changes: dict[str, Any]
     half: int
     steps: int
     repeats: int
 
 
 SETTINGS = {
-    "small": Setting("BYOL, ResNet of 0.3 M parameters, batch of 256", False, 128, 12, 5),
-    "large": Setting("BYOL, ResNet-18 for small images, batch of 64", True, 32, 3, 3),
+    "small": Setting("BYOL, ResNet of 0.3 M parameters, batch of 256", {}, 128, 12, 5),
+    "large": Setting("BYOL, ResNet-18 for small images, batch of 64", {"backbone": RESNET_18}, 32, 3, 3),
 }
 
 
@@ -69,8 +69,7 @@ def core(key: str, processes: int, threads: int) -> float:
 def measure(setting: Setting) -> None:
     """What each process does; the first prints how many images a second all have seen."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    run = study.load(STUDY).runs["byol"]
-    run = run.model_copy(update={"backbone": RESNET_18}) if setting.large else run
+    run = study.load(STUDY).runs["byol"].model_copy(update=setting.changes)
     batch = setting.half * torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", "1"))
     with group(CPU):
         method = build(run, 10).train()
