@@ -40,8 +40,8 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
-    "small": Setting("BYOL, ResNet of 0.3 M parameters, batch of 256", {}, 128, 12, 5),
-    "large": Setting("BYOL, ResNet-18 for small images, batch of 64", {"backbone": RESNET_18}, 32, 3, 3),
+    "small": Setting("BYOL, ResNet of 0.3 M parameters, batch of 256", {}, 128, 20, 5),
+    "large": Setting("BYOL, ResNet-18 for small images, batch of 64", {"backbone": RESNET_18}, 32, 5, 3),
 }
 
 

@@ -38,15 +38,15 @@ class BatchNorm(_BatchNorm):
         """Move the running statistics, as torch's batch norm does."""
         cast(Tensor, self.num_batches_tracked).add_(1)
         cast(Tensor, self.running_mean).lerp_(mean_C, cast(float, self.momentum))
-        cast(Tensor, self.running_var).lerp_(variance_C * count / (count - 1), cast(float, self.momentum))
+        cast(Tensor, self.running_var).lerp_(variance_C * (count / (count - 1)), cast(float, self.momentum))
 
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """The mean and the variance (C,) of the batches of all processes, which are equally large."""
     own_2C = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
-    means_WC, variances_WC = gather(own_2C[None]).unbind(1)
-    mean_C = means_WC.mean(0)
-    return mean_C, variances_WC.mean(0) + (means_WC - mean_C).square().mean(0)
+    all_W2C = gather(own_2C[None])
+    mean_C, variance_C = all_W2C.mean(0)
+    return mean_C, variance_C + all_W2C[:, 0].var(0, correction=0)
 
 
 class _Normalise(torch.autograd.Function):
@@ -65,14 +65,15 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def backward(context, gradient: Tensor):
         x, weight_C, mean_C, variance_C = context.saved_tensors
-        x_gradient, *own = torch.ops.aten.native_batch_norm_backward(
-            gradient, x, weight_C, mean_C, variance_C, None, None, False, context.eps, [True] * 3
+        _, *own = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight_C, mean_C, variance_C, None, None, False, context.eps, [False, True, True]
         )
         scale_C = (variance_C + context.eps).rsqrt()
         each = x.numel() // x.shape[1] * ranks()
         along_C, mean_gradient_C = gather(torch.stack(own)[None]).sum(0) * weight_C * scale_C / each
         slope_C, shape = along_C * scale_C, (1, -1) + (1,) * (x.ndim - 2)
-        x_gradient -= torch.addcmul((mean_gradient_C - slope_C * mean_C).view(shape), x, slope_C.view(shape))
+        x_gradient = torch.addcmul((slope_C * mean_C - mean_gradient_C).view(shape), x, -slope_C.view(shape))
+        x_gradient.addcmul_(gradient, (weight_C * scale_C).view(shape))
         return x_gradient, *own, None, None, None
 
 

@@ -9,13 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
-from stages.distributed import gather_objects, rank, ranks
+from stages.distributed import gather, gather_objects, lines, rank
 from stages.program import Failure
 
 MOMENT = 2.0
@@ -47,13 +47,21 @@ def group(device: torch.device) -> Iterator[None]:
         backend, store=dist.PrefixStore("group", store), rank=number, world_size=count, timeout=timeout()
     )
     try:
-        yield
+        with direct_lines(store, device):
+            yield
     except (Failure, ValueError, OSError) as error:
         words.set(f"failed/{number}", f"rank {number} on {socket.gethostname()}: {error}")
         raise Failure(f"rank {number}: {error}") from error
     except RuntimeError as error:
         raise Failure(explain(words, number, count, error)) from error
     dist.destroy_process_group()
+
+
+def direct_lines(store: dist.Store, device: torch.device) -> AbstractContextManager[None]:
+    """Lines between all processes, if they are on one host, as torchrun says, and have no GPUs to talk by."""
+    if device.type != "cpu" or os.environ.get("LOCAL_WORLD_SIZE") != os.environ["WORLD_SIZE"]:
+        return nullcontext()
+    return lines.connect(dist.PrefixStore("lines", store), timeout().total_seconds())
 
 
 def explain(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
@@ -85,11 +93,7 @@ def first_line(error: RuntimeError) -> str:
 
 def any_process(asks: bool) -> bool:
     """Whether any of the processes asks; all have to ask at the same step."""
-    if ranks() == 1:
-        return asks
-    flag = torch.tensor([asks], dtype=torch.uint8)
-    dist.all_reduce(flag, dist.ReduceOp.MAX)
-    return bool(flag)
+    return bool(gather(torch.tensor([asks])).any())
 
 
 def agree(facts: dict[str, str]) -> None:

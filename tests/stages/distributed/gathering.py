@@ -1,0 +1,28 @@
+"""A program for torchrun: what three processes gather by direct lines, and that it is what gloo gathers."""
+
+import torch
+import torch.distributed as dist
+
+from stages.distributed import gather, lines, rank, ranks
+from stages.distributed.group import group
+
+FITS = lines.LONGEST // torch.float32.itemsize
+TENSORS = {
+    "numbers": torch.arange(6.0).view(2, 3),
+    "one number": torch.tensor([7]),
+    "half precision": torch.arange(5.0).bfloat16(),
+    "flags": torch.tensor([True, False]),
+    "a view": torch.arange(12.0).view(3, 4).T,
+    "nothing": torch.empty(0, 3),
+    "all that fits": torch.arange(float(FITS)),
+    "more than fits": torch.arange(float(FITS + 1)),
+}
+
+with group(torch.device("cpu")):
+    for name, tensor in TENSORS.items():
+        own = tensor.roll(rank(), -1).contiguous()
+        theirs = [torch.empty_like(own) for _ in range(ranks())]
+        dist.all_gather(theirs, own)
+        assert torch.equal(gather(own[None]), torch.stack(theirs)), name
+        if rank() == 0:
+            print(f"{name}: {'a line' if lines.carry(own) else 'gloo'}")
