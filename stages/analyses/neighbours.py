@@ -70,7 +70,7 @@ def collect(given: Given, options) -> Bank:
     numbers, boxes, found = by_class(given), [], []
     for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "patches", unit="batch"):
         batch = patches(given.test, some, options, options.patches, given.device)
-        boxes.append(torch.stack(batch.boxes, 1).flatten(0, 1).cpu())
+        boxes.append(torch.stack(batch.boxes, 1).flatten(0, 1))
         views = [spaces(given, view_BCSS) for view_BCSS in batch.views]
         found.append({space: torch.stack([view[space] for view in views], 1).flatten(0, 1) for space in views[0]})
     images_M = numbers.repeat(options.patches)

@@ -1,6 +1,7 @@
 """The colours and the sharpness of a batch of views in [0, 1]; each image has parameters of its own.
 
-Operations are those of torchvision, and may write over their input. B images, C channels, H×W pixels.
+Operations are those of torchvision, and may write over their input. What is drawn is on the CPU, and so are the numbers
+of the images that an operation is for. B images, C channels, H×W pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stages.images.resampling import separable
+from stages.images.sending import send
 from stages.study.views import View
 
 Draw = Callable[..., Tensor]
@@ -34,11 +36,12 @@ def change(x_BCHW: Tensor, recipe: View, draw: Draw) -> Tensor:
 
 def some(operation: Callable[..., Tensor], x_BCHW: Tensor, chosen_B: Tensor, *parameters_B: Tensor) -> Tensor:
     """Apply an operation, in place, to the images that are chosen."""
-    numbers = chosen_B.nonzero().flatten()
+    numbers, device = chosen_B.nonzero().flatten(), x_BCHW.device
+    parameters = [send(values_B[numbers], device) for values_B in parameters_B]
     if len(numbers) == len(x_BCHW):
-        return operation(x_BCHW, *parameters_B)
-    chosen = (values.index_select(0, numbers) for values in (x_BCHW, *parameters_B))
-    return x_BCHW.index_copy_(0, numbers, operation(*chosen))
+        return operation(x_BCHW, *parameters)
+    place = send(numbers, device)
+    return x_BCHW.index_copy_(0, place, operation(x_BCHW.index_select(0, place), *parameters))
 
 
 def jitter(x_BCHW: Tensor, recipe: View, draw: Draw) -> Tensor:
@@ -64,17 +67,17 @@ def in_turns(
 
     In each turn the images are sorted by operation, so that each operation is made once, on a slice.
     """
-    y_NCHW, place_B = x_BCHW, torch.arange(len(x_BCHW), device=x_BCHW.device)
+    y_NCHW, place_B, device = x_BCHW, torch.arange(len(x_BCHW)), x_BCHW.device
     for operation_B in order_OB:
         numbers_N = numbers_N[operation_B[numbers_N].argsort(stable=True)]
-        y_NCHW = y_NCHW.index_select(0, place_B[numbers_N])
-        place_B[numbers_N] = torch.arange(len(numbers_N), device=x_BCHW.device)
+        y_NCHW = y_NCHW.index_select(0, send(place_B[numbers_N], device))
+        place_B[numbers_N] = torch.arange(len(numbers_N))
         counts = operation_B[numbers_N].bincount(minlength=len(operations)).tolist()
         for operation, change_B, part, samples in zip(
             operations, changes_OB, y_NCHW.split(counts), numbers_N.split(counts), strict=True
         ):
-            operation(part, change_B[samples])
-    return x_BCHW.index_copy_(0, numbers_N, y_NCHW)
+            operation(part, send(change_B[samples], device))
+    return x_BCHW.index_copy_(0, send(numbers_N, device), y_NCHW)
 
 
 def brightness(x_BCHW: Tensor, change_B: Tensor) -> Tensor:

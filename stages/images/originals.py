@@ -18,12 +18,12 @@ from PIL import Image
 from torch import Tensor
 
 from stages.images.colours import change
+from stages.images.sending import send
 from stages.images.shards import HELD_IN_MEMORY, Images, Shards
 from stages.images.views import Batch, Crop, crop_boxes, draws
 
 AHEAD = 2
 """For how many steps views are cut beforehand."""
-CPU = torch.device("cpu")
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -101,7 +101,7 @@ class Originals(Images):
         """Draw the boxes, and let the workers cut."""
         numbers_B, views, boxes = wanted.numbers_B, [], []
         for view, (recipe, size, _) in enumerate(wanted.crops):
-            draw = draws(numbers_B, wanted.seed, wanted.step, view, CPU)
+            draw = draws(numbers_B, wanted.seed, wanted.step, view)
             boxes.append(crop_boxes(torch.from_numpy(self.shards.extents_N2[numbers_B]).unbind(1), recipe, draw))
             views.append(np.empty((len(numbers_B), size, size, self.channels), np.uint8))
         cut = Cut(views, boxes, [])
@@ -123,13 +123,13 @@ def finish(wanted: Wanted, cut: Cut, labels_N: Tensor) -> Batch:
     for work in cut.work:
         work.result()
     device, numbers_B = labels_N.device, wanted.numbers_B
-    batch = Batch([], [], [], labels_N[torch.tensor(numbers_B, device=device)])
+    batch = Batch([], [], [], labels_N[send(torch.tensor(numbers_B), device)])
     for view, (crop, views_BSSC, box_B4) in enumerate(zip(wanted.crops, cut.views, cut.boxes, strict=True)):
-        draw = draws(numbers_B, wanted.seed, wanted.step, view, device)
+        draw = draws(numbers_B, wanted.seed, wanted.step, view)
         flip_B = draw("flip") < crop.recipe.flip
-        x_BCSS = torch.from_numpy(views_BSSC).to(device).permute(0, 3, 1, 2).float().div_(255).contiguous()
-        x_BCSS = torch.where(flip_B[:, None, None, None], x_BCSS.flip(3), x_BCSS)
+        x_BCSS = send(torch.from_numpy(views_BSSC), device).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        x_BCSS = torch.where(send(flip_B, device)[:, None, None, None], x_BCSS.flip(3), x_BCSS)
         batch.views.append(change(x_BCSS, crop.recipe, draw))
-        batch.boxes.append(box_B4.to(device))
+        batch.boxes.append(box_B4)
         batch.flips.append(flip_B)
     return batch

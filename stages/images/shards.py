@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from stages.images.remote import Remote
+from stages.images.sending import send
 from stages.images.workers import workers
 from stages.program import Failure
 
@@ -149,7 +150,7 @@ class Images:
         for number, image_CHW in zip(new, self._decode(new), strict=True):
             self._held[number] = image_CHW
         self._known[numbers] = True
-        return self._held[torch.from_numpy(numbers).to(self._held.device)]
+        return self._held[send(torch.from_numpy(numbers), self._held.device)]
 
     @cached_property
     def alike(self) -> bool:

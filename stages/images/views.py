@@ -1,6 +1,7 @@
 """Augmented views, made for a whole batch at once, on the device that the images are on.
 
-Every sample has its own parameters, each a pure function of (seed, step, sample, view, name of the parameter).
+Every sample has its own parameters, each a pure function of (seed, step, sample, view, name of the parameter). They are
+drawn on the CPU, where it is also decided what to do with which image, so that an accelerator is never waited for.
 The order is that of the common recipes: crop, jitter, grey, blur, solarise, flip (which commutes with all between,
 and so is made with the crop). A attempts at a box, B images, C channels, H×W in, S×S out.
 """
@@ -37,6 +38,8 @@ class Crop(NamedTuple):
 class Batch(NamedTuple):
     """What a method is given: for each crop it asks for, the views (B, C, S, S) in [0, 1], the boxes (B, 4) of top,
     left, height and width in the image that they were cut from, and whether they are mirrored (B,); then labels (B,).
+
+    Boxes and whether they are mirrored are on the CPU.
     """
 
     views: list[Tensor]
@@ -51,8 +54,8 @@ def make_batch(
     """One view of each image (uint8) for each crop."""
     batch, x_BCHW = Batch([], [], [], labels_B), images_BCHW.float().div_(255)
     for number, (recipe, size, uniform) in enumerate(crops):
-        draw = draws(samples, seed, step, number, x_BCHW.device)
-        place = draws(np.zeros_like(samples), seed, step, number, x_BCHW.device) if uniform else draw
+        draw = draws(samples, seed, step, number)
+        place = draws(np.zeros_like(samples), seed, step, number) if uniform else draw
         box_B4 = crop_boxes(x_BCHW.shape[2:], recipe, place)
         flip_B = place("flip") < recipe.flip
         x_BCSS = crop(x_BCHW, box_B4, size, flip_B, recipe.interpolation)
@@ -62,12 +65,12 @@ def make_batch(
     return batch
 
 
-def draws(samples: NDArray[np.int64], seed: int, step: int, view: int, device: torch.device) -> Draw:
+def draws(samples: NDArray[np.int64], seed: int, step: int, view: int) -> Draw:
     """The random numbers of the samples for one view of one step, below 1 in float32 too."""
 
     def draw(name: str, times: int = 1) -> Tensor:
         numbers = samples * times + np.arange(times)[:, None]
-        drawn = torch.from_numpy(uniforms(numbers, seed, step, view, name)).float().clamp_(max=BELOW_ONE).to(device)
+        drawn = torch.from_numpy(uniforms(numbers, seed, step, view, name)).float().clamp_(max=BELOW_ONE)
         return drawn if times > 1 else drawn[0]
 
     return draw

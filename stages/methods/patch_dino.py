@@ -15,6 +15,7 @@ from torch import Tensor
 
 from stages.backbones import Backbone, Representations
 from stages.images.matching import Placed, match
+from stages.images.sending import send
 from stages.images.views import Batch, Crop
 from stages.joint_embedding import TARGETS, single
 from stages.joint_embedding.distillation import DistillationHeads
@@ -65,7 +66,7 @@ class PatchDINO(Method):
 
     def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: Placed, student_at: Placed) -> Tensor:
         """The loss of one pair of crops, by the wholes and by their matched patches."""
-        patches_T, patches_S = (1 + numbers.to(teacher_TBK.device) for numbers in match(teacher_at, student_at))
+        patches_T, patches_S = (send(1 + numbers, teacher_TBK.device) for numbers in match(teacher_at, student_at))
         whole = -(teacher_TBK[0] * student_TBK[0]).sum(-1).mean()
         patches_M = -(teacher_TBK[patches_T] * student_TBK[patches_S]).sum(-1).mean(-1)
         if self.options.loss == "sum":

@@ -145,7 +145,9 @@ class PublicLoGo(LoGo):
         loss.backward()
         if name == "encoder":
             distributed.average(self.encoder)
-            nn.utils.clip_grad_norm_(self.encoder, self.options.ratio * float(self.last_length))
+            shorten(
+                [each.grad for each in self.encoder if each.grad is not None], self.options.ratio * self.last_length
+            )
         stepper.step()
 
     def backward(self, losses: Losses) -> None:
@@ -163,6 +165,13 @@ class PublicLoGo(LoGo):
 def length(gradients: Iterable[Tensor | None]) -> Tensor:
     """The Euclidean length of a gradient that lies in several tensors."""
     return torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
+
+
+def shorten(gradients: list[Tensor], longest: Tensor) -> None:
+    """Make a gradient no longer than that, as `clip_grad_norm_` does, which would wait for the device to know it."""
+    factor = (longest / (length(gradients) + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(factor)
 
 
 def modify(method: JointEmbedding, options, size: int) -> LoGo:

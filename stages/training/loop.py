@@ -22,6 +22,7 @@ from stages.images import order
 from stages.images.memory import keep_freed_memory
 from stages.images.originals import AHEAD, Originals
 from stages.images.randomness import hashes
+from stages.images.sending import send
 from stages.images.shards import Images
 from stages.images.views import Batch, Crop, make_batch
 from stages.methods import Clock, Losses, Method
@@ -136,8 +137,8 @@ def load(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) 
         yield from images.batches(labels, crops, pieces, run.seed, range(step, min(step + 1 + AHEAD, last)))
         return
     for own in pieces(step):
-        labels_B = labels[torch.from_numpy(own).to(labels.device)]
-        yield make_batch(images[own].to(labels.device), labels_B, crops, own, run.seed, step)
+        labels_B = labels[send(torch.from_numpy(own), labels.device)]
+        yield make_batch(send(images[own], labels.device), labels_B, crops, own, run.seed, step)
 
 
 def advance(parts: Parts, model: nn.Module, batches: Iterable[Batch], clock: Clock, rates: Rates, run) -> Losses:

@@ -26,7 +26,6 @@ JITTER = {
 }
 STRENGTHS = {name: strength for name, (_, strength, _) in JITTER.items()}
 ORDERS = list(itertools.permutations(range(4)))
-CPU = torch.device("cpu")
 
 
 def recipe(**options) -> View:
@@ -84,7 +83,7 @@ def test_jitter_applies_its_operations_in_the_order_that_is_drawn_for_each_image
 def test_all_orders_of_the_jitter_are_drawn_equally_often():
     number = 1200
     colours_BCHW = torch.rand(1, 3, 2, 2, generator=torch.Generator().manual_seed(0)).repeat(number, 1, 1, 1)
-    draw = draws(np.arange(number), 0, 0, 0, CPU)
+    draw = draws(np.arange(number), 0, 0, 0)
     ours_BCHW = change(
         colours_BCHW.clone(),
         recipe(jitter=1, **STRENGTHS),
@@ -109,7 +108,7 @@ def test_changes_are_distributed_as_those_of_torchvision(name, colour, measure):
     """The change is read from a colour that is far from where it would be cut off."""
     number, strength = 3000, {name: 0.1 if name == "hue" else 0.4}
     x_BCHW = torch.tensor(colour)[None, :, None].repeat(number, 1, 1, 1)
-    ours_BCHW = change(x_BCHW, recipe(jitter=1, **strength), draws(np.arange(number), 0, 0, 0, CPU))
+    ours_BCHW = change(x_BCHW, recipe(jitter=1, **strength), draws(np.arange(number), 0, 0, 0))
     jitter = ColorJitter(**strength)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -12,7 +12,6 @@ from stages.images.views import Batch, Crop, crop_boxes, draws, make_batch
 from stages.study.views import View
 from tests.stages.images.pictures import BATCH, SAMPLES, SIZE, equal, random_images
 
-CPU = torch.device("cpu")
 LABELS = torch.arange(BATCH)
 FULL = View(crop_scale=(0.2, 1), blur=0.5, solarize=0.3)
 CROPS = [Crop(FULL, SIZE), Crop(FULL, SIZE), Crop(FULL, 8, uniform=True), Crop(FULL, SIZE, uniform=True)]
@@ -33,7 +32,7 @@ def boxes_of_torchvision(height: int, width: int, number: int, recipe: View) -> 
 
 
 def our_boxes(height: int, width: int, number: int, recipe: View) -> np.ndarray:
-    return crop_boxes((height, width), recipe, draws(np.arange(number), 0, 0, 0, CPU)).double().numpy()
+    return crop_boxes((height, width), recipe, draws(np.arange(number), 0, 0, 0)).double().numpy()
 
 
 def assert_same_distribution(ours_N4: np.ndarray, theirs_N4: np.ndarray) -> None:
@@ -64,7 +63,7 @@ def test_where_no_box_fits_it_is_the_central_one_of_torchvision(height, width, r
 
 @pytest.mark.parametrize("options", [{"crop_scale": (1e-6, 1e-6)}, {"crop_scale": (0.1, 1), "ratio": (50, 60)}])
 def test_a_box_always_has_pixels_of_the_image(options):
-    top_B, left_B, height_B, width_B = crop_boxes((7, 3), View(**options), draws(SAMPLES, 0, 0, 0, CPU)).T
+    top_B, left_B, height_B, width_B = crop_boxes((7, 3), View(**options), draws(SAMPLES, 0, 0, 0)).T
     assert min(height_B.min(), width_B.min()) >= 1
     assert min(top_B.min(), left_B.min()) >= 0
     assert (top_B + height_B).max() <= 7
