@@ -146,11 +146,11 @@ class Images:
         """The images (B, C, size, size) of some sample numbers (B,)."""
         if self._held is None:
             return torch.stack([*self._decode(numbers)])
-        new = numbers[~self._known[numbers]]
-        for number, image_CHW in zip(new, self._decode(new), strict=True):
-            self._held[number] = image_CHW
-        self._known[numbers] = True
-        return self._held[send(torch.from_numpy(numbers), self._held.device)]
+        device, new = self._held.device, numbers[~self._known[numbers]]
+        if len(new):
+            self._held[send(torch.from_numpy(new), device)] = send(torch.stack([*self._decode(new)]), device)
+            self._known[numbers] = True
+        return self._held[send(torch.from_numpy(numbers), device)]
 
     @cached_property
     def alike(self) -> bool:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stages.images.randomness import permutation, stratified
+from stages.images.sending import send
 from stages.methods import cosine
 from stages.probing.features import Features
 from stages.program import Failure, progress
@@ -33,9 +34,10 @@ def train(content: Features, classes: int, options) -> nn.Linear:
     )
     for epoch in progress(range(options.epochs), "linear probe", unit="epoch"):
         optimizer.param_groups[0]["lr"] = learning_rate(options, epoch)
-        for batch in torch.from_numpy(permutation(len(y_N), epoch, "linear")).split(options.batch_size):
+        order_N = send(torch.from_numpy(permutation(len(y_N), epoch, "linear")), y_N.device)
+        for batch_B in order_N.split(options.batch_size):
             optimizer.zero_grad()
-            F.cross_entropy(layer(x_ND[batch]), y_N[batch]).backward()
+            F.cross_entropy(layer(x_ND[batch_B]), y_N[batch_B]).backward()
             optimizer.step()
     return fold(layer, mean_D, std_D)
 

@@ -29,5 +29,7 @@ class Watch:
         """
         if (first := int(self.first)) != NEVER:
             raise Failure(f"the loss is not finite from step {first} on; {ADVICE}")
-        if wrong := [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]:
+        finite = {name: tensor.isfinite().all() for name, tensor in module.state_dict().items()}
+        if not torch.stack([*finite.values()]).all():
+            wrong = [name for name, all_are in finite.items() if not all_are]
             raise Failure(f"the loss is finite, and the weights are not ({', '.join(wrong[:3])}); {ADVICE}")
