@@ -62,7 +62,7 @@ class Accelerator(TorchFunctionMode):
 
     def create(self, function, args, kwargs) -> Tensor:
         """A new tensor; what is made of numbers of the CPU is copied."""
-        there = kwargs.pop("device").type == GPU.type
+        there = torch.device(kwargs.pop("device")).type == GPU.type
         if there and function in (torch.tensor, torch.as_tensor):
             self.waits.append(f"a copy {place()}")
         return self.lay(function(*args, **kwargs), there)

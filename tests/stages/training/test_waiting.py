@@ -70,6 +70,13 @@ def test_a_step_of_any_method_never_waits_for_the_accelerator(accelerator, name,
     assert not seen.meetings
 
 
+@pytest.mark.parametrize("optimizer", [{"name": "adamw"}, {"name": "lars"}, {"clip_norm": 1.0}], ids=str)
+def test_nor_does_any_optimizer(accelerator, optimizer):
+    seen = accelerator("dino", "none", optimizer=optimizer)
+    assert not seen.waits
+    assert not seen.meetings
+
+
 def test_nor_does_it_where_images_come_from_memory_and_gradients_are_accumulated(accelerator):
     seen = accelerator("byol", "co", CPU, accumulate=2)
     assert not seen.waits
