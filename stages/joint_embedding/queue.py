@@ -24,7 +24,7 @@ class Queue(nn.Module):
         self.noted: list[Tensor] = []
 
     def note(self, z_PBD: Tensor) -> None:
-        self.noted.append(gather(z_PBD.detach(), 1))
+        self.noted.append(gather(z_PBD.detach().to(self.vectors_KD.dtype), 1))
 
     def push(self, step: int) -> None:
         """Let in what was noted in this step."""

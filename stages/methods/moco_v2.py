@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.backbones import Backbone
+from stages.joint_embedding import single
 from stages.joint_embedding.heads import Heads, mlp
 from stages.joint_embedding.queue import Queue
 from stages.joint_embedding.target import TargetNetwork, TwinHeads
@@ -27,7 +28,7 @@ class QueueHeads(TwinHeads):
 
     def target(self, x_PBC: Tensor) -> Tensor:
         """The keys, which are unit vectors."""
-        return F.normalize(super().target(x_PBC), dim=-1)
+        return F.normalize(single(super().target(x_PBC)), dim=-1)
 
     def update(self, clock: Clock) -> None:
         super().update(clock)

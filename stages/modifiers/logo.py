@@ -20,7 +20,7 @@ from torch.optim import SGD
 from stages import distributed
 from stages.distributed import gather
 from stages.images.views import Batch, Crop
-from stages.joint_embedding import Embedded, JointEmbedding
+from stages.joint_embedding import Embedded, JointEmbedding, single
 from stages.joint_embedding.heads import mlp
 from stages.methods import Clock, Losses
 from stages.modifiers import Modified
@@ -49,7 +49,7 @@ class Affinity(nn.Module):
         self.layers = mlp([2 * features] + [WIDTH] * DEPTH + [1])
 
     def forward(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
-        return self.layers(torch.cat([first_BD, second_BD], 1))[:, 0]
+        return single(self.layers(torch.cat([first_BD, second_BD], 1))[:, 0])
 
 
 class LoGo(Modified):
@@ -69,7 +69,7 @@ class LoGo(Modified):
         embedded = self.base.embed_whole(self.base.encode(batch.views))
         losses = self.align(embedded)
         if self.options.local_to_local:
-            first_BD, second_BD = (gather(F.normalize(z_1BD[0])) for z_1BD in embedded.projected[-LOCAL:])
+            first_BD, second_BD = (units(z_1BD[0]) for z_1BD in embedded.projected[-LOCAL:])
             losses["affinity"] = self.tell_images_apart(first_BD.detach(), second_BD.detach())
             losses["apart"] = F.softplus(self.affinity(first_BD, second_BD)).mean()
         return losses
@@ -133,7 +133,7 @@ class PublicLoGo(LoGo):
     def draw_apart(self, local: list[Tensor]) -> None:
         """One step of the affinity, then one of the encoder."""
         whole = [self.base.encode_online(view_BCSS).whole_BD[None] for view_BCSS in local]
-        first_BD, second_BD = (gather(F.normalize(self.base.heads.project(whole_1BC)[0])) for whole_1BC in whole)
+        first_BD, second_BD = (units(self.base.heads.project(whole_1BC)[0]) for whole_1BC in whole)
         self.affinity.requires_grad_(True)
         self.step("affinity", self.tell_images_apart(first_BD.detach(), second_BD.detach()))
         self.affinity.requires_grad_(False)
@@ -160,6 +160,11 @@ class PublicLoGo(LoGo):
     def set_extra_state(self, state: dict) -> None:
         for name, stepper in self.steppers.items():
             stepper.load_state_dict(state[name])
+
+
+def units(z_BD: Tensor) -> Tensor:
+    """The embeddings of all processes as the affinity is given them, unit vectors."""
+    return gather(F.normalize(single(z_BD)))
 
 
 def length(gradients: Iterable[Tensor | None]) -> Tensor:

@@ -35,6 +35,11 @@ def test_the_oldest_are_overwritten_in_the_order_in_which_they_came():
     assert pushed(queue, 3, rows(6, 2)) == [6, 7, 2, 3, 4, 5]
 
 
+def test_embeddings_in_half_precision_are_kept_in_the_precision_of_the_queue():
+    queue = Queue(PLACES, WIDTH)
+    assert pushed(queue, 1, rows(1, 2).bfloat16())[:2] == [1, 2]
+
+
 def test_a_batch_that_does_not_fit_at_the_end_goes_on_at_the_start():
     queue = Queue(PLACES, WIDTH)
     pushed(queue, 1, rows(0, 4))

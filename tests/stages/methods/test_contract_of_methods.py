@@ -53,6 +53,7 @@ class Training:
 
     def __init__(self, run: Run, images):
         self.method, self.images, self.step = build(run, classes=10).train(), images, 0
+        self.half, self.losses = run.precision == "bfloat16", dict[str, Tensor]()
         trained = [parameter for parameter in self.method.parameters() if parameter.requires_grad]
         self.optimizer = (
             torch.optim.AdamW(trained, 2e-3)
@@ -71,7 +72,8 @@ class Training:
         torch.manual_seed(self.step)
         clock = Clock(self.step, STEPS, PER_EPOCH, 0.02)
         self.method.prepare(clock)
-        losses = self.method(self.batch())
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            losses = self.losses = self.method(self.batch())
         self.optimizer.zero_grad()
         self.method.backward(losses)
         self.optimizer.step()
@@ -144,6 +146,16 @@ def test_the_loss_falls_in_30_steps_and_is_the_same_again_and_from_a_checkpoint(
     assert [resumed.take() for _ in range(STEPS // 2)] == losses[STEPS // 2 :]
     assert same(resumed.state(), first.state())
     assert np.mean(losses[-2:]) < np.mean(losses[SETTLED : SETTLED + 2])
+
+
+@pytest.mark.parametrize(("method", "modifier", "backbone"), EVERY)
+def test_in_bfloat16_losses_are_single_and_those_of_single_precision(run, images, method, modifier, backbone):
+    options = run(method, modifier, backbone)
+    single, half = Training(options, images), Training(options.model_copy(update={"precision": "bfloat16"}), images)
+    assert half.take() == pytest.approx(single.take(), rel=0.01, abs=0.02)
+    half.take()
+    assert {loss.dtype for loss in half.losses.values()} == {torch.float32}
+    assert torch.bfloat16 not in {tensor.dtype for tensor in tensors(half.method.state_dict())}
 
 
 @pytest.mark.parametrize(("method", "modifier"), CARRIES)
