@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stages.backbones import Backbone
 from stages.images import order
+from stages.images.sending import send
 from stages.images.shards import Images
 from stages.images.views import Crop, make_batch
 from stages.program import Failure
@@ -71,8 +72,8 @@ def crops(given: Given, batch_size: int, seed: int, step: int) -> tuple[Tensor, 
         ValueError: there are fewer images than one batch takes.
     """
     numbers = order.batch(step, len(given.train), batch_size, seed)
-    labels_B = torch.from_numpy(given.train.shards.labels[numbers]).to(given.device)
-    images_BCHW = given.train[numbers].to(given.device)
+    labels_B = send(torch.from_numpy(given.train.shards.labels[numbers]), given.device)
+    images_BCHW = send(given.train[numbers], given.device)
     batch = make_batch(images_BCHW, labels_B, [Crop(CROP, given.train.size)], numbers, seed, step)
     return batch.views[0], labels_B
 

@@ -49,7 +49,7 @@ class Accelerator(TorchFunctionMode):
             return self.copy(args[0], target, **kwargs)
         if kwargs.get("device") is not None:
             return self.create(function, args, kwargs)
-        self.look(name, args, [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)])
+        self.look(name, [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)])
         return self.lay(function(*args, **kwargs), any(map(lies_there, tree_leaves((args, kwargs)))))
 
     def copy(self, x: Tensor, target: torch.device, non_blocking: bool = False) -> Tensor:
@@ -67,7 +67,7 @@ class Accelerator(TorchFunctionMode):
             self.waits.append(f"a copy {place()}")
         return self.lay(function(*args, **kwargs), there)
 
-    def look(self, name: str, args, tensors: list[Tensor]) -> None:
+    def look(self, name: str, tensors: list[Tensor]) -> None:
         """Note what becomes known of the values, and which tensors meet."""
         there = [x for x in tensors if lies_there(x)]
         masks = name in INDEXES and any(x.dtype == torch.bool for x in tensors[1:])
