@@ -20,10 +20,10 @@ from bench.lightly_methods import PLAIN
 from stages import program, study
 from stages.images.views import make_batch
 from stages.methods import Clock, Method
-from stages.pretrain import build
 from stages.study.backbones import ResNet, Stem
 from stages.study.runs import Run
 from stages.training import optimizers
+from stages.training.building import build
 from stages.training.cost import flops
 
 STUDY = Path("workflow/studies/methods.yaml")

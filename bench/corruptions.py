@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_sample_images
 
 from stages import corruptions
+from stages.study.evaluations import CORRUPTIONS
 
 SIZE, COUNT, SEVERITY = 32, 500, 3
 REPEATS = 5
@@ -28,7 +29,7 @@ def lines() -> list[Line]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     images_BCHW = photographs()
-    rates = {name: statistics.median(rate(name, images_BCHW) for _ in range(REPEATS)) for name in corruptions.names()}
+    rates = {name: statistics.median(rate(name, images_BCHW) for _ in range(REPEATS)) for name in CORRUPTIONS}
     torch.set_num_threads(threads)
     median = statistics.median(rates.values())
     return [Line(name, found, median / found) for name, found in sorted(rates.items(), key=lambda pair: pair[1])]

@@ -17,8 +17,8 @@ from bench.pairs import compare, take
 from stages import study
 from stages.images.views import Batch
 from stages.methods import Clock, Method
-from stages.pretrain import build
 from stages.study.runs import Run
+from stages.training.building import build
 from stages.training.cost import flops, saved_bytes
 
 STUDY = Path("workflow/studies/methods.yaml")

@@ -21,9 +21,9 @@ from stages.distributed.group import group
 from stages.distributed.replica import replicate
 from stages.images.views import Batch, Crop, make_batch
 from stages.methods import Clock
-from stages.pretrain import build
 from stages.study.runs import Run
 from stages.training import optimizers
+from stages.training.building import build
 
 AIM, WARM = 0.9, 2
 CPU = torch.device("cpu")

@@ -6,11 +6,13 @@ What is looked at is an analysis, one file each in `stages/analyses/`, on a part
 from pathlib import Path
 
 from stages import analyses, program
+from stages.failure import Failure
 from stages.images.randomness import stratified
 from stages.images.shards import Images, Shards
-from stages.pretrain import build
+from stages.metrics import write_metrics
 from stages.study import Study
 from stages.training import learned
+from stages.training.building import build
 
 
 def analyse(study: Study, entry: str, directory: Path) -> None:
@@ -21,11 +23,11 @@ def analyse(study: Study, entry: str, directory: Path) -> None:
     train, test = (Images(Shards(folder / split), run.image_size, run.backbone.channels) for split in ("train", "test"))
     numbers = stratified(test.shards.labels, options.subset, "analyse")
     if not len(numbers):
-        raise program.Failure(f"analyse.{entry}.subset: {options.subset} of {len(test)} is not one image of any class")
+        raise Failure(f"analyse.{entry}.subset: {options.subset} of {len(test)} is not one image of any class")
     given = analyses.Given(method, method.backbone, train, test, numbers, device, directory)
     metrics = analyses.analysis(options.analysis.name).measure(given, options.analysis)
-    program.write_metrics(directory, metrics | {"samples": len(numbers)})
+    write_metrics(directory, metrics | {"samples": len(numbers)})
 
 
 if __name__ == "__main__":
-    program.run(analyse, keys="analyse")
+    program.run(analyse)

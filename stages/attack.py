@@ -20,14 +20,15 @@ from torch import Tensor
 
 from stages import program
 from stages.images.shards import INDEX
+from stages.metrics import write_metrics
 from stages.probing.features import batches
 from stages.probing.frozen import Subject, subject
 from stages.probing.pgd import predictions
+from stages.provenance.record import record, text
 from stages.study import Study
 from stages.study.evaluations import AttackSetting
 from stages.training.checkpoints import Checkpoints
 
-CODE = Path(__file__).parent
 CLEAN = AttackSetting(epsilon=0, step=1, iterations=1)
 BATCH = 100
 """Images at once: gradients take many times the memory of a forward pass."""
@@ -46,7 +47,7 @@ def attack(study: Study, run: str, directory: Path) -> None:
         right, total = int((predicted_N == given.labels_N).sum()), len(given.numbers)
         low, high = interval(right, total)
         metrics |= {name: round(100 * right / total, 4), f"{name}_low": low, f"{name}_high": high}
-    program.write_metrics(directory, metrics | {"samples": len(given.numbers)})
+    write_metrics(directory, metrics | {"samples": len(given.numbers)})
     keys = [given.images.shards.keys[number] for number in given.numbers]
     rows = {"key": keys, "label": given.labels_N.numpy()} | {name: found.numpy() for name, found in predicted.items()}
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
@@ -78,18 +79,18 @@ def interval(right: int, total: int) -> tuple[float, float]:
 
 
 def digest(study: Study, run: str, device: torch.device) -> str:
-    """Stands for all that predictions under attack depend on: parameters, model, classifier, images and code."""
+    """Stands for all that predictions under attack depend on: options, code, model, classifier and images."""
     versions = f"{torch.__version__} {version('foolbox')} {device.type}"
-    state = hashlib.sha256((study.attack.model_dump_json() + versions).encode())
+    state = hashlib.sha256((text(record(study, "attack", run)) + versions).encode())
     read = [
         *(program.result("pretrain", run) / "model").iterdir(),
         program.result("linear", run) / "classifier.safetensors",
         program.result("shard", study.runs[run].dataset) / "test" / INDEX,
     ]
-    for file in [*sorted(read), *sorted(CODE.rglob("*.py"))]:
+    for file in sorted(read):
         state.update(file.read_bytes())
     return state.hexdigest()[:16]
 
 
 if __name__ == "__main__":
-    program.run(attack, keys="runs")
+    program.run(attack)

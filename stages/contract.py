@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages import program
+from stages.failure import Failure
 from stages.images.shards import INDEX, INDEX_LIMIT, SCHEMA
-from stages.program import Failure, progress
+from stages.program import progress
 from stages.study import Study
 from stages.study.datasets import Expectations
 
@@ -249,4 +250,4 @@ def complaint(dataset: str, verdict: dict) -> str:
 
 
 if __name__ == "__main__":
-    program.run(contract, keys="datasets")
+    program.run(contract)

@@ -26,6 +26,7 @@ from stages.corruptions import SEVERITIES, released_as
 from stages.corruptions import corrupt as apply
 from stages.corruptions._released import released
 from stages.images.shards import Images
+from stages.metrics import write_metrics
 from stages.probing.features import batches
 from stages.probing.frozen import Frozen, Subject, some_of, subject
 from stages.study import Study
@@ -75,7 +76,7 @@ def corrupt(study: Study, run: str, directory: Path) -> None:
         found[task.name, task.severity] = top1(predicted_N, task.labels)
         tables.append(rows(task, predicted_N))
     metrics = summary(found, options.corruptions, comparable(given.images.shards.classes, given.images.size))
-    program.write_metrics(directory, metrics | {"samples": len(tables[-1])})
+    write_metrics(directory, metrics | {"samples": len(tables[-1])})
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), directory / "predictions.parquet")
 
 
@@ -146,4 +147,4 @@ def rows(task: Task, predicted_N: Tensor) -> pa.Table:
 
 
 if __name__ == "__main__":
-    program.run(corrupt, keys="runs")
+    program.run(corrupt)

@@ -26,4 +26,4 @@ def extract(study: Study, run: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    program.run(extract, keys="runs")
+    program.run(extract)

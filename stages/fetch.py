@@ -13,4 +13,4 @@ def fetch(study: Study, dataset: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    program.run(fetch, keys="datasets")
+    program.run(fetch)

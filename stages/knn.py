@@ -14,14 +14,16 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from stages import program
+from stages.failure import Failure
 from stages.images.memory import keep_freed_memory
+from stages.metrics import write_metrics
 from stages.probing import features
 from stages.probing.classifier import labelled, top1
 from stages.probing.features import Features
+from stages.probing.metric_names import suffix
 from stages.probing.neighbours import chunks, nearest, vote
 from stages.program import progress
 from stages.study import Study
-from stages.study.evaluations import suffix
 
 
 def knn(study: Study, run: str, directory: Path) -> None:
@@ -37,7 +39,7 @@ def knn(study: Study, run: str, directory: Path) -> None:
                 end = f"k{k}{suffix(name, percent)}"
                 metrics[f"top1_{end}"] = top1(votes_NC, test.labels_N)
                 rows[f"predicted_{end}"] = votes_NC.argmax(1).numpy()
-    program.write_metrics(directory, metrics)
+    write_metrics(directory, metrics)
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
 
@@ -51,7 +53,7 @@ def banks(train: Features, options) -> dict[int, Features]:
     for percent, bank in found.items():
         if asked > len(bank.keys):
             left = f", which is what {percent} % of the labels leave" if percent < 100 else ""
-            raise program.Failure(f"knn.neighbours: {asked} of {len(bank.keys)} training features{left}")
+            raise Failure(f"knn.neighbours: {asked} of {len(bank.keys)} training features{left}")
     return found
 
 
@@ -65,4 +67,4 @@ def votes(bank: Features, test: Features, options, what: str) -> dict[int, Tenso
 
 
 if __name__ == "__main__":
-    program.run(knn, keys="runs")
+    program.run(knn)

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from stages import program
+from stages.metrics import write_metrics
 from stages.probing import classifier, features, logistic
 from stages.probing.features import Features
+from stages.probing.metric_names import suffix
 from stages.study import Study
-from stages.study.evaluations import suffix
 
 
 def linear(study: Study, run: str, directory: Path) -> None:
@@ -38,7 +39,7 @@ def linear(study: Study, run: str, directory: Path) -> None:
             rows[f"predicted{end}"] = logits_NC.argmax(1).numpy()
             if not end:
                 classifier.save(layer, directory / "classifier.safetensors")
-    program.write_metrics(directory, metrics)
+    write_metrics(directory, metrics)
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
 
@@ -54,4 +55,4 @@ def fit(train: Features, percent: int, options, device: torch.device) -> tuple[n
 
 
 if __name__ == "__main__":
-    program.run(linear, keys="runs")
+    program.run(linear)

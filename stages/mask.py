@@ -15,6 +15,7 @@ from torch import Tensor
 
 from stages import program
 from stages.images.randomness import uniforms
+from stages.metrics import write_metrics
 from stages.probing.classifier import top1
 from stages.probing.features import batches
 from stages.probing.frozen import Subject, subject
@@ -26,7 +27,7 @@ def mask(study: Study, run: str, directory: Path) -> None:
     given = subject(study, run, study.mask.subset, device)
     metrics = {f"mask_{rate}": accuracy(given, rate, device) for rate in [0, *study.mask.rates]}
     metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)
-    program.write_metrics(directory, metrics | {"samples": len(given.numbers)})
+    write_metrics(directory, metrics | {"samples": len(given.numbers)})
 
 
 @torch.inference_mode()
@@ -56,4 +57,4 @@ def masked(local_BCNN: Tensor, kept_BP: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    program.run(mask, keys="runs")
+    program.run(mask)

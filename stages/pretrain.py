@@ -11,19 +11,20 @@ from pathlib import Path
 
 import torch
 
-from stages import backbones, methods, modifiers, program
+from stages import program
 from stages.backbones import Backbone, cost, saved
 from stages.backbones.receptive_field import receptive_field
 from stages.distributed import ranks
 from stages.distributed.group import group
 from stages.distributed.launch import distribute
+from stages.failure import Failure
 from stages.images.originals import for_training
 from stages.images.shards import Images, Shards
-from stages.methods import Method
-from stages.program import Failure
+from stages.metrics import write_metrics
 from stages.study import Study
 from stages.study.runs import Run
 from stages.training import learned
+from stages.training.building import build
 from stages.training.checkpoints import Checkpoints
 from stages.training.configuration import configuration
 from stages.training.loop import Training, train
@@ -53,21 +54,9 @@ def train_and_write(options: Run, run: str, device: torch.device, directory: Pat
     saved.save(method.backbone, options.backbone, options.image_size, directory / "model")
     learned.save(method, directory)
     metrics = measure(method.backbone, training, options) | {"peak_memory_mb": round(peak_memory_mb(device), 1)}
-    program.write_metrics(directory, metrics)
+    write_metrics(directory, metrics)
     write_history(training, directory / "history.csv")
     (directory / "README.md").write_text(card(run, options, metrics))
-
-
-def build(options: Run, classes: int) -> Method:
-    """The method of a run with its modifier, initialised from the run's seed.
-
-    Raises:
-        ValueError: an option does not go with the backbone.
-    """
-    torch.manual_seed(options.seed)
-    backbone = backbones.build(options.backbone)
-    method = methods.build(options.method, backbone, classes, options.image_size)
-    return modifiers.modify(method, options.modifier, options.image_size)
 
 
 def check_parts(options: Run, run: str) -> None:
@@ -130,4 +119,4 @@ def card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
 
 if __name__ == "__main__":
     distribute()
-    program.run(pretrain, keys="runs")
+    program.run(pretrain)

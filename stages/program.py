@@ -1,20 +1,23 @@
 """What every stage is as a program: its arguments, progress, errors, and a result that is whole or absent."""
 
 import argparse
-import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
-from stages import study
-from stages.study import Study
+from stages.failure import Failure
+from stages.process import alone, end_with_parent
+from stages.provenance import record
+from stages.provenance.options import KINDS, keys, read_by
+from stages.study import Study, load
 
 if TYPE_CHECKING:
     import torch
@@ -24,17 +27,12 @@ SCRATCH = Path("scratch")
 
 Item = TypeVar("Item")
 
-
 INTERRUPTED = 75
 """The exit code of a stage that was told to stop and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
 
 
 class Interrupted(Exception):
     """What ends a stage that was told to stop and has kept what it did."""
-
-
-class Failure(Exception):
-    """What stops a stage: one clear message that names the key, file or value, and what is allowed."""
 
 
 def result(kind: str, key: str = "") -> Path:
@@ -47,30 +45,23 @@ def scratch(kind: str, key: str = "") -> Path:
     return SCRATCH / kind / key
 
 
-def run(stage: Callable[[Study, str, Path], None], keys: str) -> None:
+def run(stage: Callable[[Study, str, Path], None]) -> None:
     """Run `stage(study, key, directory)` as a program; what it leaves in the directory becomes its result.
 
-    Args:
-        stage: the work; its name is the kind of the stage, its module's docstring the help.
-        keys: the section of the study whose entries are the stage's keys, or "" for a stage without keys.
+    The stage gets the part of the study that its kind reads (`stages/provenance/options.py`). Its name is its kind, and
+    the docstring of its module the help.
     """
     kind = stage.__name__
-    parser = argparse.ArgumentParser(
-        f"python -m stages.{kind}",
-        description=sys.modules["__main__"].__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if keys:
-        parser.add_argument("key", help=f"an entry of `{keys}` in params.yaml")
-    arguments = parser.parse_args()
-    key = arguments.key if keys else ""
+    key = asked_key(kind)
+    end_with_engine()
     try:
-        plan = study.load()
-        allowed = getattr(plan, keys) if keys else [""]
-        if key not in allowed:
-            raise Failure(f"{keys}: params.yaml has no {key}; there are: {', '.join(allowed)}")
-        with whole(kind, key) if leads() else thrown_away() as directory:
-            stage(plan, key, directory)
+        study = read_study(kind, key)
+        if leads():
+            with alone(scratch("lock") / kind / (key or kind)), whole(kind, key) as directory:
+                stage(study, key, directory)
+        else:
+            with thrown_away() as directory:
+                stage(study, key, directory)
     except Interrupted as error:
         if leads():
             mark(kind, key).touch()
@@ -78,6 +69,59 @@ def run(stage: Callable[[Study, str, Path], None], keys: str) -> None:
         sys.exit(INTERRUPTED)
     except (Failure, ValueError, OSError) as error:
         sys.exit(f"stages.{kind} {key}: error: {error}")
+
+
+def asked_key(kind: str) -> str:
+    """The key that the command line names, or `DVC_STAGE` of the environment, which DVC sets to `KIND@KEY`.
+
+    `dvc.yaml` leaves the key out of its commands: they go through a shell, which no word of a study should reach.
+    """
+    section = KINDS[kind].section if kind in KINDS else ""
+    parser = argparse.ArgumentParser(
+        f"python -m stages.{kind}",
+        description=sys.modules["__main__"].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if not section:
+        parser.parse_args()
+        return ""
+    given = dvc_key(kind)
+    parser.add_argument(
+        "key", nargs="?" if given else None, default=given, help=f"an entry of `{section}` in params.yaml"
+    )
+    return parser.parse_args().key
+
+
+def end_with_engine() -> None:
+    """Where DVC started this process, end when DVC is killed: what is started anew would meet it at the same work."""
+    if "DVC_STAGE" in os.environ:
+        end_with_parent(signal.SIGTERM)
+
+
+def dvc_key(kind: str) -> str:
+    """The key by which DVC runs a stage of this kind, or nothing."""
+    stage, _, key = os.environ.get("DVC_STAGE", "").partition("@")
+    return key if stage == kind else ""
+
+
+def read_study(kind: str, key: str) -> Study:
+    """The part of params.yaml that a stage reads.
+
+    Raises:
+        ValueError: the study is not valid.
+        Failure: it has no such key, or it is no longer what the record says by which DVC runs the stage.
+    """
+    study = load()
+    if kind not in KINDS:
+        return study
+    if key not in keys(study, kind):
+        allowed = ", ".join(keys(study, kind))
+        raise Failure(f"{KINDS[kind].section}: params.yaml has no {key}; there are: {allowed}")
+    recorded = result("resolve") / record.path(kind, key)
+    current = record.text(record.record(study, kind, key))
+    if "DVC_STAGE" in os.environ and recorded.read_text(encoding="utf-8") != current:
+        raise Failure(f"{recorded}: options or code were edited since it was written; run the same command again")
+    return read_by(study, kind, key)
 
 
 def leads() -> bool:
@@ -114,7 +158,8 @@ def whole(kind: str, key: str) -> Iterator[Path]:
 
 def progress(items: Iterable[Item], what: str, **options) -> "tqdm[Item]":
     """A progress bar over `items`; in a log, a line every ten seconds in place of a bar that moves."""
-    title = " ".join(filter(None, (Path(sys.argv[0]).stem, *sys.argv[1:2], what)))
+    kind = Path(sys.argv[0]).stem
+    title = " ".join(filter(None, (kind, *(sys.argv[1:2] or [dvc_key(kind)]), what)))
     if not leads():
         return tqdm(items, disable=True)
     if sys.stderr.isatty():
@@ -131,11 +176,6 @@ class _Lines:
 
     def flush(self) -> None:
         sys.stderr.flush()
-
-
-def write_metrics(directory: Path, metrics: Mapping[str, float | None]) -> None:
-    """Write the flat `metrics.json` of a stage; accuracies are in per cent."""
-    (directory / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 def device() -> "torch.device":

@@ -38,4 +38,4 @@ def write(file: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    program.run(report, keys="")
+    program.run(report)

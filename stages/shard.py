@@ -15,7 +15,7 @@ from stages import program
 from stages.images.workers import cores
 from stages.packing import index, parts
 from stages.packing.plan import Plan, identity
-from stages.packing.processes import alone, each
+from stages.packing.processes import each
 from stages.program import progress
 from stages.sources import Sample, source
 from stages.study import Study
@@ -25,19 +25,18 @@ from stages.study.datasets import Resize
 def shard(study: Study, dataset: str, directory: Path) -> None:
     options, fetched = study.datasets[dataset], program.result("fetch", dataset)
     scratch = program.scratch("shard", dataset)
-    with alone(scratch / "lock"):
-        content = source(options.source.name).read(options.source, fetched)
-        kept, resize = keep(scratch / "shards", identity(options, fetched)), getattr(options.source, "resize", None)
-        plans = {
-            split: Plan(samples, options.samples_per_shard, kept / split, resize)
-            for split, samples in content.splits.items()
-        }
-        for split, plan in plans.items():
-            make_shards(plan, split, cores())
-        for split, plan in plans.items():
-            (directory / split).mkdir()
-            index.finish(plan, content.classes, directory / split)
-        shutil.rmtree(kept.parent)
+    content = source(options.source.name).read(options.source, fetched)
+    kept, resize = keep(scratch / "shards", identity(options, fetched)), getattr(options.source, "resize", None)
+    plans = {
+        split: Plan(samples, options.samples_per_shard, kept / split, resize)
+        for split, samples in content.splits.items()
+    }
+    for split, plan in plans.items():
+        make_shards(plan, split, cores())
+    for split, plan in plans.items():
+        (directory / split).mkdir()
+        index.finish(plan, content.classes, directory / split)
+    shutil.rmtree(kept.parent)
 
 
 def keep(folder: Path, name: str) -> Path:
@@ -74,4 +73,4 @@ def pack(
 
 
 if __name__ == "__main__":
-    program.run(shard, keys="datasets")
+    program.run(shard)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from stages import program, tasks
 from stages.backbones import saved
+from stages.failure import Failure
 from stages.images.shards import INDEX, Images, Shards
+from stages.metrics import write_metrics
 from stages.study import Study
 
 
@@ -18,7 +20,7 @@ def transfer(study: Study, entry: str, directory: Path) -> None:
     channels = study.runs[options.run].backbone.channels
     train, test = (Images(shards(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
     given = tasks.Given(backbone, train, test, device, directory)
-    program.write_metrics(directory, tasks.task(options.task.name).evaluate(given, options.task))
+    write_metrics(directory, tasks.task(options.task.name).evaluate(given, options.task))
 
 
 def shards(dataset: str, split: str) -> Shards:
@@ -29,9 +31,9 @@ def shards(dataset: str, split: str) -> Shards:
     """
     folder = program.result("shard", dataset) / split
     if not (folder / INDEX).exists():
-        raise program.Failure(f"{folder / INDEX}: not there; make it with: dvc repro shard@{dataset}")
+        raise Failure(f"{folder / INDEX}: not there; make it with: dvc repro shard@{dataset}")
     return Shards(folder)
 
 
 if __name__ == "__main__":
-    program.run(transfer, keys="transfer")
+    program.run(transfer)

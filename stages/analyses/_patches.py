@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.analyses import Given
+from stages.failure import Failure
 from stages.images.shards import Images
 from stages.images.views import Batch, Crop, make_batch
-from stages.program import Failure
 from stages.study.views import View
 
 

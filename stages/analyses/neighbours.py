@@ -24,8 +24,9 @@ from torch import Tensor
 from stages.analyses import Given
 from stages.analyses._patches import by_class, patches, spaces, spread
 from stages.analyses._pictures import INK, QUERY, SAME, bare, frame, pixels, save
+from stages.failure import Failure
 from stages.probing import neighbours
-from stages.program import Failure, progress
+from stages.program import progress
 
 BATCH = 64
 INCH, GAP, TILE = 0.62, 0.5, 0.92

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from stages import backbones
 from stages.backbones import Backbone
-from stages.program import Failure
+from stages.failure import Failure
 from stages.study.backbones import BackboneOptions, ResNet, Stem, Timm, backbone_options
 
 PLAIN = ("resnet", 64, Stem(kernel=7, stride=2, pool=True), [1, 2, 2, 2])

@@ -12,7 +12,6 @@ Shapes: B images, C channels (1 or 3), H = W = S pixels, P = S² pixels.
 """
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,11 +28,6 @@ SAVED_AS_JPEG = {"ImageNet-C": 85, "Tiny-ImageNet-C": 85, "CIFAR-C": None}
 
 AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 22}
 """How many values are corrupted together: on a processor, few enough for its cache."""
-
-
-def names() -> list[str]:
-    """The corruptions that have a file here."""
-    return sorted(file.stem for file in Path(__file__).parent.glob("*.py") if not file.stem.startswith("_"))
 
 
 def released_as(size: int) -> str:
@@ -66,7 +60,7 @@ def truncated(images_BCHW: "Tensor") -> "Tensor":
 
 def compressed(images_BCHW: "Tensor", quality: int) -> "Tensor":
     """Images of 8 bits, as JPEG gives them back."""
-    # Not above: the study asks this package for names, and would wait for torch.
+    # Not above: the report asks this package for the severities, and would wait for torch.
     from stages.corruptions.jpeg_compression import through_jpeg
 
     return through_jpeg(images_BCHW, quality)

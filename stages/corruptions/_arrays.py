@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.corruptions import SEVERITIES
+from stages.failure import Failure
 from stages.images.shards import Shards
-from stages.program import Failure
 
 LABELS = "labels.npy"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.corruptions._arrays import LABELS, Arrays
+from stages.failure import Failure
 from stages.images.shards import Shards
-from stages.program import Failure
 
 EXTENSIONS = {".jpg", ".jpeg", ".png"}
 SHOWN = 5

@@ -18,7 +18,7 @@ from torch import Tensor
 from stages.corruptions import RELEASED_SIZES, released_as
 from stages.corruptions._draws import uniform
 from stages.corruptions.snow import grey
-from stages.program import Failure
+from stages.failure import Failure
 
 CONSTANTS = {
     "ImageNet-C": ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),

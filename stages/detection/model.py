@@ -24,7 +24,7 @@ from torchvision.ops import roi_align
 
 from stages.backbones import Backbone
 from stages.backbones.resnet import ResNet
-from stages.program import Failure
+from stages.failure import Failure
 
 RATIOS = (0.5, 1.0, 2.0)
 POSITIONS = 14

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from faster_coco_eval import mask
 from torch import Tensor
 
+from stages.failure import Failure
 from stages.images import order
 from stages.images.randomness import uniforms
 from stages.images.shards import Images, Shards
-from stages.program import Failure
 
 
 def annotations(shards: Shards, masks: bool) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@ of its batch norms anew ("PreciseBN"). What a step sees is a function of seed an
 """
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,16 +10,17 @@ from torch import Tensor, nn
 
 from stages.detection.model import Detector, Losses
 from stages.detection.samples import Course
+from stages.failure import Failure
 from stages.images.randomness import hashes
 from stages.images.shards import INDEX
-from stages.program import Failure, progress
+from stages.program import progress
+from stages.provenance import code
 from stages.tasks import Given
 from stages.training.checkpoints import Checkpoints
 
 MOMENTUM = 0.9
 FIRST = 0.001
 """The learning rate of the first step, as a share of that after the warm-up."""
-CODE = Path(__file__).parents[1]
 
 
 def train(given: Given, options, classes: int) -> Detector:
@@ -105,6 +105,6 @@ def digest(given: Given, options) -> str:
     state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
     for tensor in given.backbone.state_dict().values():
         state.update(tensor.cpu().contiguous().numpy().tobytes())
-    for file in (given.train.shards.folder / INDEX, *sorted(CODE.rglob("*.py"))):
-        state.update(file.read_bytes())
+    state.update((given.train.shards.folder / INDEX).read_bytes())
+    state.update(code.digest("stages.transfer", {"tasks": {"detection"}}).encode())
     return state.hexdigest()[:16]

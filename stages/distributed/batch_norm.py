@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.distributed import gather, ranks
-from stages.program import Failure
+from stages.failure import Failure
 
 KNOWN = (nn.BatchNorm1d, nn.BatchNorm2d)
 

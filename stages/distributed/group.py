@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 
 from stages.distributed import gather, gather_objects, lines, rank
-from stages.program import Failure
+from stages.failure import Failure
 
 MOMENT = 2.0
 """Seconds in which processes that live can say so."""

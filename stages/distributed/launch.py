@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stages import program
 from stages.distributed.group import timeout
-from stages.program import Failure
+from stages.failure import Failure
 
 FORWARDED = (signal.SIGTERM, signal.SIGUSR1)
 PORTS = range(20000, 40000)
@@ -28,6 +28,7 @@ def distribute() -> None:
     """Start this very program as several processes and end as they end, if there are to be several."""
     import torch
 
+    program.end_with_engine()
     kind = f"stages.{Path(sys.argv[0]).stem}"
     try:
         command = launcher(os.environ, torch.cuda.device_count())
@@ -109,4 +110,5 @@ def supervise(command: list[str], kind: str) -> int:
             signal.signal(number, lambda received, frame: child.send_signal(received))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child, too
         code = child.wait()
-    return program.INTERRUPTED if code and program.mark(kind, *sys.argv[1:2]).exists() else code
+    key = program.asked_key(kind)
+    return program.INTERRUPTED if code and program.mark(kind, key).exists() else code

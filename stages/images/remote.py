@@ -19,7 +19,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from stages.program import SCRATCH, Failure
+from stages.failure import Failure
+from stages.program import SCRATCH
 
 FETCHERS, ATTEMPTS, FIRST_PAUSE = 4, 3, 1.0
 CONNECT_SECONDS, READ_SECONDS = 10, 60

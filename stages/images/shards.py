@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from stages.failure import Failure
 from stages.images.remote import Remote
 from stages.images.sending import send
 from stages.images.workers import workers
-from stages.program import Failure
 
 INDEX = "index.parquet"
 SCHEMA = pa.schema(

@@ -13,7 +13,8 @@ from stages.joint_embedding import single
 from stages.joint_embedding.heads import each_position, mlp
 from stages.joint_embedding.prototypes import Normalize, Prototypes
 from stages.joint_embedding.target import Twin, TwinHeads
-from stages.methods import Clock, ramp
+from stages.methods import Clock
+from stages.training.schedules import ramp
 
 
 class DistillationHeads(TwinHeads):

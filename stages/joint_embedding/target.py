@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from stages.backbones import Backbone, Representations
 from stages.joint_embedding import TARGETS, Encoded, JointEmbedding
 from stages.joint_embedding.heads import Heads, each_position
-from stages.methods import Clock, cosine
+from stages.methods import Clock
+from stages.training.schedules import cosine
 
 
 class Twin(nn.Module):

@@ -1,7 +1,6 @@
 """Methods of pretraining, one file each: what a base offers to the training loop and to the modifiers."""
 
 import importlib
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -63,16 +62,6 @@ class Method(nn.Module):
 
     def update(self, clock: Clock) -> None:
         """Called after each optimizer step, which the clock counts already."""
-
-
-def cosine(start: float, end: float, progress: float) -> float:
-    """The value at `progress` in [0, 1] of a half cosine from `start` to `end`."""
-    return end - (end - start) * (1 + math.cos(math.pi * progress)) / 2
-
-
-def ramp(start: float, end: float, epoch: float, epochs: float) -> float:
-    """The value at `epoch` of a line from `start` to `end` over so many epochs, which holds from there on."""
-    return start + (end - start) * epoch / epochs if epoch < epochs else end
 
 
 def build(options, backbone: Backbone, classes: int, size: int) -> Method:

@@ -10,7 +10,8 @@ from torch import Tensor
 from stages.backbones import Backbone
 from stages.joint_embedding.heads import Heads, simsiam
 from stages.joint_embedding.target import TargetNetwork, TwinHeads
-from stages.methods import Clock, ramp
+from stages.methods import Clock
+from stages.training.schedules import ramp
 
 TERMS = 4
 """Of the Taylor series."""

@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 from webdataset import TarWriter
 
+from stages.failure import Failure
 from stages.packing.plan import Plan
-from stages.program import Failure
 from stages.sources import Sample
 from stages.study.datasets import Resize
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.images.randomness import permutation
+from stages.provenance import code
+from stages.provenance.options import implementations
 from stages.sources import Sample
 from stages.study.datasets import Dataset, Resize
-
-CODE = ("packing/*.py", "sources/*.py", "images/randomness.py", "images/shards.py")
 
 
 class Plan:
@@ -40,6 +40,6 @@ def identity(options: Dataset, fetched: Path) -> str:
     facts = {
         "options": options.model_dump(mode="json", exclude={"expect"}),
         "files": [(str(file.relative_to(fetched)), file.stat().st_size, file.stat().st_mtime_ns) for file in files],
-        "code": [file.read_text() for pattern in CODE for file in sorted(Path(__file__).parents[1].glob(pattern))],
+        "code": code.hashes("stages.shard", implementations(options)),
     }
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

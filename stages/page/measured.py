@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from stages import program
 from stages.corruptions import SEVERITIES
+from stages.failure import Failure
+from stages.probing.metric_names import suffix
 from stages.study import Study
-from stages.study.evaluations import suffix
 from stages.study.runs import Run
 from stages.study.transfer import Transfer
 
@@ -118,7 +119,7 @@ def refuse_leftovers(study: Study) -> None:
         if entry.name not in getattr(study, section)
     ]
     if leftovers:
-        raise program.Failure(
+        raise Failure(
             f"no entry of params.yaml has these results: {', '.join(leftovers)}; "
             f"remove them with: rm -r {shlex.join(leftovers)}"
         )

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from stages.page.claim import Verdict
 from stages.page.groups import Group, Summary, summarise
 from stages.page.measured import ALWAYS, EVALUATIONS, IF_TRAINED, Measured, applies, asked, headline
+from stages.probing.metric_names import suffix
 from stages.study import Study
-from stages.study.evaluations import suffix
 
 PRETRAIN = ALWAYS + IF_TRAINED
 MISSING = "missing"

@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from stages.failure import Failure
 from stages.images.randomness import permutation, stratified
 from stages.images.sending import send
-from stages.methods import cosine
 from stages.probing.features import Features
-from stages.program import Failure, progress
+from stages.program import progress
+from stages.training.schedules import cosine
 
 MOMENTUM = 0.9
 SMALLEST_DEVIATION = 1e-6

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.backbones import Backbone, Representations
+from stages.failure import Failure
 from stages.images.shards import Images
-from stages.program import Failure, progress
+from stages.program import progress
 
 BATCH = 500
 WHOLE, PATCH, LAYER = "whole", "patch", "layer_"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stages import program
 from stages.backbones import Backbone, saved
+from stages.failure import Failure
 from stages.images.randomness import stratified
 from stages.images.shards import Images, Shards
 from stages.probing import classifier
@@ -58,8 +59,8 @@ def some_of(shards: Shards, subset: int) -> NDArray[np.int64]:
     """
     numbers = stratified(shards.labels, subset, "subset")
     if not len(numbers):
-        raise program.Failure(f"subset: {subset} of {len(shards)} test images is not one image of any class")
+        raise Failure(f"subset: {subset} of {len(shards)} test images is not one image of any class")
     if len(labels := np.unique(shards.labels[numbers])) == 1:
         only = shards.classes[labels[0]]
-        raise program.Failure(f"subset: {subset} of {len(shards)} test images is images of class {only} alone")
+        raise Failure(f"subset: {subset} of {len(shards)} test images is images of class {only} alone")
     return numbers

@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stages.failure import Failure
 from stages.images.randomness import stratified
 from stages.probing.classifier import empty, top1
-from stages.program import Failure, progress
+from stages.program import progress
 
 WEIGHTS = tuple(np.logspace(-6, 5, 45).tolist())
 HELD_OUT = 0.1

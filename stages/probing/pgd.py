@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stages.failure import Failure
 from stages.images.randomness import uniforms
-from stages.program import Failure
 
 with warnings.catch_warnings():
     # Foolbox 3.3 imports scipy.ndimage by an old name.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.failure import Failure
 from stages.images.randomness import stratified
-from stages.program import Failure
 
 
 class Sample(NamedTuple):

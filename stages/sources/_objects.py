@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 from faster_coco_eval import mask
 from PIL import Image
 
-from stages.program import Failure, progress
+from stages.failure import Failure
+from stages.program import progress
 from stages.sources import Dataset, Sample, check, folder
 
 MARKED = "objects.json"

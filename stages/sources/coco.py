@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import Dataset, _objects
 from stages.sources._objects import Box, Marked, Photograph
 

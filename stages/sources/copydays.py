@@ -11,7 +11,7 @@ is all but the copies, and test is these, so that test has no images of one or t
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import Dataset, folder
 
 DISTRACTOR, WHITENING = "distractor", "whitening"

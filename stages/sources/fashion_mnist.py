@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import Arrays, Dataset, check
 
 PACKAGE = "dataset-fashion-mnist"

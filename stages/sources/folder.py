@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from stages.program import Failure, progress
+from stages.failure import Failure
+from stages.program import progress
 from stages.sources import Dataset, Sample, check, held_out
 
 FILE = "images.tar"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import Dataset, Sample, check, folder
 
 CLASSES = ["gallery", "query"]

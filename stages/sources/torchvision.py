@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.failure import Failure
 from stages.images.randomness import uniforms
-from stages.program import Failure
 from stages.sources import Dataset, Sample, png
 
 SPLITS = {

@@ -9,7 +9,8 @@ a box holds its last ones, so that its left and top edge are one less than the n
 from pathlib import Path
 from xml.etree import ElementTree
 
-from stages.program import Failure, progress
+from stages.failure import Failure
+from stages.program import progress
 from stages.sources import Dataset, _objects
 from stages.sources._objects import Box, Marked, Photograph
 

@@ -1,14 +1,16 @@
 """The sections of the evaluations: one for each stage that follows pretraining."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages import corruptions
 from stages.study.section import Count, Name, NotNegative, Positive, Section
 
 Item = TypeVar("Item")
+
+CORRUPTIONS = sorted(file.stem for file in Path(__file__).parents[1].glob("corruptions/[!_]*.py"))
+"""The corruptions that have a file; the package itself is not imported, since a study is no part of what it does."""
 
 
 def _each_once(items: list[Item]) -> list[Item]:
@@ -68,15 +70,9 @@ class KNN(Section):
     labels: Percentages = Field(default=[100])
 
 
-def suffix(representation: str = "whole", percent: int = 100) -> str:
-    """What the name of a probe's metric ends with, if it is not of the global representation by all labels."""
-    of = "" if representation == "whole" else f"_{representation}"
-    return of if percent == 100 else f"{of}_labels_{percent}"
-
-
 def _known(name: str) -> str:
-    if name not in corruptions.names():
-        raise ValueError(f"no corruption has this name; there are: {', '.join(corruptions.names())}")
+    if name not in CORRUPTIONS:
+        raise ValueError(f"no corruption has this name; there are: {', '.join(CORRUPTIONS)}")
     return name
 
 
@@ -86,7 +82,7 @@ def _inside(folder: str) -> str:
     return folder
 
 
-Corruption = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": [*corruptions.names()]})]
+Corruption = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": CORRUPTIONS})]
 
 
 class Corrupt(Section):

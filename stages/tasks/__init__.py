@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from stages.backbones import Backbone
+from stages.failure import Failure
 from stages.images import order
 from stages.images.sending import send
 from stages.images.shards import Images
 from stages.images.views import Crop, make_batch
-from stages.program import Failure
 from stages.study.views import View
 
 CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from stages import tasks
 from stages.backbones import Representations
+from stages.failure import Failure
 from stages.images.shards import Images
-from stages.program import Failure, progress
+from stages.program import progress
 from stages.sources.copydays import WHITENING
 from stages.tasks import Given
 

@@ -16,8 +16,9 @@ from stages import tasks
 from stages.detection import precision, samples, training
 from stages.detection.model import Detector
 from stages.detection.precision import Detections
+from stages.failure import Failure
 from stages.images.shards import Images
-from stages.program import Failure, progress
+from stages.program import progress
 from stages.tasks import Given
 
 

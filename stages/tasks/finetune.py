@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from stages import tasks
 from stages.backbones import Backbone
+from stages.failure import Failure
 from stages.images import order
 from stages.images.randomness import hashes
-from stages.methods import cosine
 from stages.probing.classifier import top1
 from stages.probing.features import batches
-from stages.program import Failure, progress
+from stages.program import progress
 from stages.tasks import Given
+from stages.training.schedules import cosine
 
 MOMENTUM = 0.9
 

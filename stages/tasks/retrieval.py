@@ -19,8 +19,9 @@ from torch import Tensor
 
 from stages import tasks
 from stages.backbones import Backbone
+from stages.failure import Failure
 from stages.images.shards import Images, array
-from stages.program import Failure, progress
+from stages.program import progress
 from stages.tasks import Given
 
 PROTOCOLS = {"medium": (("easy", "hard"), ("junk",)), "hard": (("hard",), ("easy", "junk"))}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from stages.program import Failure
+from stages.failure import Failure
 
 INTERVAL_SECONDS = 30.0
 """Between two, unless `CHECKPOINT_SECONDS` of the environment says otherwise."""

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from stages.failure import Failure
 from stages.methods import Losses
-from stages.program import Failure
 
 NEVER = -1
 ADVICE = "try a lower optimizer.learning_rate, a longer optimizer.warmup_epochs or an optimizer.clip_norm"

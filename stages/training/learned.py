@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stages.backbones import saved
+from stages.failure import Failure
 from stages.joint_embedding.queue import Queue
 from stages.methods import Method
-from stages.program import Failure
 
 FILE = "method.safetensors"
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from stages.backbones import Backbone
 from stages.distributed import gather, gather_uneven, own
+from stages.failure import Failure
 from stages.images.randomness import stratified
 from stages.images.shards import Images
 from stages.methods import Clock, Method
 from stages.probing.neighbours import CHUNK, nearest, vote
-from stages.program import Failure
 from stages.training import collapse, optimizers
 
 TEMPERATURE = 0.07

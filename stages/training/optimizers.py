@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from stages.methods import cosine
+from stages.training.schedules import cosine
 
 MOMENTUM = 0.9
 BATCH = 256

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 from stages import attack as stage
 from stages import program
 from stages.attack import attack, interval
+from stages.failure import Failure
 from stages.probing import classifier
-from stages.program import Failure
 from stages.study import Study
 from stages.training.checkpoints import Checkpoints
 

@@ -12,8 +12,8 @@ import pytest
 
 from stages import program, study
 from stages.contract import contract
+from stages.failure import Failure
 from stages.images.shards import INDEX, SCHEMA
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Arrays, Sample
 from stages.study import Study

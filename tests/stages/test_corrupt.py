@@ -8,10 +8,11 @@ from PIL import Image
 
 from stages import corrupt as stage
 from stages.corrupt import ALEXNET_ERRORS, Task, comparable, corrupt, predictions, summary, tasks
-from stages.corruptions import SEVERITIES, names
+from stages.corruptions import SEVERITIES
+from stages.failure import Failure
 from stages.probing.frozen import subject
-from stages.program import Failure
 from stages.study import Study
+from stages.study.evaluations import CORRUPTIONS
 
 CPU = torch.device("cpu")
 NAMES = ["gaussian_noise", "defocus_blur"]
@@ -124,11 +125,11 @@ def test_mce_is_relative_to_alexnet_where_its_errors_are_of_the_same_images():
         False,
         False,
     ]
-    assert sorted(ALEXNET_ERRORS) == names()
+    assert sorted(ALEXNET_ERRORS) == CORRUPTIONS
     as_alexnet = {(name, n): 100 - error for name, error in ALEXNET_ERRORS.items() for n in SEVERITIES}
-    found = summary(as_alexnet | {("clean", 0): 56.5}, names(), with_mce=True)
+    found = summary(as_alexnet | {("clean", 0): 56.5}, CORRUPTIONS, with_mce=True)
     assert found["mce"] == 100
     assert found["mean_error"] == pytest.approx(np.mean(list(ALEXNET_ERRORS.values())), abs=1e-4)
     halved = {key: 100 - (100 - value) / 2 for key, value in as_alexnet.items()}
     assert summary(halved | {("clean", 0): 80.0}, ["fog", "snow"], with_mce=True)["mce"] == 50
-    assert "mce" not in summary(halved | {("clean", 0): 80.0}, names(), with_mce=False)
+    assert "mce" not in summary(halved | {("clean", 0): 80.0}, CORRUPTIONS, with_mce=False)

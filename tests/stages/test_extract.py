@@ -5,6 +5,7 @@ import torch
 from stages import program
 from stages.backbones import saved
 from stages.extract import extract
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
 from stages.probing import features
 from stages.study import Study
@@ -52,7 +53,7 @@ def test_a_representation_that_the_backbone_has_not_is_refused_before_any_image_
 ):
     monkeypatch.setattr(Images, "__getitem__", lambda *_: pytest.fail("an image was read"))
     message = r"extract\.representations: the backbone has no layer_4; it has: whole, patch, layer_1, layer_2, layer_3"
-    with pytest.raises(program.Failure, match=message):
+    with pytest.raises(Failure, match=message):
         extract(keeping(small, "whole", "layer_4"), "supervised", tmp_path)
 
 

@@ -7,6 +7,7 @@ import pytest
 from stages import knn as stage
 from stages import program
 from stages.extract import extract
+from stages.failure import Failure
 from stages.knn import knn
 from stages.page import measured
 from stages.page.tables import columns
@@ -75,7 +76,7 @@ def test_more_neighbours_than_may_vote_are_refused_before_any_is_looked_for(
     small, built, tmp_path, monkeypatch, options, message
 ):
     monkeypatch.setattr(stage, "votes", None)
-    with pytest.raises(program.Failure, match=message):
+    with pytest.raises(Failure, match=message):
         knn(asked(small, **options), "supervised", tmp_path)
 
 
@@ -85,5 +86,5 @@ def test_a_share_that_is_no_sample_of_a_class_is_refused_by_the_key_of_the_neigh
     train, test = features.splits(program.result("extract", "supervised"))
     short = features.Features(train.keys[:200], train.labels_N[:200], train.features_ND[:200])
     monkeypatch.setattr(features, "splits", lambda *_: (short, test))
-    with pytest.raises(program.Failure, match=r"knn\.labels: 1 % of the \d+ training samples with label \d is not one"):
+    with pytest.raises(Failure, match=r"knn\.labels: 1 % of the \d+ training samples with label \d is not one"):
         knn(asked(small, labels=[1, 100]), "supervised", tmp_path)

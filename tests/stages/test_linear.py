@@ -8,6 +8,7 @@ import torch
 
 from stages import program
 from stages.extract import extract
+from stages.failure import Failure
 from stages.linear import linear
 from stages.page import measured
 from stages.page.tables import columns
@@ -92,7 +93,7 @@ def test_a_share_of_the_labels_that_is_no_sample_of_a_class_is_refused(small, bu
     some = slice(0, 200)
     short = features.Features(train.keys[some], train.labels_N[some], train.features_ND[some])
     monkeypatch.setattr(features, "splits", lambda *_: (short, test))
-    with pytest.raises(program.Failure, match=r"linear\.labels: 1 % of the \d+ training samples with label \d is not"):
+    with pytest.raises(Failure, match=r"linear\.labels: 1 % of the \d+ training samples with label \d is not"):
         linear(changed(small, labels=[1, 100]), "supervised", tmp_path)
 
 

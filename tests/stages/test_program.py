@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from stages import program
-from stages.program import Failure
+from stages.failure import Failure
+from stages.metrics import write_metrics
+from stages.provenance.options import KINDS, Reads
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,8 +24,10 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def start(monkeypatch, stage, *arguments: str, keys: str = "runs") -> None:
+    """Run a function as a stage of a kind of its own, which reads one section of the study."""
     monkeypatch.setattr(sys, "argv", ["stage", *arguments])
-    program.run(stage, keys)
+    monkeypatch.setitem(KINDS, stage.__name__, Reads(keys, (keys or "knn",)))
+    program.run(stage)
 
 
 def works(study, run, directory):
@@ -139,5 +143,30 @@ def test_progress_in_a_log_is_whole_lines_that_say_what_and_how_far(capsys, monk
 
 
 def test_metrics_are_a_flat_json_that_reads_back(tmp_path):
-    program.write_metrics(tmp_path, {"top1": 12.5, "samples": 8})
+    write_metrics(tmp_path, {"top1": 12.5, "samples": 8})
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"top1": 12.5, "samples": 8}
+
+
+def by_dvc(folder: Path, stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A stage as DVC starts it, which says in the environment what stage it is."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": stage}
+    command = [sys.executable, "-m", f"stages.{stage.partition('@')[0]}", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
+
+
+def test_dvc_says_in_the_environment_what_the_key_is(folder):
+    assert by_dvc(folder, "resolve").returncode == 0
+    done = by_dvc(folder, "fetch@digits")
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in program.result("fetch", "digits").iterdir()] == ["digits.csv.gz"]
+
+
+def test_a_stage_refuses_to_run_by_a_record_that_is_no_longer_true(folder):
+    assert by_dvc(folder, "resolve").returncode == 0
+    params = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("sha256: 6ebb", "sha256: 7ebb"))
+    done = by_dvc(folder, "fetch@digits")
+    assert done.returncode == 1
+    said = "options or code were edited since it was written; run the same command again"
+    assert done.stderr == f"stages.fetch digits: error: results/resolve/fetch/digits.json: {said}\n"
+    assert not program.result("fetch", "digits").exists()

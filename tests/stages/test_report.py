@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import program
+from stages.failure import Failure
 from stages.page import claim, measured
 from stages.page.groups import group
 from stages.study import Study
@@ -211,7 +211,7 @@ def test_a_metric_that_nothing_asked_for_is_kept_in_the_tables(plan):
 def test_results_that_belong_to_no_entry_stop_it_with_their_names_and_the_remedy(plan):
     save("linear", "old_run", "metrics.json", "{}")
     save("contract", "old images", "contract.json", "{}")
-    with pytest.raises(program.Failure) as failure:
+    with pytest.raises(Failure) as failure:
         made(plan)
     assert "results/linear/old_run, results/contract/old images" in str(failure.value)
     assert "rm -r results/linear/old_run 'results/contract/old images'" in str(failure.value)

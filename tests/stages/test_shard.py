@@ -15,7 +15,6 @@ from PIL import Image
 
 from stages import program
 from stages.images.shards import Shards
-from stages.packing.processes import alone
 from stages.shard import keep, shard
 from stages.sources import digits
 from stages.study import Study
@@ -106,15 +105,6 @@ def test_a_packing_that_is_killed_leaves_no_result_and_goes_on_from_the_shards_t
     assert len(interrupted) == 60 + 20 + 2
     finish()
     assert content(result) == interrupted
-
-
-def test_a_second_process_that_packs_the_same_dataset_is_refused(photographs):
-    with alone(program.scratch("shard", "photographs") / "lock"):
-        second = start("shard")
-        _, error = second.communicate(timeout=60)
-    assert second.returncode == 1
-    assert "another process is at work here" in error
-    assert not program.result("shard", "photographs").exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a file system that is full soon")

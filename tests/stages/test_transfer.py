@@ -3,6 +3,7 @@ import json
 import pytest
 
 from stages import program
+from stages.failure import Failure
 from stages.study import Study
 from stages.transfer import transfer
 
@@ -23,7 +24,5 @@ def test_a_linear_transfer_to_the_dataset_of_the_pretraining_is_about_as_good_as
 
 
 def test_transfer_reads_the_dataset_that_the_entry_names(small, built, tmp_path):
-    with pytest.raises(
-        program.Failure, match=r"other/train/index\.parquet: not there; make it with: dvc repro shard@other"
-    ):
+    with pytest.raises(Failure, match=r"other/train/index\.parquet: not there; make it with: dvc repro shard@other"):
         transfer(asked(small, dataset="other"), "asked", tmp_path)

@@ -8,8 +8,8 @@ import torch
 
 from stages.analyses import Given
 from stages.images.shards import Images, Shards
-from stages.pretrain import build
 from stages.study.runs import Run
+from stages.training.building import build
 from tests.stages.every_method import MODIFIERS
 
 

@@ -6,7 +6,7 @@ from matplotlib.image import imread
 
 from stages.analyses import _patches
 from stages.analyses.neighbours import measure
-from stages.program import Failure
+from stages.failure import Failure
 from stages.study.analyse import Neighbours
 
 WHOLE = {"patches": 1, "scale": (1.0, 1.0), "ratio": (1.0, 1.0)}

@@ -7,7 +7,7 @@ import torch
 
 from stages import backbones
 from stages.backbones import saved
-from stages.program import Failure
+from stages.failure import Failure
 from stages.study.backbones import backbone_options
 from tests.stages.backbones.examples import R18, SMALL, TINY, rf_resnet
 

@@ -7,8 +7,8 @@ import torch
 from stages.corruptions import SEVERITIES
 from stages.corruptions._arrays import Arrays
 from stages.corruptions._released import Released, released
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Sample, png
 from tests.stages.tasks.pictures import picture

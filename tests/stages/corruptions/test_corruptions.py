@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from stages import corruptions
-from stages.corruptions import SEVERITIES, corrupt, names, truncated
+from stages.corruptions import SEVERITIES, corrupt, truncated
+from stages.study.evaluations import CORRUPTIONS
 from tests.stages.corruptions.examples import NUMBERS, SETS, distances, images
 
 NOISE = ["gaussian_noise", "shot_noise", "impulse_noise"]
@@ -13,7 +14,7 @@ BLUR = ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur"]
 WEATHER = ["snow", "frost", "fog", "brightness"]
 DIGITAL = ["contrast", "elastic_transform", "pixelate", "jpeg_compression"]
 RANDOM = [*NOISE, "glass_blur", "motion_blur", "snow", "frost", "fog", "elastic_transform"]
-NAMES = names()
+NAMES = CORRUPTIONS
 
 
 def test_the_files_are_the_fifteen_corruptions_of_the_paper():

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from stages.corruptions._released import Released
+from stages.failure import Failure
 from stages.images.shards import Images
-from stages.program import Failure
 
 CLASSES = ["dog", "cat"]
 

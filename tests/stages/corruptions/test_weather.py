@@ -9,7 +9,7 @@ import torch
 from stages import corruptions
 from stages.corruptions import SEVERITIES, fog, frost, snow
 from stages.corruptions._draws import normal, uniform
-from stages.program import Failure
+from stages.failure import Failure
 from tests.stages.corruptions.examples import LEVEL, NUMBERS, SETS, applied, draw, images, picture
 
 INNER = slice(25, -25)

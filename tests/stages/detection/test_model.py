@@ -5,7 +5,7 @@ import torch
 
 from stages import backbones
 from stages.detection.model import MASK_CHANNELS, Detector, Proposals, box_loss
-from stages.program import Failure
+from stages.failure import Failure
 from stages.study.transfer import DetectionTask
 from tests.stages.backbones.examples import LARGE, SMALL, alexnet, bagnet, resnet, rf_resnet
 

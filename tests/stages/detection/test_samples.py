@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from stages.detection import samples
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import coco
 from stages.study.datasets import Coco

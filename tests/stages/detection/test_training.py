@@ -7,8 +7,8 @@ from torch import nn
 from stages import backbones
 from stages.detection import samples, training
 from stages.detection.training import Checkpoints
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import coco
 from stages.study.datasets import Coco

@@ -4,7 +4,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from stages.distributed.batch_norm import BatchNorm, over_all, synchronise
-from stages.program import Failure
+from stages.failure import Failure
 
 CPU = torch.device("cpu")
 

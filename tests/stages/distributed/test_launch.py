@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from stages.distributed.launch import launcher
-from stages.program import Failure
+from stages.failure import Failure
 
 SLURM = {"SLURM_JOB_ID": "42", "SLURM_JOB_NUM_NODES": "2"}
 

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from stages.failure import Failure
 from stages.images import order, originals, shards
 from stages.images.originals import Originals, for_training
 from stages.images.shards import Images, Shards
 from stages.images.views import Batch, Crop
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Sample, png
 from stages.study.views import View

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.failure import Failure
 from stages.images import remote
 from stages.images.shards import INDEX, Images, Shards
-from stages.program import Failure
 from stages.shard import pack
 from tests.stages.images.test_shards import some_samples
 from tests.workflow.test_remote import BUCKET, KEY, SECRET, s3  # noqa: F401

@@ -10,9 +10,9 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 from webdataset import WebDataset
 
+from stages.failure import Failure
 from stages.images import shards
 from stages.images.shards import INDEX, Images, Shards, fit, home
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Sample, png
 

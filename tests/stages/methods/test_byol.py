@@ -6,8 +6,9 @@ from torch import Tensor
 
 from stages import backbones, methods
 from stages.images.views import Batch
-from stages.methods import Clock, cosine
+from stages.methods import Clock
 from stages.study.methods import BYOL
+from stages.training.schedules import cosine
 
 OPTIONS = BYOL(name="byol", projector=[32, 16], predictor=32, momentum=(0.6, 1.0))
 

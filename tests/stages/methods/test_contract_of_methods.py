@@ -15,10 +15,10 @@ from torch import Tensor
 from stages import backbones, methods, modifiers
 from stages.images.views import make_batch
 from stages.methods import Clock
-from stages.pretrain import build
 from stages.study import Study
 from stages.study.backbones import Timm
 from stages.study.runs import Run
+from stages.training.building import build
 from tests.stages.every_method import CARRIES, METHODS, MODIFIERS, TRAINS, VIEW
 
 BATCH, STEPS, PER_EPOCH = 32, 30, 2

@@ -5,9 +5,9 @@ from torch import Tensor
 from stages.backbones import Representations
 from stages.images.views import Batch
 from stages.methods import Clock
-from stages.pretrain import build
 from stages.study.modifiers import CO, NoModifier
 from stages.study.runs import Run
+from stages.training.building import build
 from tests.stages.every_method import CO_BASES, METHODS
 
 LABELS = torch.zeros(6)

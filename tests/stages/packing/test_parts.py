@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.failure import Failure
 from stages.images.shards import INDEX, Shards
 from stages.packing import parts
 from stages.packing.plan import Plan
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Sample
 from stages.study.datasets import Resize

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from stages.packing.processes import alone, each
-from stages.program import Failure
+from stages.failure import Failure
+from stages.packing.processes import each
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -30,11 +30,3 @@ def test_what_the_work_raises_reaches_the_caller(processes):
 def test_a_process_that_is_killed_is_a_failure():
     with pytest.raises(Failure, match="one of the processes that pack was killed"):
         list(each(lambda number: os.kill(os.getpid(), signal.SIGKILL), range(4), 2))
-
-
-def test_a_lock_is_held_by_one_at_a_time_and_given_back(tmp_path):
-    file = tmp_path / "folder/lock"
-    with alone(file), pytest.raises(Failure, match=f"{file}: another process is at work"), alone(file):
-        pass
-    with alone(file):
-        pass

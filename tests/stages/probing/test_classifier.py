@@ -5,10 +5,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
 from stages.probing import classifier
 from stages.probing.features import Features
-from stages.program import Failure
 from stages.study.evaluations import Linear
 
 CPU = torch.device("cpu")

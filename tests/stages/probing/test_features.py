@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from stages import backbones
+from stages.failure import Failure
 from stages.probing import features
-from stages.program import Failure
 from tests.stages.backbones.examples import TINY
 
 CPU = torch.device("cpu")

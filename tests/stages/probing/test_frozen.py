@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from stages.failure import Failure
 from stages.images.shards import Shards
 from stages.probing.frozen import subject
-from stages.program import Failure
 
 CPU = torch.device("cpu")
 

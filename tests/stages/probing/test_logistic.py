@@ -3,10 +3,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
 from stages.probing import logistic
 from stages.probing.features import Features
-from stages.program import Failure
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stages.failure import Failure
 from stages.probing import pgd
 from stages.probing.frozen import Subject, subject
-from stages.program import Failure
 from stages.study.evaluations import AttackSetting
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from faster_coco_eval import mask
 
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Dataset, coco
 from stages.study.datasets import Coco

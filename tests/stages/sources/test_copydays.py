@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from stages import program
 from stages.contract import contract
-from stages.program import Failure
+from stages.failure import Failure
 from stages.shard import shard
 from stages.sources import Dataset, copydays, png
 from stages.study import Study

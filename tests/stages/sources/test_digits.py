@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import digits
 from stages.study.datasets import Digits
 

@@ -11,7 +11,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import fashion_mnist
 from stages.study.datasets import FashionMNIST
 

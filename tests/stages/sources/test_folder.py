@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import Dataset, folder, png
 from stages.study.datasets import Folder
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from stages.failure import Failure
 from stages.images.shards import INDEX, Shards
-from stages.program import Failure
 from stages.shard import pack
 from stages.sources import Dataset, png, revisited
 from stages.study.datasets import Revisited

@@ -6,7 +6,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import torchvision as source
 from stages.study.datasets import TorchvisionDataset
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources import Dataset, voc
 from stages.study.datasets import Voc
 from tests.stages.detection import shapes

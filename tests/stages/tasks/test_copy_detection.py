@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stages.backbones import Representations
-from stages.program import Failure
+from stages.failure import Failure
 from stages.sources.copydays import WHITENING
 from stages.study.transfer import CopyDetectionTask
 from stages.tasks import copy_detection

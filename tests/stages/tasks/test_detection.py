@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from stages import program
-from stages.program import Failure
+from stages.failure import Failure
 from stages.study.backbones import ResNet, Stem
 from stages.study.transfer import DetectionTask
 from stages.tasks import detection

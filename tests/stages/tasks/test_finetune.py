@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from stages import backbones, tasks
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
-from stages.program import Failure
 from stages.study.transfer import FinetuneTask
 from stages.tasks import Given, finetune
 from tests.stages.tasks.conftest import RESNET

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from stages import backbones
-from stages.program import Failure
+from stages.failure import Failure
 from stages.study.backbones import Timm
 from stages.study.transfer import RetrievalTask
 from stages.tasks import retrieval

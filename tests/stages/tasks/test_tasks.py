@@ -7,8 +7,8 @@ from sklearn.metrics import average_precision_score
 from torchvision.transforms.v2 import functional as tv
 
 from stages import tasks
+from stages.failure import Failure
 from stages.images.shards import Images, Shards, fit
-from stages.program import Failure
 from stages.study.transfer import CopyDetectionTask, FinetuneTask, LinearOnCropsTask, LinearTask, RetrievalTask
 from tests.stages.tasks.conftest import SIZE
 from tests.stages.tasks.pictures import picture, sample

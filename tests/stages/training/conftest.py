@@ -5,9 +5,9 @@ import torch
 
 from stages.images.shards import Images, Shards
 from stages.methods import Method
-from stages.pretrain import build
 from stages.study.runs import Run
 from stages.training import loop
+from stages.training.building import build
 from stages.training.checkpoints import Checkpoints
 from stages.training.loop import Training
 from stages.training.online import Online

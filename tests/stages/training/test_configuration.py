@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from stages.failure import Failure
 from stages.images.shards import INDEX
-from stages.program import Failure
 from stages.training.checkpoints import Checkpoints
 from stages.training.configuration import configuration
 
@@ -56,6 +56,11 @@ def test_changed_data_is_refused_by_its_file(begun, small, shards, tmp_path, spl
     assert facts[str(folder / split / INDEX)] != begun[str(shards / split / INDEX)]
 
 
-def test_changed_code_is_refused_by_its_module(begun, tmp_path):
-    with pytest.raises(Failure, match=r"stages\.training\.loop: "):
-        go_on(tmp_path, begun | {"stages.training.loop": "0" * 64})
+def test_changed_code_is_refused_by_its_file(begun, tmp_path):
+    with pytest.raises(Failure, match=r"stages/training/loop\.py: "):
+        go_on(tmp_path, begun | {"stages/training/loop.py": "0" * 16})
+
+
+def test_code_of_another_method_is_no_part_of_what_a_training_depends_on(begun):
+    assert "stages/methods/byol.py" in begun
+    assert not {"stages/methods/dino.py", "stages/joint_embedding/distillation.py", "stages/linear.py"} & begun.keys()

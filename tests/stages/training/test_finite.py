@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.program import Failure
+from stages.failure import Failure
 from stages.training.finite import Watch
 
 CPU = torch.device("cpu")

@@ -3,11 +3,11 @@ import torch
 from safetensors.torch import load_file
 
 from stages.backbones import saved
+from stages.failure import Failure
 from stages.modifiers.logo import PublicLoGo
-from stages.pretrain import build
-from stages.program import Failure
 from stages.study.runs import Run
 from stages.training import learned
+from stages.training.building import build
 from tests.stages.every_method import CARRIES, METHODS, MODIFIERS
 
 CPU = torch.device("cpu")

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from stages.failure import Failure
 from stages.images import order
 from stages.images.views import Crop, make_batch
 from stages.methods import Clock
-from stages.pretrain import build
-from stages.program import Failure
 from stages.training import finite, loop, optimizers
+from stages.training.building import build
 from stages.training.checkpoints import Checkpoints
 from stages.training.online import MEASURED, Online
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from stages.failure import Failure
 from stages.images.shards import Images, Shards
 from stages.images.views import Crop, make_batch
 from stages.methods import Clock
-from stages.pretrain import build
 from stages.probing.neighbours import nearest, vote
-from stages.program import Failure
 from stages.study.training import Online as Options
 from stages.training import collapse
+from stages.training.building import build
 from stages.training.online import MEASURED, Online, Part
 
 CPU = torch.device("cpu")
