@@ -1,31 +1,56 @@
 """Run the stages of dvc.yaml: DVC says what they are and which are stale, Snakemake where and when they run."""
 
+import os
+
+from dvc.exceptions import DvcException
 from snakemake.exceptions import WorkflowError
 
 from stages import study
+from stages.study.recipes import written_out
+from workflow.build_lock import BuildLock
 from workflow.dvc_stages import Stages
 
-try:
-    study.load()
-except ValueError as error:
-    raise WorkflowError(error)
 
-STAGES = Stages(ask=workflow.is_main_process)
-if workflow.is_main_process:
-    STAGES.set_marks()
+def stages():
+    """The stages of the study; jobs on a cluster take them as the main process has marked them."""
+    if not workflow.is_main_process:
+        return Stages.handed_down()
+    try:
+        content = study.load()
+        if remark := written_out(study.PARAMS):
+            logger.warning(remark)
+        return Stages.ask(content)
+    except (ValueError, DvcException) as error:
+        raise WorkflowError(error)
 
 
-def settled(path):
-    """A path whose modification time says nothing, unless this very build makes it anew."""
-    return path if path in STAGES.stale else ancient(path)
+STAGES = stages()
+
+
+def apply_force():
+    """Mark what `--forcerun` and `--forceall` ask for, which is known when Snakemake asks for inputs, not before."""
+    if workflow.is_main_process:
+        STAGES.force(workflow.dag_settings.forcerun, workflow.dag_settings.forceall)
+
+
+def all_outputs(wildcards):
+    """The results of all stages."""
+    apply_force()
+    return [*STAGES.by_output]
 
 
 def inputs_of(pattern):
-    """The inputs of a stage of the kind that writes to the pattern."""
+    """The inputs of a stage of the kind that writes to the pattern.
+
+    Those of a stage that is not stale are `ancient`: neither their modification times nor jobs that make them anew, with
+    the same content, are a reason to run it.
+    """
 
     def inputs(wildcards):
-        output = pattern.format(**wildcards)
-        return [STAGES.mark(output), *map(settled, STAGES.inputs(output))]
+        apply_force()
+        stage = STAGES.by_output[pattern.format(**wildcards)]
+        read = STAGES.inputs(stage.output)
+        return [stage.mark, *(read if stage.stale else map(ancient, read))]
 
     return inputs
 
@@ -35,17 +60,22 @@ def address_of(pattern):
     return lambda wildcards: STAGES.by_output[pattern.format(**wildcards)].address
 
 
+onstart:
+    BuildLock.take()
+
+
 wildcard_constraints:
     key="[^/]+",
 
 
 localrules:
     all,
+    resolve,
 
 
 rule all:
     input:
-        [settled(output) for output in STAGES.by_output],
+        all_outputs,
 
 
 for kind, keyed in STAGES.kinds().items():
@@ -68,7 +98,8 @@ for kind, keyed in STAGES.kinds().items():
             runtime=60,
         params:
             stage=address_of(f"results/{place}"),
+            snakemake=os.getpid(),
         message:
             f"{place.replace('{key}', '{wildcards.key}')}"
         shell:
-            "dvc --wait-for-lock repro --single-item {params.stage} 2>&1 | tee {log}"
+            "python -m workflow.job {params.stage:q} --snakemake {params.snakemake} 2>&1 | tee {log}"

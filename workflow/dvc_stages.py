@@ -4,29 +4,43 @@ Content decides what is stale, and DVC knows it. Snakemake decides by modificati
 among its inputs: a file that is new if the stage is stale and older than everything if it is not.
 """
 
+import hashlib
+import json
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import reduce
-from operator import getitem
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Self
 
-from dvc.dependency import param
-from dvc.fs import FileSystem
-from dvc.output import Output
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
+from stages.provenance.record import records
+from stages.study import Study
+from workflow.dvc_lock import locked
+from workflow.lockfile import LOCKFILE
+from workflow.read_once import read_once
+
 MARKS = Path(".snakemake/stale")
+RECORDS = "results/resolve"
+"""What the first stage writes: of each stage the options and the code that it depends on."""
 
 
-class Stage(NamedTuple):
-    """One resolved stage, such as `linear@co_byol`, and what it reads: outputs of other stages and plain files."""
+@dataclass(frozen=True)
+class Stage:
+    """One resolved stage, such as `linear@co_byol`: its command, what it reads, and whether it is to run.
+
+    It reads outputs of other stages and plain files. A stage that is `forced` runs even if nothing has changed.
+    """
 
     address: str
+    cmd: str
     deps: list[str]
+    stale: bool = False
+    forced: bool = False
 
     @property
     def kind(self) -> str:
@@ -41,19 +55,73 @@ class Stage(NamedTuple):
     def keyed(self) -> bool:
         return "@" in self.address
 
+    @property
+    def mark(self) -> Path:
+        """The file that tells Snakemake whether the stage is stale, and a job all that it has to know of it."""
+        return MARKS / f"{self.output}.json"
+
+    def write_mark(self) -> None:
+        """Make the mark new in time and content if the stage is stale, and older than everything if it is not."""
+        self.mark.parent.mkdir(parents=True, exist_ok=True)
+        now = time.time() if self.stale else 0
+        self.mark.write_text(json.dumps(asdict(self) | {"since": now}))
+        if not self.stale:
+            os.utime(self.mark, (0, 0))
+
+    @classmethod
+    def read_mark(cls, file: Path) -> Self:
+        content = json.loads(file.read_text())
+        del content["since"]
+        return cls(**content)
+
 
 class Stages:
-    """All stages by their output, and the outputs of those that are stale.
+    """The stages of a study by their output."""
 
-    A job of a cluster is told what to run and does not ask which are stale: DVC would refuse to look at what another
-    job is writing.
-    """
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self.by_output = {stage.output: stage for stage in stages}
+        self._within = self._outputs_within()
 
-    def __init__(self, ask: bool = True) -> None:
-        with Repo() as repo, read_once():
-            self.by_output = {stage.output: stage for stage in _resolved(repo)}
-            self._within = self._outputs_within()
-            self.stale = self._stale(repo) if ask else set()
+    @classmethod
+    def ask(cls, study: Study) -> Self:
+        """Ask DVC what the stages are and which have changed, and leave a mark of each.
+
+        What counts is what params.yaml says now, whatever the records on the disk say.
+        """
+        with Repo() as repo:
+            stages = cls(_resolved(repo))
+            _name_strangers(repo)
+            changed = _changed(repo, study)
+        missing = {output for output in stages.by_output if not Path(output).exists()}
+        for stage in stages.by_output.values():
+            stage.write_mark()
+        stages._mark(changed | missing)
+        return stages
+
+    def force(self, names: Collection[str], everything: bool = False) -> None:
+        """Let stages run even if nothing has changed: those of some kinds or outputs, or all; others may follow."""
+        asked = {*self.by_output} if everything else {*names}
+        if not asked:
+            return
+        new = {output for output, stage in self.by_output.items() if {output, stage.kind} & asked and not stage.forced}
+        if new:
+            self._mark(new, forced=True)
+
+    def _mark(self, outputs: set[str], forced: bool = False) -> None:
+        """Take stages as stale, with all that follows from them."""
+        for output in self._followers(outputs):
+            stage = self.by_output[output]
+            changed = replace(stage, stale=True, forced=stage.forced or (forced and output in outputs))
+            changed.write_mark()
+            self.by_output[output] = changed
+
+    @classmethod
+    def handed_down(cls) -> Self:
+        """The stages as the main process has marked them, for a job on a cluster.
+
+        It does not ask DVC, which would refuse to look at what another job is writing.
+        """
+        return cls(Stage.read_mark(file) for file in sorted(MARKS.rglob("*.json")))
 
     def kinds(self) -> dict[str, bool]:
         """The kinds of stages, in the order of dvc.yaml, and whether a kind has keys."""
@@ -63,19 +131,6 @@ class Stages:
         """What a stage reads, as Snakemake has to know it: the outputs of other stages, and plain files."""
         for dep in self.by_output[output].deps:
             yield from self._within.get(dep) or [self._around(dep) or dep]
-
-    def mark(self, output: str) -> str:
-        """The mark of a stage, as it was set when the workflow was read."""
-        return str(MARKS / output)
-
-    def set_marks(self) -> None:
-        """Make the marks of stale stages new in time and content, and all others older than everything."""
-        for output in self.by_output:
-            file = MARKS / output
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(str(time.time()) if output in self.stale else "")
-            if output not in self.stale:
-                os.utime(file, (0, 0))
 
     def _outputs_within(self) -> dict[str, list[str]]:
         """The outputs that each folder holds or is: `results/linear` holds those of a whole kind."""
@@ -89,21 +144,19 @@ class Stages:
         """The output that a dependency lies inside."""
         return next((folder for folder in map(str, Path(dep).parents) if folder in self.by_output), None)
 
-    def _stale(self, repo: Repo) -> set[str]:
-        missing = {out for out in self.by_output if not Path(out).exists()}
-        return self._followers(missing | _changed(repo))
-
     def _followers(self, stale: set[str]) -> set[str]:
-        """The stale stages and all that follows from them."""
+        """The stale stages and all that follows from them, but for what follows from the records alone."""
         readers: dict[str, list[str]] = {}
         for output in self.by_output:
             for read in self.inputs(output):
                 readers.setdefault(read, []).append(output)
-        found, left = set(stale), list(stale)
-        while left:
-            more = [reader for reader in readers.get(left.pop(), []) if reader not in found]
+        readers.pop(RECORDS, None)
+        found = set(stale)
+        waiting = list(stale)
+        while waiting:
+            more = [reader for reader in readers.get(waiting.pop(), []) if reader not in found]
             found.update(more)
-            left += more
+            waiting += more
         return found
 
 
@@ -111,64 +164,41 @@ def _resolved(repo: Repo) -> Iterator[Stage]:
     """The stages of dvc.yaml, templates resolved.
 
     Raises:
-        ValueError: a stage writes anything but `results/<kind>/<key>`.
+        ValueError: dvc.lock is damaged, or a stage writes anything but `results/<kind>/<key>`.
     """
-    for stage in repo.index.stages:
-        resolved = Stage(stage.addressing, [dep.def_path for dep in stage.deps if dep not in stage.params])
+    try:
+        resolved_by_dvc = repo.index.stages
+    except DvcException as error:
+        message = " ".join(str(error).split())
+        if str(LOCKFILE) in message:
+            message += f"; to go back: git checkout {LOCKFILE}, or remove it, and results come back from the cache"
+        raise ValueError(message) from None
+    for stage in resolved_by_dvc:
+        resolved = Stage(stage.addressing, stage.cmd, [dep.def_path for dep in stage.deps])
         if [out.def_path for out in stage.outs] != [resolved.output]:
             raise ValueError(f"dvc.yaml: stage {stage.addressing} must write {resolved.output} and nothing else")
         yield resolved
 
 
-def _changed(repo: Repo) -> set[str]:
-    with repo.lock:
-        return {Stage(stage.addressing, []).output for stage in repo.index.stages if stage.status(check_updates=True)}
+def _name_strangers(repo: Repo) -> None:
+    """Say which stages dvc.lock records that the study does not have."""
+    own = {stage.addressing for stage in repo.index.stages}
+    recorded = next(iter(repo.index.stages)).dvcfile.lockfile_contents.get("stages", {})
+    if strangers := [name for name in recorded if name not in own]:
+        what = f"{len(strangers)} stages that params.yaml does not have, such as {strangers[0]}"
+        why = f"of another study or of entries that are gone; they do no harm, and git checkout {LOCKFILE} undoes them"
+        print(f"{LOCKFILE}: records {what}: {why}", file=sys.stderr, flush=True)
 
 
-@contextmanager
-def read_once() -> Iterator[None]:
-    """Let DVC read what many stages depend on once for all of them: a study of 300 runs has 2,700 stages.
-
-    For each stage DVC would hash its files, parse the parameters, 50,000 lines of them, and look at every key there for
-    each that the stage names. The time would grow with the square of the number of stages.
-    """
-    with attribute(param, "read_param_file", _params_once()), attribute(Output, "get_hash", _hash_once()):
-        yield
-
-
-@contextmanager
-def attribute(owner: object, name: str, value: object) -> Iterator[None]:
-    """Let an attribute have another value for a while."""
-    genuine = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, genuine)
-
-
-def _params_once() -> Callable[..., dict[str, Any]]:
-    read, parsed = param.read_param_file, {}
-
-    def once(fs: FileSystem, path: str, key_paths: list[str] | None, flatten: bool) -> dict[str, Any]:
-        if path not in parsed:
-            parsed[path] = read(fs, path)
-        found = {}
-        for key in key_paths or []:
-            with suppress(KeyError, TypeError):
-                found[key] = reduce(getitem, key.split("."), parsed[path])
-        return found if key_paths else parsed[path]
-
-    return once
-
-
-def _hash_once() -> Callable[[Output], HashInfo]:
-    get_hash, known = Output.get_hash, {}
-
-    def once(out: Output) -> HashInfo:
-        key = out.fs_path, out.hash_name
-        if key not in known:
-            known[key] = get_hash(out)
-        return known[key]
-
-    return once
+def _changed(repo: Repo, study: Study) -> set[str]:
+    """The outputs of the stages that DVC would call changed if the records were up to date."""
+    contents = {
+        f"{RECORDS}/{path}": HashInfo("md5", hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
+        for path, text in records(study)
+    }
+    with locked(repo), read_once(contents):
+        return {
+            f"results/{stage.addressing.replace('@', '/')}"
+            for stage in repo.index.stages
+            if stage.status(check_updates=True)
+        }

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from stages import study
+from stages.failure import Failure
 from stages.images.order import steps_per_epoch
 from stages.images.views import make_batch
 from stages.methods import Clock
-from stages.pretrain import build
-from stages.program import Failure, device
+from stages.program import device
 from stages.study import PARAMS, Study
 from stages.study.runs import Run
 from stages.training import optimizers
+from stages.training.building import build
 from stages.training.cost import flops, saved_bytes
 
 SAMPLE = 8

@@ -13,6 +13,9 @@ import yaml
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
+TRACING = ROOT / "tests/workflow/tracing"
+"""What lists the files that a stage opens, for test_traced.py."""
+
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -95,7 +98,10 @@ def built(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkout:
     with FileLock(shared / "built.lock"):
         if not (shared / "built").exists():
             made = checkout(tmp_path_factory.mktemp("building"))
-            made.run("snakemake", "--cores", "all")
+            trace = made / "trace"
+            trace.mkdir()
+            (trace / "folder").write_text(str(made.folder))
+            made.run("snakemake", "--cores", "all", TRACE=str(trace), PYTHONPATH=str(TRACING))
             made.commit()
             made.folder.rename(shared / "built")
     return Checkout(shared / "built")

@@ -18,7 +18,8 @@ def test_an_experiment_with_one_parameter_runs_one_run_as_snakemake_would_and_sh
     printed = study.run("dvc", "exp", "run", "-S", "runs.byol.epochs=3")
     ran = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
     kinds = ("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack")
-    assert ran == {f"{kind}@byol" for kind in kinds} | {"transfer@byol_digits", "analyse@byol_neighbours", "report"}
+    once = {"resolve", "report"}
+    assert ran == once | {f"{kind}@byol" for kind in kinds} | {"transfer@byol_digits", "analyse@byol_neighbours"}
     assert {address.replace("@", "/") for address in ran} == would_run
     changed = json.loads(study.run("dvc", "metrics", "diff", "--json"))
     assert list(changed) == ["results/report/metrics/byol.json"]
@@ -43,3 +44,11 @@ def test_the_configuration_of_dvc_holds_no_secret():
     secret = re.compile("key|secret|password|token|credential|sas|keyfile|gdrive")
     assert not {option for option in options if secret.search(option)}
     assert "/config.local" in (ROOT / ".dvc/.gitignore").read_text().split()
+
+
+def test_an_experiment_in_place_says_that_recipes_are_written_out_and_how_to_go_back(study):
+    printed = study.run("dvc", "exp", "run", "-S", "runs.byol.seed=7", "resolve")
+    for said in (printed, study.run("snakemake", "-n")):
+        assert "a change of the recipe does not reach them; to go back: git checkout params.yaml" in said
+    study.run("git", "checkout", "params.yaml")
+    assert "a change of the recipe" not in study.run("snakemake", "-n")

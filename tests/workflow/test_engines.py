@@ -1,10 +1,9 @@
 """Snakemake and DVC build the same artefacts from the same study, and agree at all times on what is left to do."""
 
+import json
 import os
 import random
 import shutil
-import signal
-import subprocess
 import time
 
 import pytest
@@ -29,11 +28,11 @@ def test_after_snakemake_neither_engine_has_anything_to_do(study):
 EDITS = {
     "how the neighbours vote": (
         lambda study: study["knn"].update(temperature=0.1),
-        each("knn") | {"report"},
+        each("knn") | {"resolve", "report"},
     ),
     "the probe, and all that is read through it": (
         lambda study: study["linear"].update(learning_rate=0.05),
-        each("linear", "corrupt", "mask", "attack") | {"report"},
+        each("linear", "corrupt", "mask", "attack") | {"resolve", "report"},
     ),
 }
 
@@ -50,7 +49,7 @@ def test_after_one_edit_both_run_what_read_it_and_what_follows_and_nothing_else(
 def test_a_weight_of_the_method_of_one_run_is_read_by_that_run_alone(study):
     study.edit(lambda study: study["runs"]["co_byol"]["modifier"].update(weight=0.9))
     kinds = each("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack", runs=("co_byol",))
-    assert study.would_run() == kinds | {"analyse/co_byol_similarity", "report"}
+    assert study.would_run() == kinds | {"analyse/co_byol_similarity", "resolve", "report"}
 
 
 def test_an_edit_that_is_taken_back_runs_nothing(study):
@@ -90,34 +89,56 @@ def test_a_fresh_clone_that_pulls_has_nothing_to_do(study, tmp_path):
     assert_nothing_to_do(clone)
 
 
-def test_a_killed_build_goes_on_where_it_was_and_ends_in_the_same_bytes(study, tmp_path):
-    study.edit(lambda study: study["runs"]["byol"].update(epochs=3))
-    whole = study.copy(tmp_path / "whole")
+def test_a_kind_that_is_forced_runs_again_and_what_follows_comes_from_the_cache(study):
     shutil.rmtree(study / "logs")
-    command = ("snakemake", "--cores", "all", "results/knn/byol")
-    build = subprocess.Popen(
-        command,
-        cwd=study.folder,
-        env=study.environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not (study / "logs/extract/byol.log").exists() and build.poll() is None:
-        time.sleep(0.1)
-    os.killpg(build.pid, signal.SIGKILL)
-    build.wait()
-    study.run("snakemake", "--unlock")
-    left = study.would_run()
-    assert "pretrain/byol" not in left
-    assert {"extract/byol", "linear/byol", "knn/byol", "report"} <= left
-    study.run("snakemake", "--cores", "all")
-    whole.run("snakemake", "--cores", "all", "results/extract/byol")
-    model = "results/pretrain/byol/model/model.safetensors"
-    assert (study / model).read_bytes() == (whole / model).read_bytes()
-    features = "results/extract/byol/test.arrow"
-    assert (study / features).read_bytes() == (whole / features).read_bytes()
+    study.run("snakemake", "--cores", "all", "--forcerun", "linear")
+    for run in RUNS:
+        assert f"Running stage 'linear@{run}'" in (study / f"logs/linear/{run}.log").read_text()
+        assert "Running stage" not in (study / f"logs/mask/{run}.log").read_text()
+    assert not (study / "logs/knn").exists()
     assert_nothing_to_do(study)
+
+
+def test_the_profile_of_every_machine_is_in_force(study):
+    (study / ".snakemake/incomplete").mkdir(exist_ok=True)
+    (study / ".snakemake/incomplete/cmVzdWx0cy9rbm4vYnlvbA==").touch()  # results/knn/byol
+    (study / ".snakemake/locks").mkdir(exist_ok=True)
+    (study / ".snakemake/locks/0.output.lock").write_text("results/knn/byol\n")
+    shutil.rmtree(study / "results/knn/byol")
+    study.run("snakemake", "--cores", "all")
+    assert_nothing_to_do(study)
+
+
+DEFAULT = ("stages/study/training.py", "learning_rate_end: NotNegative = 0.0", "learning_rate_end: NotNegative = 0.1")
+SCHEDULE = ("stages/training/schedules.py", "(1 + math.cos", "(1.0 + math.cos")
+METHOD = ("stages/methods/byol.py", '"""', '"""Mended. ')
+OTHER_METHOD = ("stages/methods/dino.py", '"""', '"""Mended. ')
+EVERY_PRETRAINING = each("pretrain")
+ANALYSES = {"analyse/byol_neighbours", "analyse/co_byol_similarity"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (DEFAULT, EVERY_PRETRAINING | ANALYSES | {"report"}),
+        (SCHEDULE, EVERY_PRETRAINING | each("linear", "corrupt", "mask", "attack") | ANALYSES),
+        (METHOD, each("pretrain", runs=("byol", "co_byol")) | ANALYSES),
+        (OTHER_METHOD, set()),
+    ],
+    ids=["a default", "a schedule", "a method", "another method"],
+)
+def test_an_edit_of_code_is_seen_by_both_engines_where_it_is_run_and_nowhere_else(study, edit, expected):
+    file, old, new = edit
+    text = (study / file).read_text()
+    assert old in text
+    (study / file).write_text(text.replace(old, new, 1))
+    would_run = study.would_run()
+    assert "resolve" in study.run("dvc", "status")
+    study.run("dvc", "repro", "resolve")
+    changed = {address.replace("@", "/") for address in json.loads(study.run("dvc", "status", "--json"))}
+    assert changed == expected
+    assert would_run - {"resolve"} == study.would_run()
+    assert expected <= would_run
 
 
 def test_a_broken_contract_fails_the_build_and_nothing_downstream_runs(study):

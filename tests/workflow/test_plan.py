@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stages import study
-from stages.pretrain import build
+from stages.training.building import build
 from workflow import plan
 
 

@@ -16,7 +16,7 @@ MODEL = "results/pretrain/byol/model/model.safetensors"
 SITE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5"]
 DATA, PROBES = ("fetch", "shard", "contract"), ("extract", "linear", "knn", "corrupt", "mask", "attack")
 SITE += ["--groups", *(f"{kind}=data" for kind in DATA), *(f"{kind}=probes" for kind in PROBES)]
-SUBMIT = ["snakemake", "--profile", "workflow/profiles/slurm", *SITE]
+SUBMIT = ["snakemake", "--profile", "profiles/slurm", *SITE]
 
 
 def one_run(study: dict) -> None:

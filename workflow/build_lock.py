@@ -1,0 +1,34 @@
+"""One build at a time in a working directory: a lock that the kernel takes back from a process that dies."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from snakemake.exceptions import WorkflowError
+
+
+class BuildLock:
+    """The lock of this process; Snakemake's own would outlive a kill, and wait for the user to remove it."""
+
+    FILE = Path(".snakemake/build.lock")
+    _held: IO[str] | None = None
+
+    @classmethod
+    def take(cls) -> None:
+        """Hold the lock until this process ends.
+
+        Raises:
+            WorkflowError: another process builds here.
+        """
+        cls.FILE.parent.mkdir(exist_ok=True)
+        stream = cls.FILE.open("a+")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            raise WorkflowError(f"{cls.FILE}: {stream.read()} builds here; wait for it, or stop it") from None
+        stream.truncate(0)
+        stream.write(f"Snakemake's process {os.getpid()}")
+        stream.flush()
+        cls._held = stream

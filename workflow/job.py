@@ -1,0 +1,119 @@
+"""Run one stage and record it, as `dvc repro --single-item` does, in the time of that stage alone.
+
+`python -m workflow.job KIND@KEY` is what a job of Snakemake runs. DVC would read the whole study and all of dvc.lock
+for it; here the stage is taken from the mark that the Snakefile has left, and its record is replaced in dvc.lock. The
+run cache is DVC's own. With a version of DVC that this was not tested with, DVC's own command runs instead.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+
+import dvc
+import psutil
+from dvc.dvcfile import load_file
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.stage.loader import StageLoader
+from dvc.stage.serialize import to_lockfile
+
+from workflow import lockfile
+from workflow.dvc_lock import locked
+from workflow.dvc_stages import MARKS, Stage
+
+TESTED = ("3.67.",)
+"""Versions of DVC whose internals are as they are used here."""
+
+GRACE_SECONDS = 30.0
+"""How long a stage has to end, when Snakemake has died, before it is killed."""
+
+
+def main() -> None:
+    """Run the stage that the command line names.
+
+    Raises:
+        SystemExit: the stage failed, or another process holds what it needs.
+    """
+    parser = argparse.ArgumentParser("python -m workflow.job", description=__doc__)
+    parser.add_argument("address", help="a stage of dvc.yaml, KIND@KEY")
+    parser.add_argument("--snakemake", type=int, help="the process to end with")
+    arguments = parser.parse_args()
+    stage = Stage.read_mark(MARKS / f"results/{arguments.address.replace('@', '/')}.json")
+    if arguments.snakemake:
+        threading.Thread(target=end_with, args=[arguments.snakemake], daemon=True).start()
+    if not dvc.__version__.startswith(TESTED):
+        run_by_command(stage)
+    try:
+        run(stage)
+    except DvcException as error:
+        sys.exit(f"{stage.address}: {' '.join(str(error).split())}")
+
+
+def run_by_command(stage: Stage) -> None:
+    """Become DVC's own command for the stage."""
+    force = ["--force"] if stage.forced else []
+    os.execvp("dvc", ["dvc", "--wait-for-lock", "repro", "--single-item", *force, stage.address])
+
+
+def run(stage: Stage) -> None:
+    """Run a stage by DVC if it has changed, and record it.
+
+    Raises:
+        DvcException: the stage failed, or another process holds what it needs.
+    """
+    with Repo() as repo, locked(repo), repo.scm_context(quiet=True):
+        resolved = resolve(repo, stage)
+        if resolved.reproduce(force=stage.forced):
+            record(repo, resolved)
+
+
+def resolve(repo: Repo, stage: Stage) -> PipelineStage:
+    """The stage as DVC has it, with what dvc.lock says of it."""
+    content = {"cmd": stage.cmd, "deps": stage.deps, "outs": [stage.output]}
+    file = load_file(repo, "dvc.yaml")
+    try:
+        recorded = lockfile.read(stage.address)
+    except lockfile.UnknownForm:
+        recorded = file._lockfile.load().get("stages", {}).get(stage.address, {})
+    return StageLoader.load_stage(file, stage.address, content, recorded)
+
+
+def record(repo: Repo, stage: PipelineStage) -> None:
+    try:
+        lockfile.write(stage.name, to_lockfile(stage)[stage.name])
+    except lockfile.UnknownForm:
+        stage.dump(update_pipeline=False)
+    repo.scm_context.track_file(str(lockfile.LOCKFILE))
+
+
+def end_with(snakemake: int) -> None:
+    """Wait until Snakemake's process has ended; then end what this job has started, which fails the job."""
+    while _is_alive(snakemake):
+        time.sleep(0.5)
+    print(f"Snakemake's process {snakemake} has ended; so does this stage", file=sys.stderr, flush=True)
+    deadline = time.monotonic() + GRACE_SECONDS
+    number = signal.SIGTERM
+    while children := psutil.Process().children(recursive=True):
+        for child in children:
+            try:
+                child.send_signal(number)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(children, timeout=max(0.0, deadline - time.monotonic()))
+        number = signal.SIGKILL
+    os._exit(1)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+if __name__ == "__main__":
+    main()
