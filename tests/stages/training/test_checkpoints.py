@@ -75,18 +75,25 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_saved_before(tmp_path):
     assert Checkpoints(tmp_path).load()["step"] == 3
 
 
-def test_a_checkpoint_that_takes_long_is_due_less_often(tmp_path, monkeypatch):
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """What the checkpoints take for the time: whole seconds, so that no sum of them is rounded."""
+    now = [100.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    monkeypatch.delenv("CHECKPOINT_SECONDS", raising=False)
+    return now
+
+
+def test_a_checkpoint_that_takes_long_is_due_less_often(tmp_path, clock):
     saving = Checkpoints(tmp_path)
     saving.took = 60.0
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: saving.saved_at + 60 * checkpoints.SHARE - 1)
+    clock[0] += 60 * checkpoints.SHARE - 1
     assert not saving.due()
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: saving.saved_at + 60 * checkpoints.SHARE)
+    clock[0] += 1
     assert saving.due()
 
 
-def test_a_checkpoint_is_due_once_an_interval_after_the_last(tmp_path, monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: clock[0])
+def test_a_checkpoint_is_due_once_an_interval_after_the_last(tmp_path, clock):
     saving = Checkpoints(tmp_path)
     found = []
     for _ in range(6):
