@@ -335,7 +335,7 @@ def test_a_broken_contract_ends_the_program_and_leaves_the_result_of_before_alon
     monkeypatch.setattr(study, "load", lambda: plan(train=13))
     monkeypatch.setattr(sys, "argv", ["contract.py", "tiny"])
     with pytest.raises(SystemExit, match=r"stages\.contract tiny: error: 1 of 35"):
-        program.run(contract, keys="datasets")
+        program.run(contract)
     assert HELD.read_bytes() == before
     assert not json.loads(BROKEN.read_text())["held"]
     assert "Calculating Metrics" not in capsys.readouterr().err
