@@ -40,14 +40,15 @@ with alone(pathlib.Path({str(file)!r})):
 """
     with python(holds) as holder:
         assert holder.stdout.readline() == "held\n"
-        waits = python(holds)
-        time.sleep(0.5)
-        assert waits.poll() is None
+        waits, said = python(holds), ""
+        while f"{file}: waiting for process {holder.pid} on" not in said:
+            assert waits.poll() is None
+            time.sleep(0.01)
+            said += capfd.readouterr().err
         holder.kill()
         assert waits.stdout.readline() == "held\n"
         waits.kill()
         waits.communicate()
-    assert f"{file}: waiting for process {holder.pid} on" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")

@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ class Pretraining:
     def wait_for_a_checkpoint(self) -> None:
         while not list((self.folder / "scratch/pretrain/byol").glob("*.pt")):
             assert self.process.poll() is None, self.printed()
-            time.sleep(0.05)
+            time.sleep(0.01)
 
 
 @pytest.fixture
@@ -78,13 +79,21 @@ def begin(root, tmp_path_factory):
         each.end()
 
 
+def meeting() -> dict[str, str]:
+    """What two nodes on this machine are told of each other, at a port that nothing else has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "RANK_TIMEOUT_SECONDS": "30"}
+
+
 def history(folder: Path) -> list[dict[str, float]]:
     with (folder / "results/pretrain/byol/history.csv").open() as stream:
         return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(stream)]
 
 
 def test_two_processes_train_what_one_does(study, begin):
-    folder = study()
+    folder = study(batch_size=256)  # five steps: rounding differs, and grows with each of them
     found = []
     for processes in (1, 2):
         pretraining = begin(folder, processes)
@@ -93,7 +102,7 @@ def test_two_processes_train_what_one_does(study, begin):
     (alone, rows), (together, others) = found
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():
-        torch.testing.assert_close(together[name], tensor, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(together[name], tensor, rtol=1e-3, atol=1e-3)
     assert [row["loss"] for row in others] == pytest.approx([row["loss"] for row in rows], abs=1e-3)
     assert [row["online_knn"] for row in others] == pytest.approx(
         [row["online_knn"] for row in rows], abs=1, nan_ok=True
@@ -108,7 +117,7 @@ def test_a_training_that_is_told_to_stop_asks_to_be_started_again_and_ends_in_th
     assert begin(folder, processes).end() == 0
     whole = (folder / MODEL).read_bytes()
     (folder / MODEL).unlink()
-    stopped = begin(folder, processes)
+    stopped = begin(folder, processes, CHECKPOINT_SECONDS="0")  # the first is due at once, long before the end
     stopped.wait_for_a_checkpoint()
     stopped.process.send_signal(number)
     assert stopped.end() == REQUEUE, stopped.printed()
@@ -163,8 +172,8 @@ def test_nodes_with_different_parameters_refuse_to_train_together(study, begin, 
     text = (one / "params.yaml").read_text()
     (other / "params.yaml").write_text(text.replace("learning_rate: 0.2", "learning_rate: 0.3"))
     assert (other / "params.yaml").read_text() != text
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611", "WORLD_SIZE": "2", "RANK_TIMEOUT_SECONDS": "30"}
-    nodes = [begin(folder, 1, RANK=str(rank), **meeting) for rank, folder in enumerate((one, other))]
+    told = meeting()
+    nodes = [begin(folder, 1, RANK=str(rank), **told) for rank, folder in enumerate((one, other))]
     for node in nodes:
         assert node.end() == 1
         assert "runs.byol.optimizer.learning_rate" in node.printed(), node.printed()
@@ -180,8 +189,8 @@ def test_a_shard_that_one_node_lacks_is_named_by_all(study, begin, shards, tmp_p
     subprocess.run(["cp", "-r", str(shards), str(split)], check=True)
     (split / "train" / missing).unlink()
     (other / "params.yaml").write_text((one / "params.yaml").read_text())
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29612", "WORLD_SIZE": "2", "RANK_TIMEOUT_SECONDS": "30"}
-    nodes = [begin(folder, 1, RANK=str(rank), **meeting) for rank, folder in enumerate((one, other))]
+    told = meeting()
+    nodes = [begin(folder, 1, RANK=str(rank), **told) for rank, folder in enumerate((one, other))]
     for node in nodes:
         assert node.end() == 1
         assert missing in node.printed(), node.printed()

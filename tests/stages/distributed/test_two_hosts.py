@@ -113,11 +113,11 @@ def begin(root, tmp_path):
 
 @pytest.fixture
 def study(root, place):
-    """A function that writes the study, in which `byol` has so many epochs."""
+    """A function that writes the study, in which `byol` has so many epochs and whatever else is changed."""
 
-    def write(epochs: int) -> Path:
+    def write(epochs: int, **changes) -> Path:
         content = yaml.safe_load((root / "workflow/studies/small.yaml").read_text())
-        content["runs"]["byol"]["epochs"] = epochs
+        content["runs"]["byol"] |= {"epochs": epochs} | changes
         (place / "params.yaml").write_text(yaml.safe_dump(content))
         return place
 
@@ -125,7 +125,7 @@ def study(root, place):
 
 
 def test_two_hosts_train_what_one_process_does(hosts, study, begin, root):
-    folder = study(epochs=1)
+    folder = study(epochs=1, batch_size=256)  # five steps: rounding differs, and grows with each of them
     alone = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), "PROCESSES_PER_NODE": "1"}
     subprocess.run([sys.executable, "-m", "stages.pretrain", "byol"], cwd=folder, env=alone, check=True)
     expected = load_file(folder / MODEL)
@@ -135,7 +135,7 @@ def test_two_hosts_train_what_one_process_does(hosts, study, begin, root):
     found = load_file(folder / MODEL)
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("comes", "error"), [(0, "RendezvousTimeoutError"), (1, "RendezvousConnectionError")])
