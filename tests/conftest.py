@@ -1,5 +1,6 @@
 """Tiny real inputs for the tests of stages: scikit-learn's digits, packed once, and a small study built on them."""
 
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -15,9 +16,23 @@ from stages.shard import pack
 from stages.sources import digits
 from stages.study import Study
 
-torch.set_num_threads(1)
-
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=0, help="what a test draws and trains from; see docs/margins.md")
+    parser.addoption("--threads", type=int, default=1, help="how many threads torch computes with")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "learns: claims how well something is learnt, by the fixture `claim`")
+    torch.set_num_threads(config.getoption("--threads"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "claim" in getattr(item, "fixturenames", ()):
+            item.add_marker("learns")
 
 
 @pytest.fixture(scope="session")
@@ -26,18 +41,38 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def seed(request) -> int:
+    """The seed of what is trained."""
+    return request.config.getoption("--seed")
+
+
 @pytest.fixture(autouse=True)
-def seed() -> None:
+def seeded(seed) -> None:
     """What a test draws by torch's own generator is the same each time."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
+
+
+@pytest.fixture
+def claim(record_property) -> Callable[..., None]:
+    """A function that holds what was learnt to a bound, and records both for the table of docs/margins.md."""
+
+    def hold(name: str, found: float, above: float | None = None, below: float | None = None) -> None:
+        assert (above is None) != (below is None)
+        record_property(name, f"{found:.6g} {'>' if below is None else '<'} {above if below is None else below:.6g}")
+        assert found > above if below is None else found < below, name
+
+    return hold
 
 
 @pytest.fixture(scope="session")
-def small() -> Study:
+def small(seed) -> Study:
     """The shipped small study, with a run that learns enough for an accuracy to mean something."""
-    shipped = study.load(ROOT / "workflow/studies/small.yaml")
-    run = shipped.runs["byol"].model_dump() | {"method": {"name": "supervised"}, "epochs": 6}
-    return Study.model_validate(shipped.model_dump() | {"runs": shipped.runs | {"supervised": run}})
+    content = study.load(ROOT / "workflow/studies/small.yaml").model_dump()
+    content["runs"]["supervised"] = content["runs"]["byol"] | {"method": {"name": "supervised"}, "epochs": 6}
+    for run in content["runs"].values():
+        run["seed"] = seed
+    return Study.model_validate(content)
 
 
 @pytest.fixture(scope="session")

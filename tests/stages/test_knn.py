@@ -11,18 +11,20 @@ from stages.failure import Failure
 from stages.knn import knn
 from stages.page import measured
 from stages.page.tables import columns
-from stages.probing import features
+from stages.probing import classifier, features
+from stages.probing.neighbours import nearest, vote
 from stages.study import Study
 
 
-def test_the_stage_reports_an_accuracy_for_each_number_of_neighbours(small, built, tmp_path):
+def test_the_stage_reports_an_accuracy_for_each_number_of_neighbours(small, built, tmp_path, claim):
     knn(small, "supervised", tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert list(metrics) == ["top1_k5", "top1_k20"]
-    assert all(80 < accuracy < 100 for accuracy in metrics.values())
+    for name, accuracy in metrics.items():
+        claim(name, accuracy, above=80)
 
 
-def test_each_representation_that_was_extracted_has_its_neighbours(small, built, tmp_path, monkeypatch):
+def test_each_representation_that_was_extracted_has_its_neighbours(small, built, tmp_path, monkeypatch, claim):
     study = Study.model_validate(small.model_dump() | {"extract": {"representations": ["layer_1", "whole"]}})
     directory = tmp_path / program.result("extract", "supervised")
     directory.mkdir(parents=True)
@@ -31,7 +33,8 @@ def test_each_representation_that_was_extracted_has_its_neighbours(small, built,
     knn(study, "supervised", Path())
     metrics = json.loads(Path("metrics.json").read_text())
     assert list(metrics) == ["top1_k5_layer_1", "top1_k20_layer_1", "top1_k5", "top1_k20"]
-    assert metrics["top1_k5"] > metrics["top1_k5_layer_1"] > 20
+    claim("top1_k5 less that of the first layer", metrics["top1_k5"] - metrics["top1_k5_layer_1"], above=0)
+    claim("top1_k5 of the first layer", metrics["top1_k5_layer_1"], above=20)
     assert measured.asked(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
 
@@ -43,7 +46,7 @@ def asked(small: Study, **options: object) -> Study:
 
 
 def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample_gives_its_accuracy(
-    small, built, tmp_path
+    small, built, tmp_path, claim
 ):
     study = asked(small, labels=[1, 10, 100], neighbours=[5, 8])
     knn(study, "supervised", tmp_path)
@@ -52,8 +55,12 @@ def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample
     assert list(metrics) == [f"top1_{end}" for end in ends]
     assert measured.asked(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
-    assert metrics["top1_k5"] > metrics["top1_k5_labels_1"] > 20
+    claim("top1_k5 by 1 %", metrics["top1_k5_labels_1"], above=20)
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pydict()
+    train, test = features.splits(program.result("extract", "supervised"))
+    some = classifier.labelled(train, 1)
+    votes_NC = vote(*nearest(some.features_ND, some.labels_N, [test.features_ND], 5), study.knn.temperature)
+    assert rows["predicted_k5_labels_1"] == votes_NC.argmax(1).tolist() != rows["predicted_k5"]
     assert list(rows) == ["key", "label", *[f"predicted_{end}" for end in ends]]
     assert rows["key"] == features.read(program.result("extract", "supervised") / "test.arrow").keys
     for end in ends:

@@ -41,13 +41,13 @@ def written(directory: Path) -> dict[str, float]:
     return json.loads((directory / "metrics.json").read_text())
 
 
-def test_linear_writes_the_predictions_whose_accuracy_it_reports(built):
+def test_linear_writes_the_predictions_whose_accuracy_it_reports(built, claim):
     directory = program.result("linear", "supervised")
     rows = pq.read_table(directory / "predictions.parquet").to_pydict()
     test = features.read(program.result("extract", "supervised") / "test.arrow")
     right = [label == predicted for label, predicted in zip(rows["label"], rows["predicted"], strict=True)]
     assert written(directory) == {"top1": round(100 * sum(right) / len(right), 4)}
-    assert written(directory)["top1"] > 80
+    claim("top1", written(directory)["top1"], above=80)
     assert rows["key"] == test.keys
     layer = classifier.load(directory / "classifier.safetensors", CPU)
     assert layer(test.features_ND).argmax(1).tolist() == rows["predicted"]
@@ -59,7 +59,7 @@ def test_linear_is_the_same_each_time(small, built, tmp_path):
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
 
 
-def test_each_representation_is_probed_by_each_share_of_the_labels(small, several, built, tmp_path, monkeypatch):
+def test_each_representation_is_probed_by_each_share_of_the_labels(small, several, built, tmp_path, monkeypatch, claim):
     monkeypatch.chdir(several)
     study = changed(small, labels=[100, 10, 1])
     linear(study, "supervised", tmp_path)
@@ -70,21 +70,25 @@ def test_each_representation_is_probed_by_each_share_of_the_labels(small, severa
     assert measured.asked(asked, "byol", "linear") == list(metrics)
     assert [column.metric for column in columns(asked) if column.kind == "linear"] == list(metrics)
     assert list(rows) == ["key", "label", *[f"predicted{end}" for end in ends]]
-    assert metrics["top1"] > metrics["top1_labels_10"] > metrics["top1_labels_1"] > 20
-    assert metrics["top1_layer_2"] != metrics["top1"]
+    claim("top1 by 1 %", metrics["top1_labels_1"], above=20)
+    train, test = features.splits(program.result("extract", "supervised"))
+    for percent, end in ((100, ""), (10, "_labels_10"), (1, "_labels_1")):
+        layer = classifier.train(classifier.labelled(train, percent), 10, study.linear)
+        assert layer(test.features_ND).argmax(1).tolist() == rows[f"predicted{end}"]
+    assert rows["predicted_layer_2"] != rows["predicted"]
     assert metrics["top1_patch"] == metrics["top1"]  # nothing follows the pooling of a plain ResNet
     kept = (tmp_path / "classifier.safetensors").read_bytes()
     assert kept == (built / program.result("linear", "supervised") / "classifier.safetensors").read_bytes()
 
 
-def test_logistic_regression_takes_the_place_of_sgd_and_tells_its_penalty(small, built, tmp_path, monkeypatch):
+def test_logistic_regression_takes_the_place_of_sgd_and_tells_its_penalty(small, built, tmp_path, monkeypatch, claim):
     weights = (1e-3, 1.0, 1e6)
     monkeypatch.setattr(logistic.fit, "__defaults__", (weights,))
     linear(changed(small, solver="lbfgs"), "supervised", tmp_path)
     metrics = written(tmp_path)
     assert list(metrics) == ["top1", "penalty"]
     assert metrics["penalty"] in weights[:2]
-    assert metrics["top1"] > written(program.result("linear", "supervised"))["top1"] - 3
+    claim("top1 less that by SGD", metrics["top1"] - written(program.result("linear", "supervised"))["top1"], above=-3)
 
 
 def test_a_share_of_the_labels_that_is_no_sample_of_a_class_is_refused(small, built, tmp_path, monkeypatch):

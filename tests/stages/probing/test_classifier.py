@@ -27,23 +27,23 @@ def pixels(shards) -> dict[str, Features]:
     return given
 
 
-def test_accuracy_on_the_pixels_of_digits_is_that_of_scikit_learn_within_two_points(pixels):
+def test_accuracy_on_the_pixels_of_digits_is_that_of_scikit_learn_within_two_points(pixels, claim):
     train, test = pixels["train"], pixels["test"]
     ours = classifier.top1(classifier.train(train, 10, OPTIONS)(test.features_ND), test.labels_N)
     scaler = StandardScaler().fit(train.features_ND)
     theirs = LogisticRegression(max_iter=300).fit(scaler.transform(train.features_ND), train.labels_N)
     expected = 100 * theirs.score(scaler.transform(test.features_ND), test.labels_N)
-    assert expected > 94
-    assert ours == pytest.approx(expected, abs=2)
+    claim("top1 of scikit-learn", expected, above=94)
+    claim("difference of top1", abs(ours - expected), below=2)
 
 
-def test_the_scale_and_the_origin_of_features_make_no_difference(pixels):
+def test_the_scale_and_the_origin_of_features_make_no_difference(pixels, claim):
     train, test = pixels["train"], pixels["test"]
     moved = [part._replace(features_ND=part.features_ND.double() * 250 + 40) for part in (train, test)]
     moved = [part._replace(features_ND=part.features_ND.float()) for part in moved]
     plain_NK = classifier.train(train, 10, OPTIONS)(test.features_ND)
     moved_NK = classifier.train(moved[0], 10, OPTIONS)(moved[1].features_ND)
-    assert (plain_NK.argmax(1) == moved_NK.argmax(1)).float().mean() > 0.99
+    claim("agreement", (plain_NK.argmax(1) == moved_NK.argmax(1)).double().mean().item(), above=0.99)
 
 
 def test_the_same_features_give_the_same_classifier_whatever_was_drawn_before(pixels):
@@ -89,7 +89,7 @@ def test_the_learning_rate_follows_a_cosine_or_steps_at_three_and_four_fifths():
     assert rates("cosine") == pytest.approx([0.25 * (1 + np.cos(np.pi * epoch / 10)) for epoch in range(10)])
 
 
-def test_steps_lead_to_another_classifier_that_is_as_good(pixels):
+def test_steps_lead_to_another_classifier_that_is_as_good(pixels, claim):
     train, test = pixels["train"], pixels["test"]
     cosine, steps = (
         classifier.train(train, 10, OPTIONS.model_copy(update={"schedule": schedule}))
@@ -97,7 +97,7 @@ def test_steps_lead_to_another_classifier_that_is_as_good(pixels):
     )
     assert not torch.equal(cosine.weight, steps.weight)
     accuracies = [classifier.top1(layer(test.features_ND), test.labels_N) for layer in (cosine, steps)]
-    assert accuracies[0] == pytest.approx(accuracies[1], abs=1)
+    claim("difference of top1", abs(accuracies[0] - accuracies[1]), below=1)
 
 
 @pytest.mark.parametrize("percent", [1, 10, 33, 100])

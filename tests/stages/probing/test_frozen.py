@@ -17,7 +17,7 @@ def test_a_subset_holds_each_class_by_its_share_and_is_always_the_same(small, bu
     np.testing.assert_array_equal(np.bincount(first.labels_N), np.round(np.bincount(labels) / 3))
 
 
-def test_the_model_gives_the_logits_of_probe_on_backbone_and_learned_something(small, built):
+def test_the_model_gives_the_logits_of_probe_on_backbone_and_learned_something(small, built, claim):
     given = subject(small, "supervised", 10**6, CPU)
     assert len(given.numbers) == 450
     assert not given.model.training
@@ -26,7 +26,7 @@ def test_the_model_gives_the_logits_of_probe_on_backbone_and_learned_something(s
         logits_BK = given.model(images_BCHW)
         expected_BK = given.model.layer(given.model.backbone(images_BCHW).whole_BD)
     assert torch.equal(logits_BK, expected_BK)
-    assert (logits_BK.argmax(1) == given.labels_N).float().mean() > 0.8
+    claim("accuracy", (logits_BK.argmax(1) == given.labels_N).double().mean().item(), above=0.8)
 
 
 def test_a_subset_of_no_image_of_any_class_is_refused_by_the_number_asked_for(small, built):

@@ -40,7 +40,7 @@ def test_the_minimum_is_that_of_scikit_learn(pixels, weight):
     np.testing.assert_allclose(ours_CD, theirs.coef_, atol=1e-4)
 
 
-def test_of_several_penalties_the_one_that_is_best_on_samples_held_out_is_taken(pixels):
+def test_of_several_penalties_the_one_that_is_best_on_samples_held_out_is_taken(pixels, claim):
     train, test = pixels["train"], pixels["test"]
     weights = [1e-4, 1e-2, 1.0, 100.0, 1e4]
     layer, chosen = logistic.fit(train.features_ND, train.labels_N, 10, weights)
@@ -52,16 +52,16 @@ def test_of_several_penalties_the_one_that_is_best_on_samples_held_out_is_taken(
     assert len(set(scores)) > 2
     assert chosen == weights[int(np.argmax(scores))]  # the first of equals
     theirs = oracle(train.features_ND, train.labels_N, chosen).predict(with_one(test.features_ND))
-    assert (layer(test.features_ND).argmax(1).numpy() == theirs).mean() > 0.99
+    claim("agreement", (layer(test.features_ND).argmax(1).numpy() == theirs).mean(), above=0.99)
 
 
-def test_in_single_precision_the_classifier_says_what_it_says_in_double(pixels):
+def test_in_single_precision_the_classifier_says_what_it_says_in_double(pixels, claim):
     train, test = pixels["train"], pixels["test"]
     (single, _), (double, _) = (
         logistic.fit(x_ND, train.labels_N, 10, [0.1, 1.0]) for x_ND in (train.features_ND.float(), train.features_ND)
     )
     same_N = single(test.features_ND.float()).argmax(1) == double(test.features_ND).argmax(1)
-    assert same_N.double().mean() > 0.99
+    claim("agreement", same_N.double().mean().item(), above=0.99)
 
 
 def test_each_class_holds_out_its_share_and_always_the_same_samples(pixels):

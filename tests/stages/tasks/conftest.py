@@ -41,7 +41,6 @@ def architecture() -> ResNet:
 
 @pytest.fixture
 def backbone(architecture) -> Backbone:
-    torch.manual_seed(0)
     return backbones.build(architecture).eval().requires_grad_(False)
 
 

@@ -20,7 +20,9 @@ def copies(perfect: bool, whitening: int, distractors: int = 20):
     """A file system of originals, two copies of each, and photographs of something else."""
     images = {f"original/{name}00.png": picture(number) for number, name in enumerate(GROUPS)}
     images |= {
-        f"strong/{name}{copy:02d}.png": picture(number) if perfect else distorted(picture(number), 2 * number + copy)
+        f"strong/{name}{copy:02d}.png": picture(number)
+        if perfect
+        else distorted(picture(number), 2 * number + copy, darkest=0.9)
         for number, name in enumerate(GROUPS)
         for copy in (1, 2)
     }
@@ -41,12 +43,11 @@ def test_perfect_copies_are_all_found_first(ask, tmp_path, whitening):
     assert found == {"map": 100, "queries": 24, "database": 32, "whitening": whitening}
 
 
-@pytest.mark.parametrize("whitening", [0, 40])
-def test_strong_copies_are_found_better_than_by_chance_even_by_random_weights(ask, tmp_path, whitening):
-    found = ask(*entry(tmp_path, False, whitening), OPTIONS.model_dump() | {"image_size": 48})
+def test_strong_copies_are_found_better_than_by_chance_even_by_whitened_random_weights(ask, tmp_path, claim):
+    found = ask(*entry(tmp_path, False, 40), OPTIONS.model_dump() | {"image_size": 48})
     chance = 100 * np.mean([1 / (2 * rank) + 0.5 * (rank == 1) for rank in range(1, 33)])
     assert chance < 10
-    assert found["map"] > 2 * chance
+    claim("map", found["map"], above=2 * chance)
 
 
 def test_descriptors_are_whitened_less_the_mean_of_the_whitening_images_and_before_they_are_compared(give):

@@ -2,11 +2,13 @@
 
 import hashlib
 from pathlib import Path
+from statistics import median
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 from pydantic import ValidationError
+from torchvision.ops import box_iou
 
 from stages import program
 from stages.failure import Failure
@@ -17,18 +19,19 @@ from tests.stages.detection import shapes
 from tests.stages.tasks.conftest import RESNET
 from tests.stages.tasks.pictures import picture, sample
 
+EDGES = ("left", "top", "right", "bottom")
 SIZES = {"height": [shapes.SIDE, shapes.SIDE], "width": [shapes.SIDE, shapes.SIDE], "duplicates": 0}
 TASK = {
     "name": "detection",
-    "steps": 110,
-    "drops": [80],
+    "steps": 140,
+    "drops": [110],
     "batch_size": 4,
     "learning_rate": 0.05,
     "warmup_steps": 10,
-    "short_sides": [80, 96, 112],
+    "short_sides": [96],
     "test_short_side": 96,
-    "anchors": [16, 32],
-    "regions": 32,
+    "anchors": [28],
+    "regions": 24,
     "batches": 10,
 }
 
@@ -56,31 +59,42 @@ def pretrained() -> str:
     return hashlib.sha256((program.result("pretrain", "byol") / "model/model.safetensors").read_bytes()).hexdigest()
 
 
-def test_a_trained_detector_finds_and_outlines_most_shapes_and_the_backbone_on_disk_stays_as_it_is(find, monkeypatch):
+def test_a_trained_detector_finds_and_outlines_most_shapes_and_the_backbone_on_disk_stays_as_it_is(
+    find, seed, claim, monkeypatch
+):
     before, train = [], detection.training.train
     monkeypatch.setattr(
         detection.training, "train", lambda *arguments: before.append(pretrained()) or train(*arguments)
     )
-    found = find(masks=True)
-    assert found["ap_50"] > 60
-    assert found["mask_ap_50"] > 60
-    assert found["ap"] > 25
+    found = find(masks=True, seed=seed)
+    claim("ap_50", found["ap_50"], above=50)
+    claim("mask_ap_50", found["mask_ap_50"], above=50)
     assert before == [pretrained()]
     rows = pq.read_table(program.result("transfer", "asked") / "predictions.parquet").to_pylist()
     assert set(rows[0]) == {"key", "class", "score", "left", "top", "right", "bottom", "mask"}
     assert {row["class"] for row in rows} == set(shapes.CLASSES)
     assert len({row["key"] for row in rows}) == 24
-    best = max(rows, key=lambda row: row["score"])
-    _, objects = shapes.world(int(best["key"]))
-    offers = [[*corners.min(0), *corners.max(0)] for kind, corners in objects if shapes.CLASSES[kind] == best["class"]]
-    box = torch.tensor([[best[edge] for edge in ("left", "top", "right", "bottom")]])
-    assert any((box - torch.tensor(offer)).abs().max() < 8 for offer in offers)
+    claim("median overlap of the best box of a class in an image", median(overlaps(rows)), above=0.35)
 
 
-def test_a_detector_that_has_learned_nothing_finds_next_to_nothing(find):
-    found = find(steps=1, drops=[], learning_rate=1e-9)
+def overlaps(rows: list[dict]) -> list[float]:
+    """For each image and class of its shapes, the overlap of the box of the highest score and the nearest shape."""
+    found = []
+    for key in sorted({row["key"] for row in rows}):
+        _, objects = shapes.world(int(key))
+        for kind in sorted({kind for kind, _ in objects}):
+            own = [row for row in rows if (row["key"], row["class"]) == (key, shapes.CLASSES[kind])]
+            best = max(own, key=lambda row: row["score"], default=dict.fromkeys(EDGES, 0.0))
+            box = torch.tensor([[best[edge] for edge in EDGES]], dtype=torch.double)
+            marked = [[*corners.min(0), *corners.max(0)] for each, corners in objects if each == kind]
+            found.append(box_iou(box, torch.tensor(marked, dtype=torch.double)).max().item())
+    return found
+
+
+def test_a_detector_that_has_learned_nothing_finds_next_to_nothing(find, seed, claim):
+    found = find(steps=1, drops=[], learning_rate=1e-9, seed=seed)
     assert set(found) == {"ap", "ap_50", "ap_75"}
-    assert found["ap_50"] < 5
+    claim("ap_50", found["ap_50"], below=5)
 
 
 def test_a_set_of_vocs_format_is_learnt_from_too(ask, tmp_path):
@@ -112,8 +126,8 @@ def test_a_test_split_in_which_nothing_counts_is_refused(give):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"drops": [80, 40]}, r"drops: \[80, 40\]; allowed are rising numbers below steps, 110"),
-        ({"drops": [110]}, r"drops: \[110\]; allowed are rising numbers below steps, 110"),
+        ({"drops": [80, 40]}, r"drops: \[80, 40\]; allowed are rising numbers below steps, 140"),
+        ({"drops": [140]}, r"drops: \[140\]; allowed are rising numbers below steps, 140"),
         ({"steps": 0}, "steps"),
         ({"anchors": []}, "anchors"),
         ({"mask": True}, "no such key: mask; allowed: name, masks"),

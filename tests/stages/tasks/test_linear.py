@@ -26,9 +26,9 @@ def given(give):
 
 
 @pytest.mark.parametrize("probe", [None, Linear(**SGD)], ids=["logistic", "sgd"])
-def test_random_features_tell_copies_of_three_pictures_apart_better_than_chance(given, probe):
+def test_random_features_tell_copies_of_three_pictures_apart_better_than_chance(given, probe, claim):
     found = linear.evaluate(given, LinearTask(name="linear", probe=probe))
-    assert found["top1"] > 60
+    claim("top1", found["top1"], above=60)
     assert found["mean_per_class"] == pytest.approx(found["top1"])
     assert ("penalty" in found) == (probe is None)
 

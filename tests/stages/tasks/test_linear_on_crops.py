@@ -13,11 +13,11 @@ from tests.stages.tasks.conftest import RESNET
 
 GREY = RESNET.model_copy(update={"channels": 1, "mean": [0.3], "std": [0.4]})
 OPTIONS = LinearOnCropsTask(name="linear_on_crops", epochs=1, batch_size=64)
+LONGER = {"epochs": 6, "batch_size": 32, "learning_rate": 4.0}
 
 
 @pytest.fixture
 def given(shards, tmp_path) -> Given:
-    torch.manual_seed(0)
     backbone = backbones.build(GREY).requires_grad_(False)
     train, test = (Images(Shards(shards / split), 16, 1) for split in ("train", "test"))
     for _ in range(30):  # the layer reads features as they are: so batch norm has to know their scale
@@ -37,10 +37,10 @@ def test_what_is_left_out_is_the_protocol_of_co_ssl():
     }
 
 
-def test_it_learns_the_digits_and_leaves_the_backbone_as_it_is(given):
+def test_it_learns_the_digits_and_leaves_the_backbone_as_it_is(given, seed, claim):
     before = {name: tensor.clone() for name, tensor in given.backbone.state_dict().items()}
-    found = linear_on_crops.evaluate(given, OPTIONS.model_copy(update={"epochs": 10, "learning_rate": 1.0}))
-    assert found["top1"] > 40  # chance is 10
+    found = linear_on_crops.evaluate(given, OPTIONS.model_copy(update=LONGER | {"seed": seed}))
+    claim("top1", found["top1"], above=25)  # chance is 10
     assert all(torch.equal(tensor, before[name]) for name, tensor in given.backbone.state_dict().items())
 
 

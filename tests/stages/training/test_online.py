@@ -189,7 +189,7 @@ def test_its_state_is_all_that_the_next_step_depends_on(make):
     assert same(state(online.probe), state(other.probe))
 
 
-def test_the_probe_learns_to_tell_the_classes_apart(make, images):
+def test_the_probe_learns_to_tell_the_classes_apart(make, images, claim):
     method, online = make("supervised", learning_rate=1.0)
     labels_N = torch.from_numpy(images.shards.labels)
     method.eval()
@@ -200,5 +200,5 @@ def test_the_probe_learns_to_tell_the_classes_apart(make, images):
     for step in range(100):
         online.heard = heard.copy()
         online.learn(Clock(step, 100, 100))
-    assert before < 20
-    assert online.evaluate(method)["online_linear"] > 70
+    claim("before", before, below=20)
+    claim("after", online.evaluate(method)["online_linear"], above=70)

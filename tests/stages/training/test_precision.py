@@ -26,14 +26,18 @@ def test_a_batch_that_cannot_be_cut_so_is_refused(run):
 
 
 @pytest.mark.parametrize("name", ["byol", "co_byol", "supervised"])
-def test_in_bfloat16_a_training_learns_as_in_single_precision_and_losses_are_single(run, train, monkeypatch, name):
+def test_in_bfloat16_a_training_learns_as_in_single_precision_and_losses_are_single(
+    run, train, monkeypatch, name, claim
+):
     seen = []
     genuine = loop.Watch.see
     monkeypatch.setattr(
         loop.Watch, "see", lambda self, step, losses: seen.extend(losses.values()) or genuine(self, step, losses)
     )
-    single, half = (train(run(name, precision=precision), precision) for precision in ("float32", "bfloat16"))
+    slow = {"learning_rate": 0.05}  # so that differences hardly grow from step to step
+    single, half = (train(run(name, slow, precision=precision), precision) for precision in ("float32", "bfloat16"))
     assert {loss.dtype for loss in seen} == {torch.float32}
     assert single[1].history[-1]["loss"] != half[1].history[-1]["loss"]
-    assert single[1].history[-1]["loss"] == pytest.approx(half[1].history[-1]["loss"], abs=0.15)
+    first, last, other = (row["loss"] for row in (single[1].history[0], single[1].history[-1], half[1].history[-1]))
+    claim("difference of the last losses, as a part of the fall", abs(last - other) / (first - last), below=0.15)
     assert all(tensor.dtype != torch.bfloat16 for tensor in half[0].values())
