@@ -114,6 +114,7 @@ SCHEDULE = ("stages/training/schedules.py", "(1 + math.cos", "(1.0 + math.cos")
 METHOD = ("stages/methods/byol.py", '"""', '"""Mended. ')
 OTHER_METHOD = ("stages/methods/dino.py", '"""', '"""Mended. ')
 EVERY_PRETRAINING = each("pretrain")
+PROBED = each("linear", "knn", "corrupt", "mask", "attack") | {"transfer/byol_digits"}  # all import the probe
 ANALYSES = {"analyse/byol_neighbours", "analyse/co_byol_similarity"}
 
 
@@ -121,7 +122,7 @@ ANALYSES = {"analyse/byol_neighbours", "analyse/co_byol_similarity"}
     ("edit", "expected"),
     [
         (DEFAULT, EVERY_PRETRAINING | ANALYSES | {"report"}),
-        (SCHEDULE, EVERY_PRETRAINING | each("linear", "corrupt", "mask", "attack") | ANALYSES),
+        (SCHEDULE, EVERY_PRETRAINING | PROBED | ANALYSES),
         (METHOD, each("pretrain", runs=("byol", "co_byol")) | ANALYSES),
         (OTHER_METHOD, set()),
     ],
