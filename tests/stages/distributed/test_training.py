@@ -102,7 +102,7 @@ def test_two_processes_train_what_one_does(study, begin):
     (alone, rows), (together, others) = found
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():
-        torch.testing.assert_close(together[name], tensor, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(together[name], tensor, rtol=1e-2, atol=1e-2)
     assert [row["loss"] for row in others] == pytest.approx([row["loss"] for row in rows], abs=1e-3)
     assert [row["online_knn"] for row in others] == pytest.approx(
         [row["online_knn"] for row in rows], abs=1, nan_ok=True

@@ -135,7 +135,7 @@ def test_two_hosts_train_what_one_process_does(hosts, study, begin, root):
     found = load_file(folder / MODEL)
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(found[name], tensor, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize(("comes", "error"), [(0, "RendezvousTimeoutError"), (1, "RendezvousConnectionError")])
