@@ -74,7 +74,7 @@ def test_a_trained_detector_finds_and_outlines_most_shapes_and_the_backbone_on_d
     assert set(rows[0]) == {"key", "class", "score", "left", "top", "right", "bottom", "mask"}
     assert {row["class"] for row in rows} == set(shapes.CLASSES)
     assert len({row["key"] for row in rows}) == 24
-    claim("median overlap of the best box of a class in an image", median(overlaps(rows)), above=0.2)
+    claim("median overlap of the best box of a class in an image", median(overlaps(rows)), above=0.35)
 
 
 def overlaps(rows: list[dict]) -> list[float]:
