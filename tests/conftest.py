@@ -54,13 +54,14 @@ def seeded(seed) -> None:
 
 
 @pytest.fixture
-def claim(record_property) -> Callable[..., None]:
+def claim(request) -> Callable[..., None]:
     """A function that holds what was learnt to a bound, and records both for the table of docs/margins.md."""
 
     def hold(name: str, found: float, above: float | None = None, below: float | None = None) -> None:
         assert (above is None) != (below is None)
-        record_property(name, f"{found:.6g} {'>' if below is None else '<'} {above if below is None else below:.6g}")
-        assert found > above if below is None else found < below, name
+        sign, bound = (">", above) if below is None else ("<", below)
+        request.node.user_properties.append((name, f"{found:.6g} {sign} {bound:.6g}"))
+        assert found > bound if sign == ">" else found < bound, name
 
     return hold
 

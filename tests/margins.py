@@ -54,8 +54,7 @@ def claims(arguments: list[str], seed: int, threads: int) -> Iterator[tuple[str,
     """The test, the quantity, the sign and the bound of each claim, and what was found."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        options = ["-m", "learns", f"--seed={seed}", f"--threads={threads}", "--quiet"]
-        options += [f"--junit-xml={report}", "--override-ini=junit_family=xunit1"]
+        options = ["-m", "learns", f"--seed={seed}", f"--threads={threads}", f"--junit-xml={report}", "--quiet"]
         subprocess.run([sys.executable, "-m", "pytest", *options, *arguments], stdout=sys.stderr, check=False)
         for case in ElementTree.parse(report).iter("testcase"):
             for each in case.iter("property"):

@@ -89,19 +89,18 @@ def test_an_attack_of_epsilon_zero_changes_nothing(given, random_start):
 
 
 @pytest.mark.parametrize(
-    ("chain", "last"),
+    ("pair", "most"),
     [
-        ([setting(epsilon) for epsilon in (0, 0.003, 0.01, 0.03, 0.1, 0.3)], 5),
-        ([setting(0.1, 0.1, iterations) for iterations in (2, 4, 8, 16)], 80),
-        ([setting(0.3, 0.05, 1, random_start=True, restarts=restarts) for restarts in (1, 2, 4, 8)], 99),
+        ([setting(epsilon) for epsilon in (0, 0.3)], 5),
+        ([setting(0.1, 0.1, iterations) for iterations in (2, 16)], 80),
+        ([setting(0.3, 0.05, 1, random_start=True, restarts=restarts) for restarts in (1, 32)], 95),
     ],
     ids=["epsilon", "steps", "restarts"],
 )
-def test_accuracy_falls_with_the_strength_of_an_attack(given, chain, last, claim):
-    accuracies = [right(given, options) for options in chain]
-    claim("largest rise", max(np.diff(accuracies)), below=3)
-    claim("fall", accuracies[0] - accuracies[-1], above=0)
-    claim("images that withstand the last", accuracies[-1], below=last)
+def test_accuracy_falls_with_the_strength_of_an_attack(given, pair, most, claim):
+    weak, strong = (right(given, options) for options in pair)
+    claim("fall", weak - strong, above=0)
+    claim("images that withstand the stronger", strong, below=most)
 
 
 def test_of_several_restarts_the_first_that_fools_the_model_counts(given):

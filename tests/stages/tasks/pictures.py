@@ -14,12 +14,12 @@ def picture(number: int) -> Image.Image:
     return Image.fromarray(coarse).resize((48, 40), Image.Resampling.BICUBIC)
 
 
-def distorted(image: Image.Image, seed: int, darkest: float = 0.6) -> Image.Image:
-    """A copy that is cropped, resized, darker and full of noise."""
+def distorted(image: Image.Image, seed: int, darkest: float = 0.6, noise: float = 20) -> Image.Image:
+    """A copy that is cropped, resized, darker and full of noise, of so many grey levels."""
     draw = np.random.default_rng(seed)
     left, top = draw.integers(0, 6, 2).tolist()
     cut = np.asarray(image.crop((left, top, left + 42, top + 34)).resize((37, 31)), float)
-    noisy = cut * draw.uniform(darkest, 0.9) + draw.normal(0, 20, cut.shape)
+    noisy = cut * draw.uniform(darkest, 0.9) + draw.normal(0, noise, cut.shape)
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 

@@ -22,7 +22,7 @@ def copies(perfect: bool, whitening: int, distractors: int = 20):
     images |= {
         f"strong/{name}{copy:02d}.png": picture(number)
         if perfect
-        else distorted(picture(number), 2 * number + copy, darkest=0.9)
+        else distorted(picture(number), 2 * number + copy, darkest=0.9, noise=5)
         for number, name in enumerate(GROUPS)
         for copy in (1, 2)
     }

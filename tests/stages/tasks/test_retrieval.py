@@ -28,7 +28,7 @@ def landmarks(folder, perfect: bool):
     seen |= {f"{kind}_{number}": number for number in range(QUERIES) for kind in KINDS}
     seen |= {f"other_{number}": 1000 + number for number in range(20)}
     images = {
-        f"jpg/{name}.png": picture(number) if perfect else distorted(picture(number), seed, darkest=0.9)
+        f"jpg/{name}.png": picture(number) if perfect else distorted(picture(number), seed, darkest=0.9, noise=5)
         for seed, (name, number) in enumerate(seen.items())
     }
     names = [name for name in seen if "query" not in name]

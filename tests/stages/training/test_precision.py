@@ -38,6 +38,7 @@ def test_in_bfloat16_a_training_learns_as_in_single_precision_and_losses_are_sin
     single, half = (train(run(name, slow, precision=precision), precision) for precision in ("float32", "bfloat16"))
     assert {loss.dtype for loss in seen} == {torch.float32}
     assert single[1].history[-1]["loss"] != half[1].history[-1]["loss"]
-    first, last, other = (row["loss"] for row in (single[1].history[0], single[1].history[-1], half[1].history[-1]))
-    claim("difference of the last losses, as a part of the fall", abs(last - other) / (first - last), below=0.15)
+    losses, others = ([row["loss"] for row in training.history] for _, training in (single, half))
+    apart = abs(losses[-1] - others[-1]) / (max(losses) - min(losses))
+    claim("difference of the last losses, as a part of their range", apart, below=0.15)
     assert all(tensor.dtype != torch.bfloat16 for tensor in half[0].values())
