@@ -24,8 +24,8 @@ from tests.stages.every_method import CARRIES, METHODS, MODIFIERS, TRAINS, VIEW
 BATCH, STEPS, PER_EPOCH = 32, 30, 2
 SETTLED = 2
 """The step from which a queue holds keys of images, and no random ones. By then TCR has fallen most of its way."""
-RATES = {"vicreg": 0.005}
-"""The learning rates of methods with a loss so large that it does not fall steadily at that of the others."""
+SLOWER = {"vicreg": 0.25}
+"""The learning rate, by that of the others, of a method with a loss so large that it would not fall steadily."""
 VIT = {"img_size": 8, "patch_size": 2, "embed_dim": 32, "depth": 3, "num_heads": 2}
 BACKBONES = {
     "resnet": {"strides": (1, 2, 2)},
@@ -60,10 +60,11 @@ class Training:
         self.half, self.losses = run.precision == "bfloat16", dict[str, Tensor]()
         self.batches = [self.batch(turn) for turn in range(2)]
         trained = [parameter for parameter in self.method.parameters() if parameter.requires_grad]
+        slower = SLOWER.get(run.method.name, 1)
         self.optimizer = (
-            torch.optim.AdamW(trained, 2e-3)
+            torch.optim.AdamW(trained, 2e-3 * slower)
             if run.backbone.name == "timm"
-            else torch.optim.SGD(trained, RATES.get(run.method.name, 0.02), momentum=0.9)
+            else torch.optim.SGD(trained, 0.02 * slower, momentum=0.9)
         )
 
     def batch(self, turn: int):

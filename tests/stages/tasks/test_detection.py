@@ -94,7 +94,7 @@ def overlaps(rows: list[dict]) -> list[float]:
 def test_a_detector_that_has_learned_nothing_finds_next_to_nothing(find, seed, claim):
     found = find(steps=1, drops=[], learning_rate=1e-9, seed=seed)
     assert set(found) == {"ap", "ap_50", "ap_75"}
-    claim("ap_50", found["ap_50"], below=10)
+    claim("ap_50", found["ap_50"], below=15)
 
 
 def test_a_set_of_vocs_format_is_learnt_from_too(ask, tmp_path):
