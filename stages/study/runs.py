@@ -30,7 +30,7 @@ class Run(Section):
     accumulate: Count = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     optimizer: OptimizerOptions
-    online: Online = Online()
+    online: Online = Field(default_factory=Online)
     seed: int
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import program, study
+from stages import program
 from stages.contract import contract
 from stages.failure import Failure
 from stages.images.shards import INDEX, SCHEMA
@@ -332,7 +332,7 @@ def test_every_breach_is_told_at_once():
 def test_a_broken_contract_ends_the_program_and_leaves_the_result_of_before_alone(monkeypatch, capsys):
     hold()
     before = HELD.read_bytes()
-    monkeypatch.setattr(study, "load", lambda: plan(train=13))
+    monkeypatch.setattr(program, "read_study", lambda kind, key: plan(train=13))
     monkeypatch.setattr(sys, "argv", ["contract.py", "tiny"])
     with pytest.raises(SystemExit, match=r"stages\.contract tiny: error: 1 of 35"):
         program.run(contract)
