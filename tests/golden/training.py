@@ -1,0 +1,71 @@
+"""The first losses of every method with every modifier, in double precision; `python -m tests.golden.training` writes them.
+
+A refactoring must leave them as they are. Where a method is meant to change, write them anew and say why in the commit.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages import backbones, methods, modifiers
+from stages.images.views import Batch, make_batch
+from stages.methods import Clock, Method
+from stages.study.backbones import ResNet
+from tests.stages.every_method import METHODS, MODIFIERS, TRAINS, VIEW
+from tests.stages.made_up import RESNET
+
+LOSSES = Path(__file__).parent / "losses.json"
+STEPS = 30
+BATCH = 16
+SIZE = 12
+LEARNING_RATE = 0.05
+BACKBONE = ResNet.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
+
+
+def losses(name: str, modifier: str) -> dict[str, list[float]]:
+    """Each term of the loss in each step of a training from seed 0."""
+    torch.manual_seed(0)
+    base = methods.build(METHODS[name], backbones.build(BACKBONE), 4, SIZE)
+    method = modifiers.modify(base, MODIFIERS[modifier], SIZE).double().train()
+    parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(parameters, LEARNING_RATE, momentum=0.9)
+
+    found: dict[str, list[float]] = {}
+    for step in range(STEPS):
+        torch.manual_seed(step)
+        clock = Clock(step, STEPS, STEPS // 2, LEARNING_RATE)
+        method.prepare(clock)
+        optimizer.zero_grad(set_to_none=True)
+        terms = method(batch(method, step))
+        method.backward(terms)
+        optimizer.step()
+        method.update(clock._replace(step=step + 1))
+        for term, loss in terms.items():
+            found.setdefault(term, []).append(loss.item())
+    return found
+
+
+def batch(method: Method, step: int) -> Batch:
+    """The batch of a step, of random images that come again, in double precision."""
+    indices = (step * BATCH + np.arange(BATCH)) % (4 * BATCH)
+    images = torch.randint(0, 256, (4 * BATCH, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(1))
+    crops = method.crops([VIEW, VIEW], SIZE)
+    made = make_batch(images[indices].to(torch.uint8), torch.from_numpy(indices) % 4, crops, indices, 0, step)
+    return made._replace(views=[view.double() for view in made.views])
+
+
+def main() -> None:
+    """Write the losses as they are now, a line a term."""
+    torch.set_num_threads(1)
+    rows = [
+        f'"{name} {modifier} {term}": {json.dumps(values)}'
+        for name, modifier in TRAINS
+        for term, values in losses(name, modifier).items()
+    ]
+    LOSSES.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
