@@ -30,8 +30,8 @@ format: $(VENV)/ready
 bench: $(VENV)/ready  ## speed, as ratios measured in one run
 	python -m bench
 
-schema: $(VENV)/ready  ## after a change of stages/study/
-	python -m stages.study
+schema: $(VENV)/ready  ## after a change of whole_in_parts/config/
+	python -m workflow.schema
 
 lock:  ## new versions for requirements.lock, from the ranges of pyproject.toml
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

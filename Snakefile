@@ -5,8 +5,8 @@ import os
 from dvc.exceptions import DvcException
 from snakemake.exceptions import WorkflowError
 
-from stages import study
-from stages.study.recipes import written_out
+from whole_in_parts.config.recipes import written_out
+from whole_in_parts.config.study import PARAMS, load_study
 from workflow.build_lock import BuildLock
 from workflow.dvc_stages import Stages
 
@@ -16,8 +16,8 @@ def stages():
     if not workflow.is_main_process:
         return Stages.handed_down()
     try:
-        content = study.load()
-        if remark := written_out(study.PARAMS):
+        content = load_study()
+        if remark := written_out(PARAMS):
             logger.warning(remark)
         return Stages.ask(content)
     except (ValueError, DvcException) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from bench import corruptions, data_path, many_runs, methods, nothing_to_do, pretraining, probing, processes
-from stages.images.memory import keep_freed_memory
+from whole_in_parts.malloc import keep_freed_memory
 
 
 def main() -> None:

@@ -17,14 +17,16 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from bench.lightly_methods import PLAIN
-from stages import program, study
-from stages.images.views import make_batch
-from stages.methods import Clock, Method
-from stages.study.backbones import ResNet, Stem
-from stages.study.runs import Run
-from stages.training import optimizers
-from stages.training.building import build
-from stages.training.cost import flops
+from whole_in_parts.augment.views import make_batch
+from whole_in_parts.config.backbones import ResNet, Stem
+from whole_in_parts.config.runs import Run
+from whole_in_parts.config.study import load_study
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.methods.base import Method
+from whole_in_parts.schedules import Clock
+from whole_in_parts.training import optimizers
+from whole_in_parts.training.building import build
+from whole_in_parts.training.step_cost import flops
 
 STUDY = Path("workflow/studies/methods.yaml")
 STEPS, REPEATS, KERNELS, PRODUCT = 20, 5, 3, 8192
@@ -132,7 +134,7 @@ def table(settings: list[Setting], device: torch.device, steps: int = STEPS, siz
     print(f"{device}, torch {torch.__version__}: a product reaches {rate / 1e12:.3g} TFLOP/s in bfloat16\n")
     print("| BYOL | images/s | against views there | against lightly | of the product's rate | dearest kernels |")
     print("|---|---:|---:|---:|---:|---|")
-    runs = study.load(STUDY).runs
+    runs = load_study(STUDY).runs
     for setting in settings:
         for name in ("byol", "co_byol"):
             update = {key: value for key, value in setting._asdict().items() if key != "name"}
@@ -160,4 +162,4 @@ def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) 
 if __name__ == "__main__":
     if not torch.cuda.is_available():
         raise SystemExit("bench.accelerator: there is no GPU here")
-    table(SETTINGS, program.device())
+    table(SETTINGS, default_device())

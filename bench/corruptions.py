@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from sklearn.datasets import load_sample_images
 
-from stages import corruptions
-from stages.study.evaluations import CORRUPTIONS
+from whole_in_parts.config.evaluations import CORRUPTIONS
+from whole_in_parts.evaluation.corruption import corrupt
 
 SIZE, COUNT, SEVERITY = 32, 500, 3
 REPEATS = 5
@@ -37,9 +37,9 @@ def lines() -> list[Line]:
 
 def rate(name: str, images_BCHW: torch.Tensor) -> float:
     numbers = np.arange(len(images_BCHW))
-    corruptions.corrupt(name, images_BCHW[:1], SEVERITY, numbers[:1])
+    corrupt(name, images_BCHW[:1], SEVERITY, numbers[:1])
     started = time.perf_counter()
-    corruptions.corrupt(name, images_BCHW, SEVERITY, numbers)
+    corrupt(name, images_BCHW, SEVERITY, numbers)
     return len(images_BCHW) / (time.perf_counter() - started)
 
 

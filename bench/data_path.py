@@ -12,13 +12,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from bench.images import photographs
 from bench.pairs import Row, compare
-from stages.images.order import batch
-from stages.images.originals import Originals
-from stages.images.shards import Images, Shards
-from stages.images.views import Crop, make_batch
 from stages.shard import pack
-from stages.sources import Sample
-from stages.study.views import View
+from whole_in_parts.augment.views import Crop, make_batch
+from whole_in_parts.config.views import View
+from whole_in_parts.data.sample_order import batch
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.data.source import Sample
+from whole_in_parts.data.variable_size import Originals
 
 IMAGES, BATCH, SIZE = 2048, 256, 32
 LARGE_IMAGES, LARGE_BATCH, LARGE = 128, 64, 224

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from stages.images.shards import Shards
 from stages.shard import pack
-from stages.sources import Sample
+from whole_in_parts.data.shards import Shards
+from whole_in_parts.data.source import Sample
 
 
 def photographs(folder: Path, count: int, size: int) -> Shards:

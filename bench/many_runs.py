@@ -23,7 +23,7 @@ from workflow.dvc_stages import Stage
 from workflow.read_once import read_once
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "profiles", "stages", "workflow")
+PARTS = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "profiles", "stages", "whole_in_parts", "workflow")
 RUNS = (3, 30, 300)
 REPEATS = 3
 MOST_SECONDS = 60
@@ -34,8 +34,8 @@ NOTHING = '''"""Write one file: `results/mask/<run>/`."""
 
 from pathlib import Path
 
-from stages import program
-from stages.study import Study
+from workflow import program
+from whole_in_parts.config.study import Study
 
 
 def mask(study: Study, run: str, directory: Path) -> None:

@@ -14,12 +14,13 @@ import torch
 
 from bench.lightly_methods import PLAIN
 from bench.pairs import compare, take
-from stages import study
-from stages.images.views import Batch
-from stages.methods import Clock, Method
-from stages.study.runs import Run
-from stages.training.building import build
-from stages.training.cost import flops, saved_bytes
+from whole_in_parts.augment.views import Batch
+from whole_in_parts.config.runs import Run
+from whole_in_parts.config.study import load_study
+from whole_in_parts.methods.base import Method
+from whole_in_parts.schedules import Clock
+from whole_in_parts.training.building import build
+from whole_in_parts.training.step_cost import flops, saved_bytes
 
 STUDY = Path("workflow/studies/methods.yaml")
 STEPS = 10
@@ -40,7 +41,7 @@ class Line(NamedTuple):
 
 def against_lightly() -> list[Line]:
     """Each method that lightly has."""
-    runs = study.load(STUDY).runs
+    runs = load_study(STUDY).runs
     lines = []
     for name, plain in PLAIN.items():
         method, batch = build(runs[name], 10).train(), views(runs[name])
@@ -51,7 +52,7 @@ def against_lightly() -> list[Line]:
 
 def with_co() -> list[tuple[Line, float]]:
     """Each method with CO against without it, and how many times the FLOPs it takes."""
-    runs = study.load(STUDY).runs
+    runs = load_study(STUDY).runs
     lines = []
     for name, run in runs.items():
         if run.modifier.name == "co":

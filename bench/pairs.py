@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch.optim import Optimizer
 
-from stages.images.views import Batch
-from stages.methods import Method
+from whole_in_parts.augment.views import Batch
+from whole_in_parts.methods.base import Method
 
 REPEATS = 5
 

@@ -13,12 +13,13 @@ from bench.accelerator import RESNET_18
 from bench.data_path import BATCH, SIZE, lightly_loader, our_views
 from bench.images import photographs
 from bench.pairs import Row, compare, take
-from stages import backbones, methods
-from stages.images.shards import Images
-from stages.images.views import Batch
-from stages.methods import Clock
-from stages.study.backbones import ResNet, Stem
-from stages.study.methods import BYOL
+from whole_in_parts.augment.views import Batch
+from whole_in_parts.config.backbones import ResNet, Stem
+from whole_in_parts.config.methods import BYOL
+from whole_in_parts.data.shards import Images
+from whole_in_parts.methods.base import build_method
+from whole_in_parts.models.backbone import build_backbone
+from whole_in_parts.schedules import Clock
 
 IMAGES = 2048
 FEW = 32
@@ -44,7 +45,7 @@ class Ours:
     def __init__(self, backbone: ResNet) -> None:
         torch.manual_seed(0)
         options = BYOL(name="byol", projector=[HIDDEN, OUTPUT], predictor=HIDDEN, momentum=(0.99, 1.0))
-        self.method = methods.build(options, backbones.build(backbone), 10, SIZE).train()
+        self.method = build_method(options, build_backbone(backbone), 10, SIZE).train()
         self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
 
     def epoch(self, batches) -> int:
@@ -64,7 +65,7 @@ class Lightly:
         from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
 
         torch.manual_seed(0)
-        self.backbone = backbones.build(BACKBONE).to(memory_format=torch.contiguous_format).train()
+        self.backbone = build_backbone(BACKBONE).to(memory_format=torch.contiguous_format).train()
         self.projector = BYOLProjectionHead(self.backbone.features, HIDDEN, OUTPUT)
         self.predictor = BYOLPredictionHead(OUTPUT, HIDDEN, OUTPUT)
         self.targets = [copy.deepcopy(part).requires_grad_(False) for part in (self.backbone, self.projector)]

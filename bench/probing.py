@@ -14,13 +14,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from bench.images import photographs
 from bench.pairs import Row, compare
 from bench.pretraining import BACKBONE
-from stages import backbones
-from stages.backbones import Backbone
-from stages.images.shards import Images
-from stages.probing import features, pgd
-from stages.probing.frozen import Frozen
-from stages.probing.neighbours import chunks, nearest, vote
-from stages.study.evaluations import AttackSetting
+from whole_in_parts.config.evaluations import AttackSetting
+from whole_in_parts.data.shards import Images
+from whole_in_parts.evaluation import features, pgd
+from whole_in_parts.evaluation.nearest_neighbours import chunks, nearest, vote
+from whole_in_parts.evaluation.probed_backbone import Frozen
+from whole_in_parts.models.backbone import Backbone, build_backbone
 
 CPU = torch.device("cpu")
 IMAGES, SIZE = 4000, 32
@@ -32,7 +31,7 @@ def rows(folder: Path) -> list[Row]:
     torch.set_num_threads(2)
     torch.manual_seed(0)
     images = Images(photographs(folder, IMAGES, SIZE), SIZE, 3)
-    backbone = backbones.build(BACKBONE).eval().requires_grad_(False)
+    backbone = build_backbone(BACKBONE).eval().requires_grad_(False)
     return [extraction(backbone, images, folder / "test.arrow"), neighbours(), descent(backbone, images)]
 
 

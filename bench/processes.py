@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from bench.accelerator import RESNET_18, STUDY
-from stages import distributed, study
-from stages.distributed.group import group
-from stages.distributed.replica import replicate
-from stages.images.views import Batch, Crop, make_batch
-from stages.methods import Clock
-from stages.study.runs import Run
-from stages.training import optimizers
-from stages.training.building import build
+from whole_in_parts.augment.views import Batch, Crop, make_batch
+from whole_in_parts.config.runs import Run
+from whole_in_parts.config.study import load_study
+from whole_in_parts.distributed.collectives import local_shard, rank
+from whole_in_parts.distributed.group import group
+from whole_in_parts.distributed.replica import replicate
+from whole_in_parts.schedules import Clock
+from whole_in_parts.training import optimizers
+from whole_in_parts.training.building import build
 
 AIM, WARM = 0.9, 2
 CPU = torch.device("cpu")
@@ -69,7 +70,7 @@ def core(key: str, processes: int, threads: int) -> float:
 def measure(setting: Setting) -> None:
     """What each process does; the first prints how many images a second all have seen."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    run = study.load(STUDY).runs["byol"].model_copy(update=setting.changes)
+    run = load_study(STUDY).runs["byol"].model_copy(update=setting.changes)
     batch = setting.half * torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", "1"))
     with group(CPU):
         method = build(run, 10).train()
@@ -83,13 +84,13 @@ def measure(setting: Setting) -> None:
             optimizer.step()
             method.update(Clock(step + 1, setting.steps + WARM, setting.steps))
         rate = batch * setting.steps / (time.perf_counter() - started)
-        if distributed.rank() == 0:
+        if rank() == 0:
             print(rate)
 
 
 def views(run: Run, batch: int, step: int) -> Batch:
     """This process's views of a batch of grey images."""
-    own = distributed.own(np.arange(batch))
+    own = local_shard(np.arange(batch))
     size = run.image_size
     images = torch.full((len(own), run.backbone.channels, size, size), 100, dtype=torch.uint8)
     crops = [Crop(view, size) for view in run.views]

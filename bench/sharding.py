@@ -20,8 +20,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from stages.shard import pack
-from stages.sources.folder import FILE, Members
-from stages.study.datasets import Resize
+from whole_in_parts.config.datasets import Resize
+from whole_in_parts.data.sources.folder import FILE, Members
 
 DIFFERENT, PER_SHARD, IMAGENET = 1_000, 1_000, 1_281_167
 COUNTS = (10_000, 20_000, 40_000)

@@ -1,31 +1,34 @@
 """Look into a pretraining: `results/analyse/<entry>/metrics.json`, with curves and pictures beside it.
 
-What is looked at is an analysis, one file each in `stages/analyses/`, on a part of the test images of a dataset.
+Each analysis is one file of `whole_in_parts/evaluation/analyses/`; it sees a part of the test images of a dataset.
 """
 
 from pathlib import Path
 
-from stages import analyses, program
-from stages.failure import Failure
-from stages.images.randomness import stratified
-from stages.images.shards import Images, Shards
-from stages.metrics import write_metrics
-from stages.study import Study
-from stages.training import learned
-from stages.training.building import build
+from whole_in_parts.augment.randomness import stratified
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation.analysis import Given, load_analysis
+from whole_in_parts.failure import Failure
+from whole_in_parts.metrics import write_metrics
+from whole_in_parts.results import result_dir
+from whole_in_parts.training import method_weights
+from whole_in_parts.training.building import build
+from workflow import program
 
 
 def analyse(study: Study, entry: str, directory: Path) -> None:
-    options, device = study.analyse[entry], program.device()
-    run, folder = study.runs[options.run], program.result("shard", options.dataset)
+    options, device = study.analyse[entry], default_device()
+    run, folder = study.runs[options.run], result_dir("shard", options.dataset)
     untrained = build(run, study.datasets[run.dataset].expect.classes)
-    method = learned.load(untrained, program.result("pretrain", options.run), device)
+    method = method_weights.load(untrained, result_dir("pretrain", options.run), device)
     train, test = (Images(Shards(folder / split), run.image_size, run.backbone.channels) for split in ("train", "test"))
     numbers = stratified(test.shards.labels, options.subset, "analyse")
     if not len(numbers):
         raise Failure(f"analyse.{entry}.subset: {options.subset} of {len(test)} is not one image of any class")
-    given = analyses.Given(method, method.backbone, train, test, numbers, device, directory)
-    metrics = analyses.analysis(options.analysis.name).measure(given, options.analysis)
+    given = Given(method, method.backbone, train, test, numbers, device, directory)
+    metrics = load_analysis(options.analysis.name).measure(given, options.analysis)
     write_metrics(directory, metrics | {"samples": len(numbers)})
 
 

@@ -18,16 +18,18 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from stages import program
-from stages.images.shards import INDEX
-from stages.metrics import write_metrics
-from stages.probing.features import batches
-from stages.probing.frozen import Subject, subject
-from stages.probing.pgd import predictions
-from stages.provenance.record import record, text
-from stages.study import Study
-from stages.study.evaluations import AttackSetting
-from stages.training.checkpoints import Checkpoints
+from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.evaluations import AttackSetting
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import INDEX
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.pgd import predictions
+from whole_in_parts.evaluation.probed_backbone import Subject, subject
+from whole_in_parts.metrics import write_metrics
+from whole_in_parts.results import result_dir, scratch_dir
+from workflow import program
+from workflow.provenance.record import record, text
 
 CLEAN = AttackSetting(epsilon=0, step=1, iterations=1)
 BATCH = 100
@@ -38,9 +40,9 @@ NORMAL_95 = 1.959964
 
 
 def attack(study: Study, run: str, directory: Path) -> None:
-    device = program.device()
+    device = default_device()
     given = subject(study, run, study.attack.subset, device)
-    checkpoints = Checkpoints(program.scratch("attack", run) / digest(study, run, device))
+    checkpoints = Checkpoints(scratch_dir("attack", run) / digest(study, run, device))
     predicted = attacked(given, {"clean": CLEAN} | study.attack.settings, checkpoints, device)
     metrics: dict[str, float] = {}
     for name, predicted_N in predicted.items():
@@ -83,9 +85,9 @@ def digest(study: Study, run: str, device: torch.device) -> str:
     versions = f"{torch.__version__} {version('foolbox')} {device.type}"
     state = hashlib.sha256((text(record(study, "attack", run)) + versions).encode())
     read = [
-        *(program.result("pretrain", run) / "model").iterdir(),
-        program.result("linear", run) / "classifier.safetensors",
-        program.result("shard", study.runs[run].dataset) / "test" / INDEX,
+        *(result_dir("pretrain", run) / "model").iterdir(),
+        result_dir("linear", run) / "classifier.safetensors",
+        result_dir("shard", study.runs[run].dataset) / "test" / INDEX,
     ]
     for file in sorted(read):
         state.update(file.read_bytes())

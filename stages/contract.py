@@ -17,12 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages import program
-from stages.failure import Failure
-from stages.images.shards import INDEX, INDEX_LIMIT, SCHEMA
-from stages.program import progress
-from stages.study import Study
-from stages.study.datasets import Expectations
+from whole_in_parts.config.datasets import Expectations
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import INDEX, INDEX_LIMIT, SCHEMA
+from whole_in_parts.failure import Failure
+from whole_in_parts.progress import progress
+from whole_in_parts.results import result_dir, scratch_dir
+from workflow import program
 
 with warnings.catch_warnings():
     # Great Expectations 1.24 imports a part of re by its old name. It sends nothing home; other versions ask first.
@@ -58,7 +59,7 @@ class Subject(NamedTuple):
 
 
 def contract(study: Study, dataset: str, directory: Path) -> None:
-    splits = [read(program.result("shard", dataset) / name) for name in ("train", "test")]
+    splits = [read(result_dir("shard", dataset) / name) for name in ("train", "test")]
     verdicts = judge(columns(split) for split in splits)
     if all(verdict["held"] for verdict in verdicts):
         verdicts += judge(content(splits, study.datasets[dataset].expect))
@@ -66,7 +67,7 @@ def contract(study: Study, dataset: str, directory: Path) -> None:
     sizes = {split.name: split.size for split in splits}
     report = {"dataset": dataset, "held": not broken, "classes": splits[0].classes, "splits": sizes}
     text = json.dumps(report | {"expectations": verdicts}, indent=2, ensure_ascii=False) + "\n"
-    kept = program.scratch("contract", dataset) / "contract.json"
+    kept = scratch_dir("contract", dataset) / "contract.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     for file in (directory / kept.name, kept):
         file.write_text(text, encoding="utf-8")
@@ -92,7 +93,7 @@ def columns(split: Split) -> Subject:
     declared, found = ({field.name: str(field.type) for field in schema} for schema in (SCHEMA, split.index.schema))
     types = [(name, declared.get(name, ABSENT), found.get(name, ABSENT)) for name in declared | found]
     table = pd.DataFrame(types, columns=["column", "declared", "found"])
-    same = equal("columns and their types are those of an index", "as in stages/images/shards.py", "declared", "found")
+    same = equal("columns and their types are those of an index", "as in data/shards.py", "declared", "found")
     return Subject(split.name, table, ["column"], [same])
 
 

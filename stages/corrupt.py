@@ -1,10 +1,11 @@
 """Classify corrupted test images of a run: `results/corrupt/<run>/`.
 
 Top-1 of backbone and linear probe in `metrics.json`, in per cent: clean, at each severity of each corruption, as each
-corruption's mean over its severities (CO-SSL, section 4.2 and appendix; `stages/corruptions/` has the constants), and
-as `mean`, the mean over the corruptions. `mean_error` is what is missing to 100. `mce` is the mean over the corruptions
-of the error as a share of AlexNet's (Hendrycks and Dietterich, 2019), only where that was measured: with the 1,000
-classes of ImageNet and images of at least 224 pixels. It compares to others' if all fifteen corruptions are asked for.
+corruption's mean over its severities (CO-SSL, section 4.2 and appendix; `evaluation/corruptions/` has the constants),
+and as `mean`, the mean over the corruptions. `mean_error` is what is missing to 100. `mce` is the mean over the
+corruptions of the error as a share of AlexNet's (Hendrycks and Dietterich, 2019), only where that was measured: with
+the 1,000 classes of ImageNet and images of at least 224 pixels. It compares to others' if all fifteen corruptions are
+asked for.
 
 Images are corrupted here, or read where `corrupt.folder` says so. Of these, too, only a subset is taken; the clean
 images are always the dataset's. `predictions.parquet` has a row for each image, corruption and severity (0 if clean).
@@ -21,15 +22,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages import program
-from stages.corruptions import SEVERITIES, released_as
-from stages.corruptions import corrupt as apply
-from stages.corruptions._released import released
-from stages.images.shards import Images
-from stages.metrics import write_metrics
-from stages.probing.features import batches
-from stages.probing.frozen import Frozen, Subject, some_of, subject
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import Images
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import corrupt as apply
+from whole_in_parts.evaluation.corruptions._released import released
+from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.probed_backbone import Frozen, Subject, some_of, subject
+from whole_in_parts.metrics import write_metrics
+from workflow import program
 
 CLEAN = ("clean", 0)
 IMAGENET_CLASSES = 1000
@@ -68,7 +70,7 @@ class Task(NamedTuple):
 
 
 def corrupt(study: Study, run: str, directory: Path) -> None:
-    device, options = program.device(), study.corrupt
+    device, options = default_device(), study.corrupt
     given = subject(study, run, options.subset, device)
     found, tables = {}, []
     for task in tasks(given, options):

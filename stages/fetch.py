@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from stages import program
-from stages.sources import source
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.source import load_source
+from workflow import program
 
 
 def fetch(study: Study, dataset: str, directory: Path) -> None:
     options = study.datasets[dataset].source
-    source(options.name).fetch(options, directory)
+    load_source(options.name).fetch(options, directory)
 
 
 if __name__ == "__main__":

@@ -13,21 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
-from stages import program
-from stages.failure import Failure
-from stages.images.memory import keep_freed_memory
-from stages.metrics import write_metrics
-from stages.probing import features
-from stages.probing.classifier import labelled, top1
-from stages.probing.features import Features
-from stages.probing.metric_names import suffix
-from stages.probing.neighbours import chunks, nearest, vote
-from stages.program import progress
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation import features
+from whole_in_parts.evaluation.features import Features
+from whole_in_parts.evaluation.linear_probe import labelled, top1
+from whole_in_parts.evaluation.metric_names import suffix
+from whole_in_parts.evaluation.nearest_neighbours import chunks, nearest, vote
+from whole_in_parts.failure import Failure
+from whole_in_parts.malloc import keep_freed_memory
+from whole_in_parts.metrics import write_metrics
+from whole_in_parts.progress import progress
+from whole_in_parts.results import result_dir
+from workflow import program
 
 
 def knn(study: Study, run: str, directory: Path) -> None:
-    folder = program.result("extract", run)
+    folder = result_dir("extract", run)
     metrics: dict[str, float] = {}
     rows: dict[str, object] = {}
     keep_freed_memory()
@@ -59,7 +61,7 @@ def banks(train: Features, options) -> dict[int, Features]:
 
 def votes(bank: Features, test: Features, options, what: str) -> dict[int, Tensor]:
     """The votes (N, C) for each number of neighbours."""
-    device = program.device()
+    device = default_device()
     queries = progress(chunks(test.features_ND, len(bank.keys)), what, unit="chunk")
     given = bank.features_ND.to(device), bank.labels_N.to(device)
     similarity_NK, labels_NK = nearest(*given, queries, max(options.neighbours))

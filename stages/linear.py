@@ -16,16 +16,18 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from stages import program
-from stages.metrics import write_metrics
-from stages.probing import classifier, features, logistic
-from stages.probing.features import Features
-from stages.probing.metric_names import suffix
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation import features, linear_probe, logistic_probe
+from whole_in_parts.evaluation.features import Features
+from whole_in_parts.evaluation.metric_names import suffix
+from whole_in_parts.metrics import write_metrics
+from whole_in_parts.results import result_dir
+from workflow import program
 
 
 def linear(study: Study, run: str, directory: Path) -> None:
-    folder, device = program.result("extract", run), program.device()
+    folder, device = result_dir("extract", run), default_device()
     metrics: dict[str, float] = {}
     rows: dict[str, object] = {}
     for name in features.names(folder / "train.arrow"):
@@ -34,11 +36,11 @@ def linear(study: Study, run: str, directory: Path) -> None:
         for percent in study.linear.labels:
             layer, found = fit(train, percent, study.linear, device)
             logits_NC, end = layer(test.features_ND.to(device)).cpu(), suffix(name, percent)
-            metrics[f"top1{end}"] = classifier.top1(logits_NC, test.labels_N)
+            metrics[f"top1{end}"] = linear_probe.top1(logits_NC, test.labels_N)
             metrics |= {f"{metric}{end}": value for metric, value in found.items()}
             rows[f"predicted{end}"] = logits_NC.argmax(1).numpy()
             if not end:
-                classifier.save(layer, directory / "classifier.safetensors")
+                linear_probe.save(layer, directory / "classifier.safetensors")
     write_metrics(directory, metrics)
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
@@ -46,12 +48,12 @@ def linear(study: Study, run: str, directory: Path) -> None:
 def fit(train: Features, percent: int, options, device: torch.device) -> tuple[nn.Linear, dict[str, float]]:
     """A classifier by some per cent of the labels, and what was found beside it."""
     classes = int(train.labels_N.max()) + 1
-    keys, y_N, x_ND = classifier.labelled(train, percent)
+    keys, y_N, x_ND = linear_probe.labelled(train, percent)
     y_N, x_ND = y_N.to(device), x_ND.to(device)
     if options.solver == "lbfgs":
-        layer, weight = logistic.fit(x_ND, y_N, classes)
+        layer, weight = logistic_probe.fit(x_ND, y_N, classes)
         return layer, {"penalty": weight}
-    return classifier.train(Features(keys, y_N, x_ND), classes, options), {}
+    return linear_probe.train(Features(keys, y_N, x_ND), classes, options), {}
 
 
 if __name__ == "__main__":

@@ -13,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages import program
-from stages.images.randomness import uniforms
-from stages.metrics import write_metrics
-from stages.probing.classifier import top1
-from stages.probing.features import batches
-from stages.probing.frozen import Subject, subject
-from stages.study import Study
+from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.study import Study
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.linear_probe import top1
+from whole_in_parts.evaluation.probed_backbone import Subject, subject
+from whole_in_parts.metrics import write_metrics
+from workflow import program
 
 
 def mask(study: Study, run: str, directory: Path) -> None:
-    device = program.device()
+    device = default_device()
     given = subject(study, run, study.mask.subset, device)
     metrics = {f"mask_{rate}": accuracy(given, rate, device) for rate in [0, *study.mask.rates]}
     metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)

@@ -11,36 +11,39 @@ from pathlib import Path
 
 import torch
 
-from stages import program
-from stages.backbones import Backbone, cost, saved
-from stages.backbones.receptive_field import receptive_field
-from stages.distributed import ranks
-from stages.distributed.group import group
-from stages.distributed.launch import distribute
-from stages.failure import Failure
-from stages.images.originals import for_training
-from stages.images.shards import Images, Shards
-from stages.metrics import write_metrics
-from stages.study import Study
-from stages.study.runs import Run
-from stages.training import learned
-from stages.training.building import build
-from stages.training.checkpoints import Checkpoints
-from stages.training.configuration import configuration
-from stages.training.loop import Training, train
-from stages.training.memory import peak_memory_mb
-from stages.training.online import MEASURED, Online
+from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.runs import Run
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.data.variable_size import for_training
+from whole_in_parts.distributed.collectives import world_size
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.distributed.group import group
+from whole_in_parts.failure import Failure
+from whole_in_parts.metrics import write_metrics
+from whole_in_parts.models import backbone_cost, saved_backbone
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.receptive_field import receptive_field
+from whole_in_parts.results import result_dir, scratch_dir
+from whole_in_parts.training import method_weights
+from whole_in_parts.training.building import build
+from whole_in_parts.training.loop import Training, train
+from whole_in_parts.training.online import MEASURED, Online
+from whole_in_parts.training.peak_memory import peak_memory_mb
+from workflow import program
+from workflow.launch import distribute
+from workflow.provenance.training import configuration
 
 
 def pretrain(study: Study, run: str, directory: Path) -> None:
-    options, device = study.runs[run], program.device()
+    options, device = study.runs[run], default_device()
     with group(device):
         train_and_write(options, run, device, directory)
 
 
 def train_and_write(options: Run, run: str, device: torch.device, directory: Path) -> None:
     """Train with the other processes of the group, if there are any, and write all that is to stay."""
-    folder = program.result("shard", options.dataset)
+    folder = result_dir("shard", options.dataset)
     check_parts(options, run)
     size, channels = options.image_size, options.backbone.channels
     images = for_training(Shards(folder / "train"), size, channels, device)
@@ -48,11 +51,11 @@ def train_and_write(options: Run, run: str, device: torch.device, directory: Pat
     method = build(options, len(images.shards.classes))
     training = Training(steps=0)
     if options.epochs:
-        checkpoints = Checkpoints(program.scratch("pretrain", run), configuration(options, run, folder))
+        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, run, folder))
         online = Online(options, method.backbone.features, images, test, device)
         training = train(method, images, online, options, checkpoints, device)
-    saved.save(method.backbone, options.backbone, options.image_size, directory / "model")
-    learned.save(method, directory)
+    saved_backbone.save(method.backbone, options.backbone, options.image_size, directory / "model")
+    method_weights.save(method, directory)
     metrics = measure(method.backbone, training, options) | {"peak_memory_mb": round(peak_memory_mb(device), 1)}
     write_metrics(directory, metrics)
     write_history(training, directory / "history.csv")
@@ -65,10 +68,10 @@ def check_parts(options: Run, run: str) -> None:
     Raises:
         Failure: it is not so.
     """
-    parts = ranks() * options.accumulate
+    parts = world_size() * options.accumulate
     if options.batch_size % parts:
         raise Failure(
-            f"runs.{run}.batch_size: {options.batch_size} images cannot be shared by {ranks()} processes"
+            f"runs.{run}.batch_size: {options.batch_size} images cannot be shared by {world_size()} processes"
             + (f" in {options.accumulate} pieces each" if options.accumulate > 1 else "")
         )
 
@@ -84,8 +87,8 @@ def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, f
         "images_per_second": round(seen / training.seconds, 1) if seen else 0.0,
         "loss": last.get("loss"),
         **{name: last[name] for name in MEASURED if name in last},
-        "parameters": cost.parameters(backbone),
-        "multiply_adds": cost.multiply_adds(backbone, options.image_size),
+        "parameters": backbone_cost.parameters(backbone),
+        "multiply_adds": backbone_cost.multiply_adds(backbone, options.image_size),
         "receptive_field": size,
         "stride": stride,
         "map_size": backbone.map_sizes(options.image_size)[-1],

@@ -9,14 +9,14 @@ result that belongs to no entry of params.yaml stops the stage.
 import json
 from pathlib import Path
 
-from stages import program
-from stages.page import claim, content, figures, measured, pictures, tables
-from stages.page.groups import group
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.report import claim, content, figures, pictures, results, tables
+from whole_in_parts.report.groups import group
+from workflow import program
 
 
 def report(study: Study, key: str, directory: Path) -> None:
-    found = measured.read(study)
+    found = results.read(study)
     groups = group(study.runs)
     verdicts = claim.verdicts(study, groups, found)
     drawings = figures.draw(study, groups, found)

@@ -7,10 +7,10 @@ code that it runs. Every other stage depends on its own record, so it is stale i
 import sys
 from pathlib import Path
 
-from stages import program
-from stages.provenance.record import records
-from stages.study import PARAMS, Study
-from stages.study.recipes import written_out
+from whole_in_parts.config.recipes import written_out
+from whole_in_parts.config.study import PARAMS, Study
+from workflow import program
+from workflow.provenance.record import records
 
 
 def resolve(study: Study, key: str, directory: Path) -> None:

@@ -11,22 +11,26 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from stages import program
-from stages.images.workers import cores
-from stages.packing import index, parts
-from stages.packing.plan import Plan, identity
-from stages.packing.processes import each
-from stages.program import progress
-from stages.sources import Sample, source
-from stages.study import Study
-from stages.study.datasets import Resize
+from whole_in_parts.config.datasets import Resize
+from whole_in_parts.config.study import Study
+from whole_in_parts.cores import cores
+from whole_in_parts.data.packing import index, parts
+from whole_in_parts.data.packing.plan import Plan, identity
+from whole_in_parts.data.packing.processes import each
+from whole_in_parts.data.source import Sample, load_source
+from whole_in_parts.progress import progress
+from whole_in_parts.results import result_dir, scratch_dir
+from workflow import program
+from workflow.provenance import code
+from workflow.provenance.options import implementations
 
 
 def shard(study: Study, dataset: str, directory: Path) -> None:
-    options, fetched = study.datasets[dataset], program.result("fetch", dataset)
-    scratch = program.scratch("shard", dataset)
-    content = source(options.source.name).read(options.source, fetched)
-    kept, resize = keep(scratch / "shards", identity(options, fetched)), getattr(options.source, "resize", None)
+    options, fetched = study.datasets[dataset], result_dir("fetch", dataset)
+    scratch = scratch_dir("shard", dataset)
+    content = load_source(options.source.name).read(options.source, fetched)
+    name = identity(options, fetched, code.hashes("stages.shard", implementations(options)))
+    kept, resize = keep(scratch / "shards", name), getattr(options.source, "resize", None)
     plans = {
         split: Plan(samples, options.samples_per_shard, kept / split, resize)
         for split, samples in content.splits.items()

@@ -1,26 +1,32 @@
 """Ask a pretrained backbone to do something with another dataset: `results/transfer/<entry>/metrics.json`.
 
-What is asked is a task, one file each in `stages/tasks/`. Images are resized to what the backbone was pretrained at,
-unless the task has a size of its own.
+Each task is one file of `whole_in_parts/evaluation/tasks/`. Images are resized to the size of the pretraining, unless
+the task has a size of its own.
 """
 
 from pathlib import Path
 
-from stages import program, tasks
-from stages.backbones import saved
-from stages.failure import Failure
-from stages.images.shards import INDEX, Images, Shards
-from stages.metrics import write_metrics
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import INDEX, Images, Shards
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation.task import Given, load_task
+from whole_in_parts.failure import Failure
+from whole_in_parts.metrics import write_metrics
+from whole_in_parts.models import saved_backbone
+from whole_in_parts.results import result_dir
+from workflow import program
+from workflow.provenance import code
+from workflow.provenance.options import implementations
 
 
 def transfer(study: Study, entry: str, directory: Path) -> None:
-    options, device = study.transfer[entry], program.device()
-    backbone, size = saved.load(program.result("pretrain", options.run) / "model", device)
+    options, device = study.transfer[entry], default_device()
+    backbone, size = saved_backbone.load(result_dir("pretrain", options.run) / "model", device)
     channels = study.runs[options.run].backbone.channels
     train, test = (Images(shards(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
-    given = tasks.Given(backbone, train, test, device, directory)
-    write_metrics(directory, tasks.task(options.task.name).evaluate(given, options.task))
+    task_code = code.digest("stages.transfer", implementations({"task": options.task}))
+    given = Given(backbone, train, test, device, directory, task_code)
+    write_metrics(directory, load_task(options.task.name).evaluate(given, options.task))
 
 
 def shards(dataset: str, split: str) -> Shards:
@@ -29,7 +35,7 @@ def shards(dataset: str, split: str) -> Shards:
     Raises:
         Failure: it is not packed.
     """
-    folder = program.result("shard", dataset) / split
+    folder = result_dir("shard", dataset) / split
     if not (folder / INDEX).exists():
         raise Failure(f"{folder / INDEX}: not there; make it with: dvc repro shard@{dataset}")
     return Shards(folder)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages import program, study
 from stages.extract import extract
-from stages.images.shards import Images, Shards
 from stages.linear import linear
 from stages.pretrain import pretrain
 from stages.shard import pack
-from stages.sources import digits
-from stages.study import Study
+from whole_in_parts.config.study import Study, load_study
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.data.sources import digits
+from whole_in_parts.results import atomic_output_dir, result_dir
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,7 +69,7 @@ def claim(request) -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def small(seed) -> Study:
     """The shipped small study, with a run that learns enough for an accuracy to mean something."""
-    content = study.load(ROOT / "workflow/studies/small.yaml").model_dump()
+    content = load_study(ROOT / "workflow/studies/small.yaml").model_dump()
     content["runs"]["supervised"] = content["runs"]["byol"] | {"method": {"name": "supervised"}, "epochs": 6}
     for run in content["runs"].values():
         run["seed"] = seed
@@ -97,7 +97,7 @@ def images(shards) -> Images:
 
 def offer(shards: Path, folder: Path) -> None:
     """Put the shards where stages that run in the folder look for them."""
-    place = folder / program.result("shard", "digits")
+    place = folder / result_dir("shard", "digits")
     place.parent.mkdir(parents=True)
     place.symlink_to(shards)
 
@@ -117,7 +117,7 @@ def results(small, shards, tmp_path_factory) -> Path:
     offer(shards, folder)
     with chdir(folder):
         for stage in (pretrain, extract, linear):
-            with program.whole(stage.__name__, "supervised") as directory:
+            with atomic_output_dir(stage.__name__, "supervised") as directory:
                 stage(small, "supervised", directory)
     return folder
 

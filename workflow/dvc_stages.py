@@ -18,10 +18,10 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
-from stages.provenance.record import records
-from stages.study import Study
+from whole_in_parts.config.study import Study
 from workflow.dvc_lock import locked
 from workflow.lockfile import LOCKFILE
+from workflow.provenance.record import records
 from workflow.read_once import read_once
 
 MARKS = Path(".snakemake/stale")

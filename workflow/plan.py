@@ -15,17 +15,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from stages import study
-from stages.failure import Failure
-from stages.images.order import steps_per_epoch
-from stages.images.views import make_batch
-from stages.methods import Clock
-from stages.program import device
-from stages.study import PARAMS, Study
-from stages.study.runs import Run
-from stages.training import optimizers
-from stages.training.building import build
-from stages.training.cost import flops, saved_bytes
+from whole_in_parts.augment.views import make_batch
+from whole_in_parts.config.runs import Run
+from whole_in_parts.config.study import PARAMS, Study, load_study
+from whole_in_parts.data.sample_order import steps_per_epoch
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.failure import Failure
+from whole_in_parts.schedules import Clock
+from whole_in_parts.training import optimizers
+from whole_in_parts.training.building import build
+from whole_in_parts.training.step_cost import flops, saved_bytes
 
 SAMPLE = 8
 """Images that FLOPs and memory are counted on."""
@@ -66,7 +65,7 @@ def main() -> None:
     parser.add_argument("--price", type=float, help="of an hour of one, in whatever currency")
     options = parser.parse_args()
     try:
-        show(study.load(options.study), options)
+        show(load_study(options.study), options)
     except (Failure, ValueError) as error:
         sys.exit(f"workflow.plan: error: {error}")
 
@@ -74,7 +73,7 @@ def main() -> None:
 def show(plan: Study, options: argparse.Namespace) -> None:
     if options.hardware != "here" and options.hardware not in TERAFLOPS:
         raise ValueError(f"--hardware: {options.hardware} is not known; there are: here, {', '.join(TERAFLOPS)}")
-    where = str(device()) if options.hardware == "here" else options.hardware
+    where = str(default_device()) if options.hardware == "here" else options.hardware
     print(f"| run | steps | FLOPs | hours, {options.gpus} × {where} | memory of each, GiB |\n|---|---:|---:|---:|---:|")
     known: dict[str, Cost] = {}
     total = Cost(0.0, 0.0, 0.0)
@@ -102,7 +101,7 @@ def alike(run: Run) -> str:
 
 def cost_of(run: Run, options: argparse.Namespace) -> Cost:
     """The cost of a step of a run, by counting on a few images."""
-    here = device()
+    here = default_device()
     method = build(run, classes=1000).to(here).train()
     few = min(SAMPLE, run.batch_size)
     step = step_of(method, run, few, here)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tests.every_method import TRAINS
 from tests.golden.training import LOSSES, STEPS, losses
-from tests.stages.every_method import TRAINS
 
 GOLDEN = json.loads(LOSSES.read_text())
 ROUNDING = 1e-6

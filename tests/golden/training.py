@@ -1,4 +1,4 @@
-"""The first losses of every method with every modifier, in double precision; `python -m tests.golden.training` writes them.
+"""The first losses of every method with every modifier, in double precision: `python -m tests.golden.training`.
 
 A refactoring must leave them as they are. Where a method is meant to change, write them anew and say why in the commit.
 """
@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages import backbones, methods, modifiers
-from stages.images.views import Batch, make_batch
-from stages.methods import Clock, Method
-from stages.study.backbones import ResNet
-from tests.stages.every_method import METHODS, MODIFIERS, TRAINS, VIEW
-from tests.stages.made_up import RESNET
+from tests.every_method import METHODS, MODIFIERS, TRAINS, VIEW
+from tests.fake_results import RESNET
+from whole_in_parts.augment.views import Batch, make_batch
+from whole_in_parts.config.backbones import ResNet
+from whole_in_parts.methods.base import Method, build_method
+from whole_in_parts.models.backbone import build_backbone
+from whole_in_parts.modifiers.base import apply_modifier
+from whole_in_parts.schedules import Clock
 
 LOSSES = Path(__file__).parent / "losses.json"
 STEPS = 30
@@ -27,8 +29,8 @@ BACKBONE = ResNet.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "p
 def losses(name: str, modifier: str) -> dict[str, list[float]]:
     """Each term of the loss in each step of a training from seed 0."""
     torch.manual_seed(0)
-    base = methods.build(METHODS[name], backbones.build(BACKBONE), 4, SIZE)
-    method = modifiers.modify(base, MODIFIERS[modifier], SIZE).double().train()
+    base = build_method(METHODS[name], build_backbone(BACKBONE), 4, SIZE)
+    method = apply_modifier(base, MODIFIERS[modifier], SIZE).double().train()
     parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(parameters, LEARNING_RATE, momentum=0.9)
 

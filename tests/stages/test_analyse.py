@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from stages import analyses, program
 from stages.analyse import analyse
 from stages.pretrain import pretrain
-from stages.study import Study
 from tests.conftest import offer
-from tests.stages.every_method import MODIFIERS
+from tests.every_method import MODIFIERS
+from whole_in_parts.config.study import Study
+from whole_in_parts.evaluation import analyses
+from whole_in_parts.results import atomic_output_dir, result_dir
 
 ANALYSES = {
     "bag": {"patches": [1, 2], "scale": [0.3, 0.6], "train_subset": 200},
@@ -41,7 +42,7 @@ def trained(small, shards, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for run in ("random", "logo"):
-            with program.whole("pretrain", run) as directory:
+            with atomic_output_dir("pretrain", run) as directory:
                 pretrain(asking(small, "affinity", "logo"), run, directory)
     return folder
 
@@ -56,9 +57,9 @@ def test_every_analysis_has_its_headline_and_its_picture_and_is_the_same_each_ti
     monkeypatch.chdir(trained)
     study, made = asking(small, name, "logo"), []
     for _ in range(2):
-        with program.whole("analyse", "one") as directory:
+        with atomic_output_dir("analyse", "one") as directory:
             analyse(study, "one", directory)
-        made.append({file.name: file.read_bytes() for file in program.result("analyse", "one").iterdir()})
+        made.append({file.name: file.read_bytes() for file in result_dir("analyse", "one").iterdir()})
     assert made[0] == made[1]
     assert study.analyse["one"].analysis.headline in json.loads(made[0]["metrics.json"])
     assert [file for file in made[0] if file.endswith(".png")] == PICTURES.get(name, [])

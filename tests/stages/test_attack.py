@@ -7,12 +7,14 @@ import pytest
 from scipy.stats import binomtest
 
 from stages import attack as stage
-from stages import program
 from stages.attack import attack, interval
-from stages.failure import Failure
-from stages.probing import classifier
-from stages.study import Study
-from stages.training.checkpoints import Checkpoints
+from whole_in_parts import results
+from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.study import Study
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.evaluation import linear_probe
+from whole_in_parts.failure import Failure
+from whole_in_parts.results import result_dir
 
 WEAK = {"epsilon": 0.01, "step": 0.025, "iterations": 5}
 STRONG = {"epsilon": 0.05, "step": 0.3, "iterations": 5, "random_start": True, "restarts": 3}
@@ -31,7 +33,7 @@ def metrics(directory: Path) -> dict[str, float]:
 @pytest.fixture
 def scratch(tmp_path, monkeypatch) -> Path:
     """A folder of this test's own for what is not finished."""
-    monkeypatch.setattr(program, "SCRATCH", tmp_path / "scratch")
+    monkeypatch.setattr(results, "SCRATCH", tmp_path / "scratch")
     return tmp_path / "scratch"
 
 
@@ -55,7 +57,7 @@ def test_each_setting_has_an_accuracy_within_its_interval_and_clean_is_the_accur
     claim("weak less strong", found["weak"] - found["strong"], above=0)
     claim("clean less weak", found["clean"] - found["weak"], above=-2)
     assert found["samples"] == 450
-    assert found["clean"] == pytest.approx(metrics(program.result("linear", "supervised"))["top1"], abs=0.5)
+    assert found["clean"] == pytest.approx(metrics(result_dir("linear", "supervised"))["top1"], abs=0.5)
 
 
 def test_the_predictions_are_those_whose_accuracy_is_told(small, built, tmp_path):
@@ -126,20 +128,20 @@ def test_nothing_is_taken_up_that_another_attack_has_left(small, built, tmp_path
 
 
 def test_what_an_attack_has_left_is_of_its_classifier_alone(small, built, monkeypatch, tmp_path):
-    study, cpu = asked(small), program.device()
+    study, cpu = asked(small), default_device()
     before = stage.digest(study, "supervised", cpu)
     assert stage.digest(study, "supervised", cpu) == before
-    genuine = program.result
+    genuine = result_dir
     other = tmp_path / "linear"
     other.mkdir()
     (other / "classifier.safetensors").write_bytes(b"another")
-    monkeypatch.setattr(program, "result", lambda kind, key: other if kind == "linear" else genuine(kind, key))
+    monkeypatch.setattr(stage, "result_dir", lambda kind, key: other if kind == "linear" else genuine(kind, key))
     assert stage.digest(study, "supervised", cpu) != before
 
 
 def test_a_run_without_a_classifier_is_refused_with_how_to_make_it(small, built, tmp_path, monkeypatch):
-    genuine = classifier.load
-    monkeypatch.setattr(classifier, "load", lambda file, device: genuine(Path("elsewhere/byol") / file.name, device))
+    genuine = linear_probe.load
+    monkeypatch.setattr(linear_probe, "load", lambda file, device: genuine(Path("elsewhere/byol") / file.name, device))
     with pytest.raises(Failure, match=r"there is no linear classifier; make it with: dvc repro linear@byol"):
         attack(asked(small), "supervised", tmp_path)
 
@@ -150,7 +152,9 @@ def test_a_subset_that_is_no_image_of_any_class_is_refused(small, built, tmp_pat
 
 
 def test_a_subset_of_one_class_is_refused_by_its_name(small, built, tmp_path, monkeypatch):
-    monkeypatch.setattr("stages.probing.frozen.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2])
+    monkeypatch.setattr(
+        "whole_in_parts.evaluation.probed_backbone.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2]
+    )
     with pytest.raises(Failure, match="subset: 100 of 450 test images is images of class 3 alone"):
         attack(asked(small), "supervised", tmp_path)
 

@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import program
 from stages.contract import contract
-from stages.failure import Failure
-from stages.images.shards import INDEX, SCHEMA
 from stages.shard import pack
-from stages.sources import Arrays, Sample
-from stages.study import Study
-from stages.study.datasets import Dataset, Expectations
+from whole_in_parts.config.datasets import Dataset, Expectations
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import INDEX, SCHEMA
+from whole_in_parts.data.source import Arrays, Sample
+from whole_in_parts.failure import Failure
+from whole_in_parts.results import atomic_output_dir
+from workflow import program
 
 ROOT = Path(__file__).parents[2]
 SHARDS = Path("results/shard/tiny")
@@ -87,7 +88,7 @@ def plan(**expect: object) -> Study:
 
 
 def hold(**expect: object) -> dict:
-    with program.whole("contract", "tiny") as directory:
+    with atomic_output_dir("contract", "tiny") as directory:
         contract(plan(**expect), "tiny", directory)
     return json.loads(HELD.read_text())
 
@@ -349,7 +350,10 @@ def python(code: str, **environment: str) -> str:
 
 
 def test_importing_other_stages_does_not_import_great_expectations():
-    files = [file.relative_to(ROOT).with_suffix("") for file in ROOT.glob("stages/**/*.py")]
+    files = [
+        file.relative_to(ROOT).with_suffix("")
+        for file in (*ROOT.glob("stages/*.py"), *ROOT.glob("whole_in_parts/**/*.py"))
+    ]
     names = [".".join(file.parts) for file in files if file.parts[1:] != ("contract",)]
     imports = "\n".join(f"import {name}" for name in sorted(names))
     assert python(f"{imports}\nimport sys\nprint('great_expectations' in sys.modules)").split() == ["False"]
@@ -369,7 +373,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from stages.contract import contract
-from stages.study.datasets import Expectations
+from whole_in_parts.config.datasets import Expectations
 
 expect = Expectations(train=12, test=6, classes=3, height=(8, 8), width=(6, 6), imbalance=2)
 contract(SimpleNamespace(datasets={"tiny": SimpleNamespace(expect=expect)}), "tiny", Path())

@@ -8,12 +8,12 @@ from PIL import Image
 
 from stages import corrupt as stage
 from stages.corrupt import ALEXNET_ERRORS, Task, comparable, corrupt, predictions, summary, tasks
-from stages.corruptions import SEVERITIES
-from stages.corruptions import corrupt as apply
-from stages.failure import Failure
-from stages.probing.frozen import subject
-from stages.study import Study
-from stages.study.evaluations import CORRUPTIONS
+from whole_in_parts.config.evaluations import CORRUPTIONS
+from whole_in_parts.config.study import Study
+from whole_in_parts.evaluation.corruption import SEVERITIES
+from whole_in_parts.evaluation.corruption import corrupt as apply
+from whole_in_parts.evaluation.probed_backbone import subject
+from whole_in_parts.failure import Failure
 
 CPU = torch.device("cpu")
 NAMES = ["gaussian_noise", "defocus_blur"]
@@ -28,7 +28,7 @@ def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, nam
     given = subject(small, "supervised", 200, CPU)
     task = Task(name, 5, given.images, given.numbers, True)
     whole_N = predictions(given.model, task, CPU)
-    monkeypatch.setattr("stages.probing.features.BATCH", 7)
+    monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
     assert torch.equal(predictions(given.model, task, CPU), whole_N)
 
 

@@ -2,13 +2,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from stages import program
-from stages.backbones import saved
 from stages.extract import extract
-from stages.failure import Failure
-from stages.images.shards import Images, Shards
-from stages.probing import features
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.evaluation import features
+from whole_in_parts.failure import Failure
+from whole_in_parts.models import saved_backbone
+from whole_in_parts.results import result_dir
 
 CPU = torch.device("cpu")
 
@@ -19,10 +19,10 @@ def keeping(small: Study, *names: str) -> Study:
 
 
 def test_extract_writes_the_features_of_the_saved_backbone_for_both_splits(built, shards):
-    backbone, size = saved.load(program.result("pretrain", "supervised") / "model", CPU)
+    backbone, size = saved_backbone.load(result_dir("pretrain", "supervised") / "model", CPU)
     for split, number in (("train", 1347), ("test", 450)):
         images = Images(Shards(shards / split), size, 1)
-        written = features.read(program.result("extract", "supervised") / f"{split}.arrow")
+        written = features.read(result_dir("extract", "supervised") / f"{split}.arrow")
         expected = features.features(backbone, images, CPU, split)
         assert len(written.keys) == number
         assert written.keys == expected.keys
@@ -33,7 +33,7 @@ def test_each_representation_is_a_column_and_that_of_the_backbone(small, built, 
     extract(keeping(small, "whole", "patch", "layer_1", "layer_3"), "supervised", tmp_path)
     with pa.memory_map(str(tmp_path / "test.arrow")) as source:
         assert pa.ipc.open_file(source).schema.names == ["key", "label", "whole", "patch", "layer_1", "layer_3"]
-    backbone, size = saved.load(program.result("pretrain", "supervised") / "model", CPU)
+    backbone, size = saved_backbone.load(result_dir("pretrain", "supervised") / "model", CPU)
     split = Images(Shards(shards / "test"), size, 1)
     with torch.no_grad():
         given = backbone(split[torch.arange(450).numpy()].float() / 255)

@@ -6,14 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages import program
 from stages.extract import extract
-from stages.failure import Failure
 from stages.linear import linear
-from stages.page import measured
-from stages.page.tables import columns
-from stages.probing import classifier, features, logistic
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.evaluation import features, linear_probe, logistic_probe
+from whole_in_parts.failure import Failure
+from whole_in_parts.report import results
+from whole_in_parts.report.tables import columns
+from whole_in_parts.results import result_dir
 
 CPU = torch.device("cpu")
 NAMES = ["whole", "patch", "layer_2"]
@@ -30,7 +30,7 @@ def several(small, results) -> Path:
     """A place in which three representations of the run are extracted."""
     folder = results.parent / "several"
     with chdir(results):
-        directory = folder / program.result("extract", "supervised")
+        directory = folder / result_dir("extract", "supervised")
         directory.mkdir(parents=True)
         study = Study.model_validate(small.model_dump() | {"extract": {"representations": NAMES}})
         extract(study, "supervised", directory)
@@ -42,20 +42,20 @@ def written(directory: Path) -> dict[str, float]:
 
 
 def test_linear_writes_the_predictions_whose_accuracy_it_reports(built, claim):
-    directory = program.result("linear", "supervised")
+    directory = result_dir("linear", "supervised")
     rows = pq.read_table(directory / "predictions.parquet").to_pydict()
-    test = features.read(program.result("extract", "supervised") / "test.arrow")
+    test = features.read(result_dir("extract", "supervised") / "test.arrow")
     right = [label == predicted for label, predicted in zip(rows["label"], rows["predicted"], strict=True)]
     assert written(directory) == {"top1": round(100 * sum(right) / len(right), 4)}
     claim("top1", written(directory)["top1"], above=80)
     assert rows["key"] == test.keys
-    layer = classifier.load(directory / "classifier.safetensors", CPU)
+    layer = linear_probe.load(directory / "classifier.safetensors", CPU)
     assert layer(test.features_ND).argmax(1).tolist() == rows["predicted"]
 
 
 def test_linear_is_the_same_each_time(small, built, tmp_path):
     linear(small, "supervised", tmp_path)
-    for file in program.result("linear", "supervised").iterdir():
+    for file in result_dir("linear", "supervised").iterdir():
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
 
 
@@ -67,32 +67,32 @@ def test_each_representation_is_probed_by_each_share_of_the_labels(small, severa
     ends = [f"{of}{by}" for of in ("", "_patch", "_layer_2") for by in ("", "_labels_10", "_labels_1")]
     assert list(metrics) == [f"top1{end}" for end in ends]
     asked = Study.model_validate(study.model_dump() | {"extract": {"representations": NAMES}})
-    assert measured.asked(asked, "byol", "linear") == list(metrics)
+    assert results.asked(asked, "byol", "linear") == list(metrics)
     assert [column.metric for column in columns(asked) if column.kind == "linear"] == list(metrics)
     assert list(rows) == ["key", "label", *[f"predicted{end}" for end in ends]]
     claim("top1 by 1 %", metrics["top1_labels_1"], above=20)
-    train, test = features.splits(program.result("extract", "supervised"))
+    train, test = features.splits(result_dir("extract", "supervised"))
     for percent, end in ((100, ""), (10, "_labels_10"), (1, "_labels_1")):
-        layer = classifier.train(classifier.labelled(train, percent), 10, study.linear)
+        layer = linear_probe.train(linear_probe.labelled(train, percent), 10, study.linear)
         assert layer(test.features_ND).argmax(1).tolist() == rows[f"predicted{end}"]
     assert rows["predicted_layer_2"] != rows["predicted"]
     assert metrics["top1_patch"] == metrics["top1"]  # nothing follows the pooling of a plain ResNet
     kept = (tmp_path / "classifier.safetensors").read_bytes()
-    assert kept == (built / program.result("linear", "supervised") / "classifier.safetensors").read_bytes()
+    assert kept == (built / result_dir("linear", "supervised") / "classifier.safetensors").read_bytes()
 
 
 def test_logistic_regression_takes_the_place_of_sgd_and_tells_its_penalty(small, built, tmp_path, monkeypatch, claim):
     weights = (1e-3, 1.0, 1e6)
-    monkeypatch.setattr(logistic.fit, "__defaults__", (weights,))
+    monkeypatch.setattr(logistic_probe.fit, "__defaults__", (weights,))
     linear(changed(small, solver="lbfgs"), "supervised", tmp_path)
     metrics = written(tmp_path)
     assert list(metrics) == ["top1", "penalty"]
     assert metrics["penalty"] in weights[:2]
-    claim("top1 less that by SGD", metrics["top1"] - written(program.result("linear", "supervised"))["top1"], above=-6)
+    claim("top1 less that by SGD", metrics["top1"] - written(result_dir("linear", "supervised"))["top1"], above=-6)
 
 
 def test_a_share_of_the_labels_that_is_no_sample_of_a_class_is_refused(small, built, tmp_path, monkeypatch):
-    folder = program.result("extract", "supervised")
+    folder = result_dir("extract", "supervised")
     train, test = features.splits(folder)
     some = slice(0, 200)
     short = features.Features(train.keys[some], train.labels_N[some], train.features_ND[some])

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from stages.mask import accuracy, kept, mask, masked
-from stages.probing.classifier import top1
-from stages.probing.frozen import subject
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.evaluation.linear_probe import top1
+from whole_in_parts.evaluation.probed_backbone import subject
 
 CPU = torch.device("cpu")
 NUMBERS = np.arange(3000)
@@ -65,7 +65,7 @@ def test_the_model_without_a_mask_is_the_plain_model(small, built):
 def test_accuracy_does_not_depend_on_the_batches(small, built, monkeypatch):
     given = subject(small, "supervised", 200, CPU)
     whole = accuracy(given, 75, CPU)
-    monkeypatch.setattr("stages.probing.features.BATCH", 7)
+    monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
     assert accuracy(given, 75, CPU) == pytest.approx(whole, abs=1)  # two images on an edge
 
 

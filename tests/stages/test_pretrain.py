@@ -5,14 +5,14 @@ import re
 import pytest
 import torch
 
-from stages import program
-from stages.backbones import saved
-from stages.backbones.cost import multiply_adds
 from stages.pretrain import pretrain
-from stages.study import Study
-from stages.training import loop
-from stages.training.checkpoints import Checkpoints
-from stages.training.online import MEASURED
+from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.study import Study
+from whole_in_parts.models import saved_backbone
+from whole_in_parts.models.backbone_cost import multiply_adds
+from whole_in_parts.results import atomic_output_dir, result_dir, scratch_dir
+from whole_in_parts.training import loop
+from whole_in_parts.training.online import MEASURED
 
 CPU = torch.device("cpu")
 MODEL = {"model/config.json", "model/model.safetensors", "method.safetensors"}
@@ -32,9 +32,9 @@ def study(small) -> Study:
 
 def make(study: Study, run: str) -> dict[str, bytes]:
     """Pretrain a run in this place, and give the files of its result."""
-    with program.whole("pretrain", run) as directory:
+    with atomic_output_dir("pretrain", run) as directory:
         pretrain(study, run, directory)
-    directory = program.result("pretrain", run)
+    directory = result_dir("pretrain", run)
     return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
 
 
@@ -70,12 +70,12 @@ def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scrat
     monkeypatch.setattr(loop, "make_batch", lambda *given: begun.append(given[5]) or genuine(*given))
     assert timeless(make(study, "co_byol")) == timeless(uninterrupted)
     assert begun[0] == 12
-    assert not program.scratch("pretrain", "co_byol").exists()
+    assert not scratch_dir("pretrain", "co_byol").exists()
 
 
 def test_the_metrics_tell_steps_size_and_field(place, study):
     metrics = json.loads(make(study, "co_byol")["metrics.json"])
-    backbone, _ = saved.load(program.result("pretrain", "co_byol") / "model", CPU)
+    backbone, _ = saved_backbone.load(result_dir("pretrain", "co_byol") / "model", CPU)
     local_BCNN = backbone(torch.zeros(1, 1, 8, 8)).local_BCNN
     assert metrics["steps"] == 21
     assert metrics["epochs"] == 1
@@ -130,7 +130,7 @@ def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(plac
     (settings,) = re.findall(r"```json\n(.*?)```", card, re.DOTALL)
     assert json.loads(settings) == json.loads(study.runs["byol"].model_dump_json())
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    monkeypatch.chdir(program.result("pretrain", "byol"))
+    monkeypatch.chdir(result_dir("pretrain", "byol"))
     names = {"images": torch.rand(2, 1, 8, 8)}
     exec(code, names)
     assert names["local"].shape == (2, 32, 4, 4)

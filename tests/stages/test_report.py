@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stages.failure import Failure
-from stages.page import claim, measured
-from stages.page.groups import group
-from stages.study import Study
-from tests.stages.made_up import BYOL, LINEAR, RESNET, change, fill, made, page, runs, save, study
+from tests.fake_results import BYOL, LINEAR, RESNET, change, fill, made, page, runs, save, study
+from whole_in_parts.config.study import Study
+from whole_in_parts.failure import Failure
+from whole_in_parts.report import claim, results
+from whole_in_parts.report.groups import group
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def table(directory: Path, name: str) -> list[dict[str, str]]:
 
 
 def verdict(plan: Study, name: str, kind: str) -> claim.Verdict:
-    found = claim.verdicts(plan, group(plan.runs), measured.read(plan))
+    found = claim.verdicts(plan, group(plan.runs), results.read(plan))
     return next(each for each in found if (each.group.name, each.kind) == (name, kind))
 
 
 def flags(plan: Study) -> list[tuple[str, ...]]:
-    return [tuple(flag) for flag in measured.read(plan).flags]
+    return [tuple(flag) for flag in results.read(plan).flags]
 
 
 def test_runs_that_differ_in_their_seed_alone_are_one_group_under_the_name_of_the_first(plan):
@@ -60,7 +60,7 @@ def test_the_claim_holds_where_the_margin_is_larger_than_the_larger_range_over_s
 
 
 def test_the_claim_is_about_the_first_k_and_every_self_supervised_group(plan):
-    found = claim.verdicts(plan, group(plan.runs), measured.read(plan))
+    found = claim.verdicts(plan, group(plan.runs), results.read(plan))
     compared = [(each.group.name, each.metric, each.baseline.name) for each in found]
     assert compared == [(name, metric, "random") for name in ("byol", "co_byol") for metric in ("top1", "top1_k20")]
 
@@ -106,7 +106,7 @@ def test_the_claim_is_undecided_with_one_seed_or_with_a_number_missing(plan):
 )
 def test_a_number_that_is_missing_or_not_finite_is_flagged(plan, value, problem):
     change("transfer", "supervised", top1=value)
-    found = measured.read(plan)
+    found = results.read(plan)
     assert found.flags == [("supervised", "transfer", problem)]
     assert found.metrics["supervised"]["transfer"] == {}
 
@@ -178,7 +178,7 @@ def test_a_loss_that_is_not_finite_is_flagged_with_its_step(plan):
 
 
 def test_steps_in_which_nothing_was_measured_beside_the_training_are_not_flagged(plan):
-    rows = measured.read(plan).histories["byol"]
+    rows = results.read(plan).histories["byol"]
     assert rows["online_knn"].isna().any()
     assert rows["online_knn"].notna().any()
     assert flags(plan) == []

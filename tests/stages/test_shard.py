@@ -13,23 +13,23 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages import program
-from stages.images.shards import Shards
 from stages.shard import keep, shard
-from stages.sources import digits
-from stages.study import Study
+from whole_in_parts.config.study import Study
+from whole_in_parts.data.shards import Shards
+from whole_in_parts.data.sources import digits
+from whole_in_parts.results import atomic_output_dir, result_dir, scratch_dir
 
 
 def test_both_splits_of_a_fetched_dataset_are_packed_in_shards_of_the_given_length(small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = small.datasets["digits"]
-    with program.whole("fetch", "digits") as directory:
+    with atomic_output_dir("fetch", "digits") as directory:
         digits.fetch(options.source, directory)
-    with program.whole("shard", "digits") as directory:
+    with atomic_output_dir("shard", "digits") as directory:
         shard(small, "digits", directory)
-    content = digits.read(options.source, program.result("fetch", "digits"))
+    content = digits.read(options.source, result_dir("fetch", "digits"))
     for split, samples in content.splits.items():
-        packed = program.result("shard", "digits") / split
+        packed = result_dir("shard", "digits") / split
         assert len(list(packed.glob("*.tar"))) == -(-len(samples) // options.samples_per_shard)
         read = Shards(packed)
         found = [int(key) for key in read.keys]
@@ -38,7 +38,7 @@ def test_both_splits_of_a_fetched_dataset_are_packed_in_shards_of_the_given_leng
         for number in (0, len(samples) - 1):
             pixels = np.asarray(Image.open(io.BytesIO(read[number])))
             np.testing.assert_array_equal(pixels, samples.pixels[found[number]])
-    assert not program.scratch("shard", "digits").exists()
+    assert not scratch_dir("shard", "digits").exists()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_packing_that_is_killed_leaves_no_result_and_goes_on_from_the_shards_that_are_whole(photographs):
-    result, scratch = program.result("shard", "photographs"), program.scratch("shard", "photographs")
+    result, scratch = result_dir("shard", "photographs"), scratch_dir("shard", "photographs")
     packing = start("shard")
     until(lambda: len(list(scratch.rglob("train/*.json"))) >= 5)
     workers = Path(f"/proc/{packing.pid}/task/{packing.pid}/children").read_text().split()
@@ -109,7 +109,7 @@ def test_a_packing_that_is_killed_leaves_no_result_and_goes_on_from_the_shards_t
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a file system that is full soon")
 def test_a_packing_without_space_stops_and_leaves_no_result(photographs):
-    scratch = program.scratch("shard", "photographs")
+    scratch = scratch_dir("shard", "photographs")
     scratch.mkdir(parents=True)
     mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(scratch)], capture_output=True)
     if mounting.returncode:
@@ -121,7 +121,7 @@ def test_a_packing_without_space_stops_and_leaves_no_result(photographs):
         subprocess.run(["umount", str(scratch)], check=True)
     assert packing.returncode == 1
     assert ".tar: cannot be written: No space left on device" in error
-    assert not program.result("shard", "photographs").exists()
+    assert not result_dir("shard", "photographs").exists()
 
 
 def test_shards_of_other_options_are_not_kept(small, tmp_path):

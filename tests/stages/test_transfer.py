@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from stages import program
-from stages.failure import Failure
-from stages.study import Study
 from stages.transfer import transfer
+from whole_in_parts.config.study import Study
+from whole_in_parts.failure import Failure
+from whole_in_parts.results import result_dir
 
 
 def asked(small: Study, **changes: object) -> Study:
@@ -19,7 +19,7 @@ def test_a_linear_transfer_to_the_dataset_of_the_pretraining_is_about_as_good_as
     small, built, tmp_path, claim
 ):
     transfer(asked(small), "asked", tmp_path)
-    expected = json.loads((program.result("linear", "supervised") / "metrics.json").read_text())
+    expected = json.loads((result_dir("linear", "supervised") / "metrics.json").read_text())
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     claim("difference of top1", abs(metrics["top1"] - expected["top1"]), below=20)
     claim("difference of the mean per class", abs(metrics["mean_per_class"] - metrics["top1"]), below=1)

@@ -61,7 +61,11 @@ def test_an_edit_that_is_taken_back_runs_nothing(study):
 
 def test_modification_times_decide_nothing(study):
     dice = random.Random(0)
-    for file in [*study.folder.glob("results/**/*"), *study.folder.glob("stages/**/*.py"), study / "params.yaml"]:
+    for file in [
+        *study.folder.glob("results/**/*"),
+        *study.folder.glob("whole_in_parts/**/*.py"),
+        study / "params.yaml",
+    ]:
         moment = time.time() - dice.uniform(0, 1e6)
         os.utime(file, (moment, moment))
     assert_nothing_to_do(study)
@@ -109,10 +113,14 @@ def test_the_profile_of_every_machine_is_in_force(study):
     assert_nothing_to_do(study)
 
 
-DEFAULT = ("stages/study/training.py", "learning_rate_end: NotNegative = 0.0", "learning_rate_end: NotNegative = 0.1")
-SCHEDULE = ("stages/training/schedules.py", "(1 + math.cos", "(1.0 + math.cos")
-METHOD = ("stages/methods/byol.py", '"""', '"""Mended. ')
-OTHER_METHOD = ("stages/methods/dino.py", '"""', '"""Mended. ')
+DEFAULT = (
+    "whole_in_parts/config/training.py",
+    "learning_rate_end: NotNegative = 0.0",
+    "learning_rate_end: NotNegative = 0.1",
+)
+SCHEDULE = ("whole_in_parts/schedules.py", "(1 + math.cos", "(1.0 + math.cos")
+METHOD = ("whole_in_parts/methods/byol.py", '"""', '"""Mended. ')
+OTHER_METHOD = ("whole_in_parts/methods/dino.py", '"""', '"""Mended. ')
 EVERY_PRETRAINING = each("pretrain")
 PROBED = each("linear", "knn", "corrupt", "mask", "attack") | {"transfer/byol_digits"}  # all import the probe
 ANALYSES = {"analyse/byol_neighbours", "analyse/co_byol_similarity"}

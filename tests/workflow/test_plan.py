@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from stages import study
-from stages.training.building import build
+from whole_in_parts.config.study import load_study
+from whole_in_parts.training.building import build
 from workflow import plan
 
 
@@ -32,7 +32,7 @@ def rows(printed: str) -> dict[str, list[str]]:
 
 def test_every_run_has_its_steps_and_the_total_is_their_sum(planned, small):
     found = rows(planned("--hardware", "h200", "--share", "0.000001"))
-    runs = study.load(plan.PARAMS.parent / "workflow/studies/small.yaml").runs
+    runs = load_study(plan.PARAMS.parent / "workflow/studies/small.yaml").runs
     assert list(found) == [*runs, "all"]
     assert {name: int(found[name][0].replace(",", "")) for name in runs} == {
         name: run.epochs * (1347 // 64) for name, run in runs.items()

@@ -14,16 +14,16 @@ import yaml
 from dvc.repo import Repo
 from pydantic_core import PydanticUndefined
 
-from stages.provenance import code
-from stages.provenance.record import records
-from stages.study import Study
-from stages.study.analyse import Neighbours
-from stages.study.evaluations import AttackSetting, Linear
-from stages.study.modifiers import CO
-from stages.study.section import Section
-from stages.study.training import Online, Optimizer
-from stages.study.views import View
+from whole_in_parts.config.analyse import Neighbours
+from whole_in_parts.config.evaluations import AttackSetting, Linear
+from whole_in_parts.config.modifiers import CO
+from whole_in_parts.config.section import Section
+from whole_in_parts.config.study import Study
+from whole_in_parts.config.training import Online, Optimizer
+from whole_in_parts.config.views import View
 from workflow import dvc_stages
+from workflow.provenance import code
+from workflow.provenance.record import records
 from workflow.read_once import read_once
 
 ROOT = Path(__file__).parents[2]
@@ -197,7 +197,7 @@ def sections() -> list[type[Section]]:
 DEFAULTS = [
     (cls, name)
     for cls in sections()
-    if cls.__module__.startswith("stages.study")
+    if cls.__module__.startswith("whole_in_parts.config")
     for name, field in cls.model_fields.items()
     if not field.is_required() and name in cls.__annotations__
 ]

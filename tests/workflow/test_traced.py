@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.provenance.code import LEFT_OUT
 from workflow.dvc_stages import MARKS, Stage
+from workflow.provenance.code import LEFT_OUT
 
+CODE = ("stages", "whole_in_parts", "workflow")
 CACHED = re.compile(r"__pycache__/(\w+)\.cpython-\w+(\.opt-\d)?\.pyc$")
 
 
@@ -37,7 +38,7 @@ def stages(built) -> dict[str, Stage]:
 def test_every_stage_was_traced(opened, stages):
     assert opened.keys() == stages.keys()
     assert all(Path(f"stages/{stage.kind}.py") in opened[stage.address] for stage in stages.values())
-    assert Path("stages/methods/byol.py") in opened["pretrain@byol"]
+    assert Path("whole_in_parts/methods/byol.py") in opened["pretrain@byol"]
     assert Path("results/pretrain/byol/metrics.json") in opened["report"]
 
 
@@ -46,13 +47,13 @@ def test_no_stage_ran_code_that_its_record_lacks(built, opened, stages):
         if stage.kind == "resolve":
             continue
         record = json.loads((built / f"results/resolve/{stage.address.replace('@', '/')}.json").read_text())
-        ran = {str(file) for file in opened[stage.address] if file.parts[0] == "stages"}
+        ran = {str(file) for file in opened[stage.address] if file.parts[0] in CODE}
         assert not {file for file in ran - record["code"].keys() if not file.startswith(tuple(LEFT_OUT))}, stage.address
 
 
 def test_no_stage_read_data_that_it_does_not_depend_on(opened, stages):
     for stage in stages.values():
-        own = [stage.output, stage.output.replace("results", "scratch", 1), "scratch/lock", "stages", "params.yaml"]
+        own = [stage.output, stage.output.replace("results", "scratch", 1), "scratch/lock", "params.yaml", *CODE]
         allowed = [Path(place) for place in (*stage.deps, *own)]
         read = opened[stage.address]
         assert not [file for file in read if not any(file.is_relative_to(place) for place in allowed)], stage.address

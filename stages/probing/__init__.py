@@ -1,1 +1,0 @@
-"""Probing frozen features: how they lie on disk, and the linear classifier that reads them."""

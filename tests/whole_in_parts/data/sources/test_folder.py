@@ -1,0 +1,158 @@
+"""A folder of images and tars of it, made here: 3 images of each of 2 classes and 2 splits."""
+
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from whole_in_parts.config.datasets import Folder
+from whole_in_parts.data.source import Dataset, png
+from whole_in_parts.data.sources import folder
+from whole_in_parts.failure import Failure
+
+NAMES = [f"{split}/{kind}/{number}.png" for split in ("train", "val") for kind in ("cat", "dog") for number in range(3)]
+
+
+def fill(place: Path, names: list[str]) -> Path:
+    """Write an image of its own to each name."""
+    for number, name in enumerate(names):
+        file = place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png(Image.fromarray(np.full((4, 4, 3), number, np.uint8))))
+    return place
+
+
+def tar(place: Path, name: str, mode: str, inside: str = ".") -> Path:
+    with tarfile.open(place.parent / name, mode) as archive:
+        archive.add(place, inside)
+    return place.parent / name
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    return fill(tmp_path / "images", NAMES)
+
+
+@pytest.fixture
+def fetched(tmp_path):
+    """A function that fetches a path and reads what came."""
+
+    def fetch(path: Path, sha256: str | None = None) -> Dataset:
+        options = Folder(name="folder", path=path, sha256=sha256)
+        directory = tmp_path / f"fetched {path.name}"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        folder.fetch(options, directory)
+        return folder.read(options, directory)
+
+    return fetch
+
+
+def content(dataset: Dataset) -> dict[str, list[tuple[str, str, bytes]]]:
+    return {
+        split: [(sample.key, dataset.classes[sample.label], sample.image) for sample in samples]
+        for split, samples in dataset.splits.items()
+    }
+
+
+def test_a_folder_gives_its_files_with_the_class_and_split_that_their_paths_name(images, fetched):
+    expected = {
+        split: [(name[:-4], name.split("/")[1], (images / name).read_bytes()) for name in NAMES if name[:3] == start]
+        for split, start in (("train", "tra"), ("test", "val"))
+    }
+    assert content(fetched(images)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "inside"),
+    [("a.tar", "w", "."), ("a.tar.gz", "w:gz", "."), ("a.tgz", "w:gz", "images"), ("a.tar.xz", "w:xz", "images")],
+)
+def test_a_tar_gives_what_its_folder_gives(images, fetched, name, mode, inside):
+    given, expected = content(fetched(tar(images, name, mode, inside))), content(fetched(images))
+    assert {split: [row[1:] for row in rows] for split, rows in given.items()} == {
+        split: [row[1:] for row in rows] for split, rows in expected.items()
+    }
+
+
+def test_jpeg_and_png_are_images_whatever_the_case_of_their_names_and_other_files_are_left_out(tmp_path, fetched):
+    names = [
+        f"cat/{number}{ending}" for number, ending in enumerate([".jpg", ".jpeg", ".JPG", ".JPEG", ".png", ".PNG"])
+    ]
+    place = fill(tmp_path / "images", [*names, "README.md", "cat/notes.txt"])
+    samples = [sample for split in fetched(place).splits.values() for sample in split]
+    kinds = {sample.key: sample.extension for sample in samples}
+    assert kinds == {f"cat/{number}": "png" if number > 3 else "jpg" for number in range(6)}
+
+
+def test_without_splits_a_fifth_of_each_class_is_held_out_and_always_the_same(tmp_path, fetched):
+    names = [f"{kind}/{number}.png" for kind, count in (("cat", 10), ("dog", 20)) for number in range(count)]
+    place = fill(tmp_path / "images", names)
+    first, second = content(fetched(place)), content(fetched(place))
+    assert first == second
+    assert [kind for _, kind, _ in first["test"]] == ["cat"] * 2 + ["dog"] * 4
+    assert sorted(key for rows in first.values() for key, *_ in rows) == sorted(name[:-4] for name in names)
+
+
+def test_the_same_images_give_the_same_packed_bytes_whenever_and_in_whatever_order_they_lie(
+    images, tmp_path, monkeypatch
+):
+    folder.pack(images, tmp_path / "first.tar")
+    for file in images.rglob("*.png"):
+        os.utime(file, (0, 0))
+        file.chmod(0o600)
+    genuine = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda place, pattern: sorted(genuine(place, pattern), reverse=True))
+    folder.pack(images, tmp_path / "second.tar")
+    assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "tar"])
+def test_the_sha256_that_fetch_prints_pins_the_images(images, fetched, capsys, packed):
+    path = tar(images, "a.tar.gz", "w:gz") if packed else images
+    fetched(path)
+    (printed,) = re.findall(f"sha256 of {path}: ([0-9a-f]{{64}})", capsys.readouterr().out)
+    fetched(path, printed)
+    with pytest.raises(Failure, match=rf"{path}: its sha256 is {printed}, and params\.yaml expects 0000"):
+        fetched(path, "0" * 64)
+    if packed:
+        assert printed == hashlib.sha256(path.read_bytes()).hexdigest()
+    else:
+        fill(images, NAMES[::-1])
+        with pytest.raises(Failure, match=printed):
+            fetched(path, printed)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([*NAMES, "stray.png"], "stray.png lies in no folder that names its class"),
+        ([*NAMES, "extra/cat/9.png"], "extra/cat/9.png: the folder above the class names no split .train, test, val"),
+        ([*NAMES, "cat/9.png"], "cat/9.png: the folder above the class names no split"),
+        (["notes.txt"], "no image .*is in it"),
+        (NAMES[:6], "no image is of split test"),
+        (NAMES[6:], "no image is of split train"),
+        (["cat/0.png", "cat/1.png"], "no image is of split test"),
+    ],
+)
+def test_a_layout_that_says_no_class_or_split_is_refused_by_name(tmp_path, fetched, names, message):
+    with pytest.raises(Failure, match=message):
+        fetched(fill(tmp_path / "images", names))
+
+
+@pytest.mark.parametrize("name", ["absent", "notes.txt"])
+def test_what_is_neither_a_folder_nor_a_tar_is_refused_by_name(tmp_path, fetched, name):
+    (tmp_path / "notes.txt").write_text("no tar")
+    with pytest.raises(Failure, match=f"source.path: {tmp_path / name} is neither a folder nor a tar of images"):
+        fetched(tmp_path / name)
+
+
+@pytest.mark.parametrize("twin", ["train/cat/0.jpg", "train/cat/0.PNG"])
+def test_two_images_that_would_share_a_key_are_refused_by_name(images, fetched, twin):
+    with pytest.raises(Failure, match="2 images are called train/cat/0"):
+        fetched(fill(images, [twin]))

@@ -1,0 +1,151 @@
+"""The classes of torchvision whose splits are others than train and test, in place of which there are made-up ones."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+from PIL import Image
+
+from whole_in_parts.config.datasets import TorchvisionDataset
+from whole_in_parts.data.sources import torchvision as source
+from whole_in_parts.failure import Failure
+
+LENGTH = {"train": 6, "val": 3, "trainval": 9, "test": 4}
+PARTS = {
+    "DTD": ["train", "val"],
+    "Flowers102": ["train", "val"],
+    "FGVCAircraft": ["trainval"],
+    "OxfordIIITPet": ["trainval"],
+    "Food101": ["train"],
+}
+
+
+def pixels(split: str, number: int) -> np.ndarray:
+    return np.random.default_rng([LENGTH[split], number]).integers(0, 256, (5, 7, 3), np.uint8)
+
+
+class Split:
+    """A class that has `split`, and the images of each, if it was downloaded before."""
+
+    classes = ("ant", "bee", "cat")
+
+    def __init__(self, root, split="train", download=False):
+        if download:
+            Path(root, split).touch()
+        elif not Path(root, split).exists():
+            raise RuntimeError("Dataset not found. You can use download=True to download it")
+        self.split = split
+
+    def __len__(self) -> int:
+        return LENGTH[self.split]
+
+    def __getitem__(self, number: int):
+        return Image.fromarray(pixels(self.split, number)), number % 3
+
+
+class Loading(Split):
+    """Gives what `loader` makes of the path of an image."""
+
+    def __init__(self, root, split="train", download=False, loader=Image.open):
+        super().__init__(root, split, download)
+        self.root, self.loader = root, loader
+
+    def __getitem__(self, number: int):
+        file = Path(self.root, f"{self.split}{number}.{('JPG', 'png', 'bmp')[number % 3]}")
+        Image.fromarray(pixels(self.split, number)).save(file)
+        return self.loader(str(file)), number % 3
+
+
+class Unsplit:
+    """Gives all images at once, with the labels of all."""
+
+    categories = ("ant", "bee")
+    y = (0,) * 40 + (1,) * 31
+
+    def __init__(self, root, download=False):
+        pass
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, number: int):
+        return Image.fromarray(np.full((4, 4), number, np.uint8)), self.y[number]
+
+
+def options(name: str, path: Path | None = None) -> TorchvisionDataset:
+    return TorchvisionDataset(name="torchvision", dataset=name, path=path)
+
+
+def decoded(image: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(image)))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_train_is_all_that_is_not_test(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(torchvision.datasets, name, Split)
+    source.fetch(options(name), tmp_path)
+    content = source.read(options(name), tmp_path)
+    assert content.classes == ["ant", "bee", "cat"]
+    assert {file.name for file in tmp_path.iterdir()} == {*PARTS[name], "test"}
+    for split, parts in (("train", PARTS[name]), ("test", ["test"])):
+        expected = [(part, number) for part in parts for number in range(LENGTH[part])]
+        samples = list(content.splits[split])
+        assert [sample.key for sample in samples] == [f"{number:08d}" for number in range(len(expected))]
+        for sample, (part, number) in zip(samples, expected, strict=True):
+            assert sample.label == number % 3
+            np.testing.assert_array_equal(decoded(sample.image), pixels(part, number))
+
+
+def test_jpeg_and_png_files_are_taken_as_they_are_and_others_become_png_where_a_class_names_its_files(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torchvision.datasets, "Food101", Loading)
+    source.fetch(options("Food101"), tmp_path)
+    samples = list(source.read(options("Food101"), tmp_path).splits["train"])
+    assert [sample.extension for sample in samples] == ["jpg", "png", "png"] * 2
+    assert samples[0].image == (tmp_path / "train0.JPG").read_bytes()
+    assert samples[1].image == (tmp_path / "train1.png").read_bytes()
+    np.testing.assert_array_equal(decoded(samples[2].image), pixels("train", 2))
+
+
+def test_thirty_images_of_each_class_of_caltech_101_are_train_always_the_same_and_the_others_test(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torchvision.datasets, "Caltech101", Unsplit)
+    source.fetch(options("Caltech101"), tmp_path)
+    first, second = (source.read(options("Caltech101"), tmp_path) for _ in range(2))
+    found = {split: [int(decoded(sample.image)[0, 0]) for sample in samples] for split, samples in first.splits.items()}
+    assert first.classes == ["ant", "bee"]
+    assert np.bincount([sample.label for sample in first.splits["train"]]).tolist() == [30, 30]
+    assert np.bincount([sample.label for sample in first.splits["test"]]).tolist() == [10, 1]
+    assert sorted(found["train"] + found["test"]) == list(range(71))
+    assert list(first.splits["train"]) == list(second.splits["train"])
+    assert found["train"] != sorted(range(30)) + sorted(range(40, 70))
+
+
+@pytest.mark.parametrize("name", ["OxfordIIITPet", "Flowers102", "FGVCAircraft", "StanfordCars", "Caltech101"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_torchvision_has_the_dataset_and_gives_it_in_a_way_that_load_knows(tmp_path, name, split):
+    with pytest.raises(RuntimeError, match="Dataset not found"):
+        source.load(name, tmp_path, split)
+
+
+def test_a_dataset_that_can_no_longer_be_downloaded_is_refused_with_how_to_get_it(tmp_path):
+    with pytest.raises(Failure, match=r"StanfordCars: The original URL is broken .* name that in source\.path"):
+        source.fetch(options("StanfordCars"), tmp_path)
+
+
+def test_what_was_downloaded_by_hand_is_copied_and_nothing_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(torchvision.datasets, "StanfordCars", Split)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "fetched").mkdir()
+    (tmp_path / "mine/train").touch()
+    with pytest.raises(Failure, match="could not fetch StanfordCars: Dataset not found"):
+        source.fetch(options("StanfordCars", tmp_path / "mine"), tmp_path / "fetched")
+    (tmp_path / "mine/test").touch()
+    source.fetch(options("StanfordCars", tmp_path / "mine"), tmp_path / "fetched")
+    assert {file.name for file in (tmp_path / "fetched").iterdir()} == {"train", "test"}
+    with pytest.raises(Failure, match=r"could not fetch StanfordCars: .*absent.* name that in source\.path"):
+        source.fetch(options("StanfordCars", tmp_path / "absent"), tmp_path / "fetched")

@@ -1,0 +1,203 @@
+"""Shards that lie on servers, real ones on loopback: by HTTP, and by S3."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.shard import pack
+from tests.whole_in_parts.data.test_shards import some_samples
+from tests.workflow.test_remote import BUCKET, KEY, SECRET, s3  # noqa: F401
+from whole_in_parts.data import remote
+from whole_in_parts.data.shards import INDEX, Images, Shards
+from whole_in_parts.failure import Failure
+
+SHARDS = 5
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files, and remembers what was asked for."""
+
+    asked: list[str] = []  # noqa: RUF012
+
+    def do_GET(self):
+        self.asked.append(Path(self.path).name)
+        super().do_GET()
+
+    def log_message(self, *given):
+        pass
+
+
+@pytest.fixture
+def http(tmp_path) -> Iterator[str]:
+    """The address of a server over the folder `there`."""
+    Handler.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "there")))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def whole(tmp_path) -> Shards:
+    """A split of five shards, all there."""
+    folder = tmp_path / "there/pictures/train"
+    folder.mkdir(parents=True)
+    pack(some_samples(number=18), ["a", "b"], folder, 4, "train")
+    return Shards(folder)
+
+
+@pytest.fixture
+def here(whole, tmp_path, monkeypatch) -> Path:
+    """A folder with the index alone, and a cache."""
+    folder = tmp_path / "here/pictures/train"
+    folder.mkdir(parents=True)
+    shutil.copy(whole.folder / INDEX, folder)
+    monkeypatch.setenv("SHARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(remote, "FIRST_PAUSE", 0.01)
+    return folder
+
+
+def cached(tmp_path) -> list[Path]:
+    """What is in the cache, but for the locks."""
+    return [file for file in (tmp_path / "cache").iterdir() if file.suffix != ".lock"]
+
+
+def test_images_of_shards_on_a_server_are_those_of_shards_on_the_disk(whole, here, http, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", http)
+    split = Shards(here)
+    assert not Handler.asked
+    assert [split[number] for number in (17, 3, 9)] == [whole[number] for number in (17, 3, 9)]
+    images, numbers = (Images(given, 12, 3) for given in (split, whole)), np.arange(len(whole))
+    assert np.array_equal(*(given[numbers] for given in images))
+    assert sorted(Handler.asked) == sorted(file.name for file in whole.folder.glob("*.tar"))
+    assert sorted(file.suffix for file in cached(tmp_path)) == [".tar"] * SHARDS
+
+
+def test_what_is_in_the_cache_or_beside_the_index_is_not_fetched(whole, here, http, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", http)
+    shutil.copy(whole.folder / "000002.tar", here)
+    for _ in range(2):
+        assert [*Shards(here).in_turn()] == [*enumerate(whole)]
+    assert sorted(Handler.asked) == [f"00000{number}.tar" for number in (0, 1, 3, 4)]
+
+
+def test_shards_in_turn_come_from_s3(whole, here, s3, tmp_path, monkeypatch):  # noqa: F811
+    for name in ("whole", "lacking"):
+        shutil.copytree(tmp_path / "there", tmp_path / "served" / BUCKET / name)
+    (tmp_path / "served" / BUCKET / "lacking/pictures/train/000003.tar").unlink()
+    secrets = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in (secrets | {"AWS_ENDPOINT_URL": s3}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SHARDS_URL", f"s3://{BUCKET}/lacking")
+    with pytest.raises(Failure, match=rf"s3://{BUCKET}/lacking/pictures/train/000003\.tar: there is no such shard"):
+        [*Shards(here).in_turn()]
+    monkeypatch.setenv("SHARDS_URL", f"s3://{BUCKET}/whole")
+    assert [*Shards(here).in_turn()] == [*enumerate(whole)]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 7])
+def test_readers_share_the_shards_and_each_image_is_read_once(whole, ranks):
+    parts = [[*whole.in_turn(rank, ranks)] for rank in range(ranks)]
+    assert sorted(number for part in parts for number, _ in part) == [*range(len(whole))]
+    assert all(image == whole[number] for part in parts for number, image in part)
+
+
+def test_the_cache_keeps_to_its_size_while_shards_are_read_in_turn(whole, here, http, tmp_path, monkeypatch):
+    size = (whole.folder / "000000.tar").stat().st_size
+    monkeypatch.setenv("SHARDS_URL", http)
+    monkeypatch.setenv("SHARD_CACHE_GB", str(3.5 * size / 1e9))
+    most = 0
+    for number, image in Shards(here).in_turn():
+        assert image == whole[number]
+        most = max(most, len(list((tmp_path / "cache").glob("*.tar"))))
+    assert most == 3
+
+
+def test_a_set_that_the_cache_cannot_hold_is_not_read_at_random(whole, here, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SHARD_CACHE_GB", "1e-6")
+    with pytest.raises(Failure, match=r"the cache \(.*/cache\) may have 1e-06: allow more by SHARD_CACHE_GB"):
+        Shards(here)[0]
+
+
+def test_the_next_shards_are_fetched_while_one_is_read(whole, here, http, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", http)
+    next(Shards(here).in_turn())
+    for _ in range(500):
+        if len(list((tmp_path / "cache").glob("*.tar"))) == 3:
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tar: tar.unlink(), "there is no such shard"),
+        (lambda tar: tar.write_bytes(tar.read_bytes()[:-1]), "in 3 attempts: its sha256 is"),
+    ],
+    ids=["missing", "changed"],
+)
+def test_a_shard_that_is_not_on_the_server_as_the_index_says_is_named_and_not_kept(
+    whole, here, http, tmp_path, monkeypatch, change, message
+):
+    monkeypatch.setenv("SHARDS_URL", http)
+    change(whole.folder / "000001.tar")
+    split = Shards(here)
+    number = next(number for number in range(len(split)) if "000001.tar" in split.name(number))
+    started = time.monotonic()
+    with pytest.raises(Failure, match=f"{http}/pictures/train/000001.tar: .*{message}"):
+        split[number]
+    assert time.monotonic() - started < 10
+    checksum = split._remote.checksums["000001.tar"]
+    assert not [file for file in cached(tmp_path) if checksum in file.name]
+
+
+def test_a_server_that_does_not_answer_is_named_in_bounded_time(whole, here, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", "http://127.0.0.1:9/shards")
+    started = time.monotonic()
+    with pytest.raises(Failure, match=r"http://127\.0\.0\.1:9/shards/pictures/train/.*in 3 attempts: ClientConnector"):
+        Shards(here)[0]
+    assert time.monotonic() - started < 10
+
+
+def test_a_shard_that_fails_once_is_asked_for_again(whole, here, http, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", http)
+    genuine, failed = remote._try, set()
+
+    def unsteady(url: str, *given):
+        if url not in failed:
+            failed.add(url)
+            return "reset"
+        return genuine(url, *given)
+
+    monkeypatch.setattr(remote, "_try", unsteady)
+    assert [*Shards(here).in_turn()] == [*enumerate(whole)]
+
+
+def test_without_an_address_a_shard_that_is_missing_is_named(whole, here):
+    with pytest.raises(Failure, match=r"here/pictures/train/000000\.tar: a shard that the index names is missing"):
+        Shards(here)
+
+
+def test_two_processes_share_a_cache(whole, here, http, monkeypatch):
+    """They are two threads with a reader each, which locks of files keep apart as they do processes."""
+    monkeypatch.setenv("SHARDS_URL", http)
+    read: list[list] = [[], []]
+    readers = [threading.Thread(target=lambda part=part: part.extend(Shards(here).in_turn())) for part in read]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert read == [[*enumerate(whole)]] * 2
+    assert len(Handler.asked) < 2 * SHARDS

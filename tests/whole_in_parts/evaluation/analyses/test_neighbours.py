@@ -1,0 +1,91 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from matplotlib.image import imread
+
+from whole_in_parts.config.analyse import Neighbours
+from whole_in_parts.evaluation.analyses import _patches
+from whole_in_parts.evaluation.analyses.neighbours import measure
+from whole_in_parts.failure import Failure
+
+WHOLE = {"patches": 1, "scale": (1.0, 1.0), "ratio": (1.0, 1.0)}
+
+
+def options(**changes) -> Neighbours:
+    return Neighbours(**({"name": "neighbours", "patches": 2, "scale": (0.2, 0.5), "neighbours": 3} | changes))
+
+
+def found(given):
+    return pq.read_table(given.directory / "neighbours.parquet").to_pandas()
+
+
+def test_a_copy_of_an_image_is_its_first_neighbour_with_similarity_1(given):
+    images = given.test
+    images[np.array([4, 31])]  # decodes them
+    images._held[31] = images._held[4]
+    measure(given, options(**WHOLE))
+    rows = found(given).query("rank == 1").set_index(["space", "query"])
+    for space in ("embedding", "projection"):
+        nearest = rows.loc[space, images.shards.keys[4]]
+        assert nearest.neighbour == images.shards.keys[31]
+        assert nearest.similarity == pytest.approx(1, abs=1e-6)
+        assert list(nearest.neighbour_box) == [0, 0, 8, 8]
+
+
+@torch.no_grad()
+def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(given):
+    asked = options()
+    metrics = measure(given, asked)
+    views = _patches.patches(given.test, given.numbers, asked, 2, given.device).views
+    labels = given.test.shards.labels
+    for space in ("embedding", "projection"):
+        x_MD = torch.stack([_patches.spaces(given, view)[space] for view in views], 1).flatten(0, 1).double()
+        rows = found(given).query("space == @space")
+        same = []
+        for query in range(120):
+            others = [number for number in range(120) if number // 2 != query // 2]
+            nearest = sorted(others, key=lambda number: -float(x_MD[query] @ x_MD[number]))[:3]
+            same += [labels[query // 2] == labels[number // 2] for number in nearest]
+            if query in (0, 57):
+                key, box = given.test.shards.keys[query // 2], box_of(given, asked, query)
+                mine = rows[(rows["query"] == key) & (rows["query_box"].map(tuple) == box)]
+                assert list(mine["rank"]) == [1, 2, 3]
+                keys = [given.test.shards.keys[number // 2] for number in nearest]
+                assert list(mine["neighbour"]) == keys
+                expected = [float(x_MD[query] @ x_MD[number]) for number in nearest]
+                assert list(mine["similarity"]) == pytest.approx(expected, abs=1e-5)
+        assert metrics[f"same_class_{space}"] == pytest.approx(100 * np.mean(same))
+
+
+def box_of(given, asked, query: int) -> tuple[int, ...]:
+    """The box of a patch."""
+    batch = _patches.patches(given.test, given.numbers, asked, 2, given.device)
+    return tuple(batch.boxes[query % 2][query // 2].int().tolist())
+
+
+def test_a_method_without_a_projector_has_the_embedding_alone(given_plain):
+    assert set(measure(given_plain, options())) == {"same_class_embedding"}
+    assert set(found(given_plain)["space"]) == {"embedding"}
+
+
+def test_the_picture_is_the_same_each_time_and_wider_with_two_spaces(given, given_plain):
+    measure(given, options(shown=2))
+    first = (given.directory / "neighbours.png").read_bytes()
+    measure(given, options(shown=2))
+    assert (given.directory / "neighbours.png").read_bytes() == first
+    wide = imread(given.directory / "neighbours.png").shape[1]
+    measure(given_plain, options(shown=2))
+    assert imread(given_plain.directory / "neighbours.png").shape[1] < wide
+
+
+def test_more_neighbours_than_there_are_patches_are_refused_before_any_work(given):
+    few = given._replace(numbers=given.numbers[:2])
+    with pytest.raises(Failure, match=r"analysis.neighbours: 3 of each patch, and other images have 2 patches"):
+        measure(few, options())
+    assert not list(given.directory.glob("neighbours.*"))
+
+
+def test_one_image_has_nothing_to_be_compared_with(given):
+    with pytest.raises(Failure, match="there is only one"):
+        _patches.by_class(given._replace(numbers=given.numbers[:1]))

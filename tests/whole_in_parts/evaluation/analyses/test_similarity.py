@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from whole_in_parts.config.analyse import Similarity
+from whole_in_parts.evaluation.analyses.similarity import measure, pairs
+
+OPTIONS = Similarity(name="similarity", pairs=200)
+
+
+def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(given):
+    view = given.backbone(next(given.batches("all")))
+    parts_NPC = F.normalize(view.local_BCNN.flatten(2).permute(0, 2, 1).double(), dim=2)
+    x, y = [], []
+    for first, second in zip(*pairs(60, OPTIONS.pairs), strict=True):
+        x.append(float(F.cosine_similarity(view.whole_BD[first].double(), view.whole_BD[second].double(), dim=0)))
+        y.append(np.mean([float(a @ b) for a in parts_NPC[first] for b in parts_NPC[second]]))
+    metrics = measure(given, OPTIONS)
+    assert metrics["correlation"] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
+    assert metrics["across"] == pytest.approx(np.mean(y), abs=1e-6)
+    inside = [float(a @ b) for parts in parts_NPC for i, a in enumerate(parts) for j, b in enumerate(parts) if i != j]
+    assert metrics["within"] == pytest.approx(np.mean(inside), abs=1e-6)
+
+
+def test_pairs_are_of_different_images_and_always_the_same():
+    first, second = pairs(7, 1000)
+    assert (first != second).all()
+    assert set(first.tolist()) == set(second.tolist()) == set(range(7))
+    assert all(torch.equal(a, b) for a, b in zip(pairs(7, 1000), (first, second), strict=True))

@@ -1,0 +1,123 @@
+"""What tasks have in common: the average precision, and that labels mean the same in both splits."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+from torchvision.transforms.v2 import functional as tv
+
+from tests.whole_in_parts.evaluation.tasks.conftest import SIZE
+from tests.whole_in_parts.evaluation.tasks.pictures import picture, sample
+from whole_in_parts.config.transfer import CopyDetectionTask, FinetuneTask, LinearOnCropsTask, LinearTask, RetrievalTask
+from whole_in_parts.data.shards import Images, Shards, fit
+from whole_in_parts.evaluation import task
+from whole_in_parts.evaluation.task import average_precision, load_task
+from whole_in_parts.failure import Failure
+
+RANKINGS = [np.random.default_rng(seed).random(length) < 0.3 for seed in range(20) for length in (1, 4, 30)]
+RANKINGS = [found for found in RANKINGS if found.any()]
+
+
+def by_trapezoids(found: list[bool], positives: int) -> float:
+    """The area, strip by strip."""
+    area, hits = 0.0, 0
+    for rank, hit in enumerate(found):
+        if hit:
+            before = 1.0 if rank == 0 else hits / rank
+            hits += 1
+            area += (before + hits / (rank + 1)) / 2 / positives
+    return area
+
+
+@pytest.mark.parametrize("beyond", [0, 3])
+def test_average_precision_is_the_sum_of_trapezoids_also_where_positives_were_not_found(beyond):
+    for found in RANKINGS:
+        positives = int(found.sum()) + beyond
+        ours = average_precision(torch.from_numpy(found), positives)
+        assert ours == pytest.approx(by_trapezoids(found.tolist(), positives), abs=1e-12)
+
+
+def test_average_precision_is_not_above_that_of_scikit_learn_whose_strips_are_as_high_as_the_higher_side():
+    for found in RANKINGS:
+        ours = average_precision(torch.from_numpy(found), int(found.sum()))
+        theirs = average_precision_score(found, -np.arange(len(found)))
+        hits = np.flatnonzero(found)
+        lower = [1.0 if rank == 0 else hit / rank for hit, rank in enumerate(hits)]
+        assert ours <= theirs + 1e-12
+        assert ours == pytest.approx((theirs + np.mean(lower)) / 2, abs=1e-12)
+
+
+@pytest.mark.parametrize(("positives", "others"), [(1, 0), (1, 5), (4, 5)])
+def test_average_precision_is_one_as_in_scikit_learn_if_all_positives_come_first(positives, others):
+    found = np.arange(positives + others) < positives
+    assert average_precision(torch.from_numpy(found), positives) == pytest.approx(1)
+    assert average_precision_score(found, -np.arange(len(found))) == pytest.approx(1)
+
+
+def test_nothing_found_has_a_precision_of_nothing():
+    assert average_precision(torch.zeros(5, dtype=torch.bool), 2) == 0
+
+
+OPTIONS = {
+    "linear": LinearTask(name="linear"),
+    "linear_on_crops": LinearOnCropsTask(name="linear_on_crops", epochs=1, batch_size=2),
+    "finetune": FinetuneTask(name="finetune", epochs=1, batch_size=2, learning_rate=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (["cat", "fox"], "2 classes and 2; what differs: dog, fox"),
+        (["cat", "dog", "fox"], "2 classes and 3; what differs: fox"),
+        (["dog", "cat"], "2 classes and 2; what differs: their order"),
+    ],
+)
+def test_labels_that_mean_something_else_in_test_are_refused_by_name(give, name, others, message):
+    samples = [sample(f"{number}", number % 2, picture(number)) for number in range(4)]
+    given = give(samples, samples, ["cat", "dog"], others)
+    with pytest.raises(Failure, match=f"{given.directory}: the label spaces of train and test differ: {message}"):
+        load_task(name).evaluate(given, OPTIONS[name])
+
+
+SPOILT = {
+    **OPTIONS,
+    "copy_detection": CopyDetectionTask(name="copy_detection"),
+    "retrieval": RetrievalTask(name="retrieval"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_corrupt_image_is_named_whatever_the_task(give, name):
+    nothing = {"easy": [], "hard": [], "junk": []}
+    samples = [sample(f"{number}", number % 2, picture(number), nothing) for number in range(20)]
+    spoilt = samples[3]._replace(image=samples[3].image[:-400])
+    with pytest.raises(Failure, match=r"3 in .*/train/00000\d\.tar: cannot be decoded"):
+        load_task(name).evaluate(give([*samples[:3], spoilt, *samples[4:]], samples, ["cat", "dog"]), SPOILT[name])
+
+
+@pytest.mark.parametrize(("name", "training"), [("finetune", "finetune"), ("linear_on_crops", "train")])
+def test_a_corrupt_image_of_the_test_is_named_before_a_training_that_would_be_lost(give, monkeypatch, name, training):
+    monkeypatch.setattr(load_task(name), training, None)
+    monkeypatch.setattr(task, "AT_ONCE", 3)
+    samples = [sample(f"{number}", number % 2, picture(number)) for number in range(10)]
+    spoilt = samples[9]._replace(image=samples[9].image[:-400])
+    with pytest.raises(Failure, match=r"9 in .*/test/00000\d\.tar: cannot be decoded"):
+        load_task(name).evaluate(give(samples, [*samples[:9], spoilt], ["cat", "dog"]), OPTIONS[name])
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 31), (64, 48)])
+def test_transfer_resizes_by_bicubic_interpolation_as_pillow_up_to_two_grey_levels(height, width):
+    image = picture(0).resize((width, height))
+    theirs = tv.center_crop(tv.resize(image, [SIZE], tv.InterpolationMode.BICUBIC), [SIZE, SIZE])
+    ours_CHW = fit(torch.tensor(np.array(image)).permute(2, 0, 1), SIZE, "bicubic")
+    assert (ours_CHW.int() - torch.tensor(np.array(theirs)).permute(2, 0, 1).int()).abs().max() <= 2
+
+
+def test_an_image_of_its_own_size_is_the_decoded_one(give):
+    given = give([sample("0", 0, picture(0))], [sample("1", 1, picture(1))], ["cat", "dog"])
+    pixels = np.asarray(picture(0)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(given.train.original(0), pixels)
+    grey = Images(Shards(given.directory / "train"), SIZE, 1)
+    np.testing.assert_array_equal(grey.original(0)[0], np.asarray(picture(0).convert("L")))

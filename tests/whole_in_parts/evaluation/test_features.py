@@ -1,0 +1,88 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from tests.whole_in_parts.models.backbones.examples import TINY
+from whole_in_parts.evaluation import features
+from whole_in_parts.failure import Failure
+from whole_in_parts.models.backbone import build_backbone
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("sizes", [[1], [5], [2, 2, 1]], ids=str)
+def test_representations_read_back_as_they_were_written_in_batches_of_any_size(tmp_path, sizes):
+    number, file = sum(sizes), tmp_path / "features.arrow"
+    keys, labels_N = [f"a/{n}" for n in range(number)], torch.arange(number) % 3
+    whole_ND, patch_ND = torch.randn(number, 4), torch.randn(number, 2)
+    parts = zip(whole_ND.split(sizes), patch_ND.split(sizes), strict=True)
+    features.write(keys, labels_N, ({"whole": whole_BD, "patch": patch_BD} for whole_BD, patch_BD in parts), file)
+    assert features.names(file) == ["whole", "patch"]
+    for read, expected_ND in ((features.read(file), whole_ND), (features.read(file, "patch"), patch_ND)):
+        assert read.keys == keys
+        assert read.labels_N.dtype == torch.int64
+        assert torch.equal(read.labels_N, labels_N)
+        assert torch.equal(read.features_ND, expected_ND)
+
+
+def test_the_file_is_an_arrow_table_that_others_read(tmp_path):
+    features.write(["a", "b"], torch.tensor([0, 2]), [{"whole": torch.eye(2)}], tmp_path / "features.arrow")
+    with pa.memory_map(str(tmp_path / "features.arrow")) as source:
+        table = pa.ipc.open_file(source).read_all()
+    assert table.to_pydict() == {"key": ["a", "b"], "label": [0, 2], "whole": [[1.0, 0.0], [0.0, 1.0]]}
+
+
+def test_a_split_without_images_is_refused_by_the_name_of_its_file(tmp_path):
+    with pytest.raises(Failure, match=r"test\.arrow: the split has no images"):
+        features.write([], torch.empty(0), [], tmp_path / "test.arrow")
+
+
+def test_labels_that_no_training_sample_has_are_refused_by_their_numbers(tmp_path):
+    for split, labels in (("train", [0, 1, 2, 4]), ("test", [0, 5, 3, 0])):
+        features.write(list("abcd"), torch.tensor(labels), [{"whole": torch.eye(4)}], tmp_path / f"{split}.arrow")
+    with pytest.raises(Failure, match="the label spaces differ: no training sample has label 3, 5"):
+        features.splits(tmp_path)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_what_a_backbone_offers_is_what_it_gives(name):
+    backbone = build_backbone(TINY[name]).eval()
+    with torch.no_grad():
+        given = backbone(torch.rand(2, TINY[name].channels, 32, 32))
+    offered = features.offered(backbone)
+    assert offered[:2] == ["whole", "patch"]
+    assert len(offered) == 2 + len(given.maps)
+    assert all(features.representation(given, each).shape[0] == 2 for each in offered)
+    assert [features.representation(given, each).shape[1] for each in offered[2:]] == backbone.widths
+
+
+@pytest.mark.parametrize("batch", [500, 7])
+def test_features_are_the_global_representations_of_all_images_in_order(small, images, monkeypatch, batch):
+    monkeypatch.setattr(features, "BATCH", batch)
+    backbone = build_backbone(small.runs["co_byol"].backbone).eval()
+    made = features.features(backbone, images, CPU, "test")
+    assert made.keys == images.shards.keys
+    assert made.labels_N.tolist() == images.shards.labels.tolist()
+    assert len(made.features_ND) == len(images)
+    numbers = np.array([0, 6, 7, 499, 500, 1346])
+    with torch.no_grad():
+        expected = backbone(images[numbers].float() / 255).whole_BD
+    torch.testing.assert_close(made.features_ND[numbers], expected)
+
+
+def test_batches_are_images_in_the_unit_range_in_the_order_of_their_numbers(images, monkeypatch):
+    monkeypatch.setattr(features, "BATCH", 4)
+    numbers = np.array([9, 3, 3, 1000, 5, 0])
+    given, batches = zip(*features.batches(images, numbers, CPU, "test"), strict=True)
+    assert np.array_equal(np.concatenate(given), numbers)
+    assert [len(batch) for batch in batches] == [4, 2]
+    assert torch.equal(torch.cat(batches), images[numbers].float() / 255)
+
+
+def test_a_classifier_can_learn_from_features(images, small):
+    backbone = build_backbone(small.runs["co_byol"].backbone).eval()
+    made = features.features(backbone, images, CPU, "test")
+    layer = torch.nn.Linear(made.features_ND.shape[1], 10)
+    torch.nn.functional.cross_entropy(layer(made.features_ND), made.labels_N).backward()
+    assert layer.weight.grad.abs().sum() > 0

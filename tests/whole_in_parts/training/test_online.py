@@ -1,0 +1,204 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from whole_in_parts.augment.views import Crop, make_batch
+from whole_in_parts.config.training import Online as Options
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.evaluation.nearest_neighbours import nearest, vote
+from whole_in_parts.failure import Failure
+from whole_in_parts.schedules import Clock
+from whole_in_parts.training import collapse
+from whole_in_parts.training.building import build
+from whole_in_parts.training.online import MEASURED, Online, Part
+
+CPU = torch.device("cpu")
+CLOCK = Clock(step=3, steps=10, per_epoch=5)
+
+
+@pytest.fixture(scope="module")
+def unseen(shards) -> Images:
+    """The test digits: 450."""
+    return Images(Shards(shards / "test"), 8, 1)
+
+
+@pytest.fixture
+def make(small, images, unseen):
+    """A function that gives a method of the small study, and an online evaluation with other options."""
+
+    def both(name: str = "byol", **options):
+        run = small.runs[name].model_copy(update={"online": Options(**options)})
+        method = build(run, 10).train()
+        return method, Online(run, method.backbone.features, images, unseen, CPU)
+
+    return both
+
+
+@pytest.fixture
+def batch(small, images):
+    """64 digits in two views."""
+    numbers = np.arange(64)
+    crops = [Crop(view, 8) for view in small.runs["byol"].views]
+    return make_batch(images[numbers], torch.from_numpy(images.shards.labels[numbers]), crops, numbers, 0, 0)
+
+
+def state(method: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in method.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize(("name", "views"), [("byol", 2), ("co_byol", 2), ("supervised", 1)])
+def test_the_representations_of_the_large_views_are_heard_without_their_gradient(make, batch, name, views):
+    method, online = make(name)
+    with online.hear(method.backbone, batch.labels_B):
+        method(batch)
+    method(batch)
+    ((heard_ND, labels_N),) = online.heard
+    assert heard_ND.shape == (views * 64, method.backbone.features)
+    assert not heard_ND.requires_grad
+    assert torch.equal(labels_N, batch.labels_B.repeat(views))
+
+
+def test_a_step_of_the_probe_leaves_no_gradient_in_the_method_and_changes_nothing_of_it(make, batch):
+    method, online = make()
+    with online.hear(method.backbone, batch.labels_B):
+        method(batch)
+    before = state(method)
+    online.learn(CLOCK)
+    assert same(state(method), before)
+    assert all(parameter.grad is None for parameter in method.parameters())
+    assert online.probe[1].weight.abs().sum() > 0
+
+
+def test_the_probe_hears_the_large_views_alone(make, batch):
+    method, online = make()
+    small_crop = batch.views[0][:, :, 1:7, 1:7]
+    with online.hear(method.backbone, batch.labels_B):
+        for view in [*batch.views, small_crop]:
+            method.backbone(view)
+    assert len(online.heard[0][0]) == 2 * 64
+
+
+def test_a_batch_that_comes_in_pieces_moves_the_probe_as_the_whole_one(make):
+    labels_B = torch.arange(64) % 10
+    whole, pieces = make()[1], make()[1]
+    x_BD = torch.randn(64, whole.probe[1].in_features)
+    whole.heard = [(x_BD, labels_B)]
+    pieces.heard = [(x_BD[:32], labels_B[:32]), (x_BD[32:], labels_B[32:])]
+    whole.learn(CLOCK), pieces.learn(CLOCK)
+    assert same(state(whole.probe), state(pieces.probe))
+
+
+def test_a_step_of_the_probe_is_that_of_sgd_on_standardised_features_at_its_own_rate(make, small):
+    _, online = make(learning_rate=0.8)
+    x_BD, labels_B = 5 + 3 * torch.randn(64, online.probe[1].in_features), torch.arange(64) % 10
+    online.heard = [(x_BD, labels_B)]
+    online.learn(Clock(step=5, steps=10, per_epoch=50))  # the middle of the warm-up: 6 of 11
+    z_BD = (x_BD - x_BD.mean(0)) / (x_BD.var(0, correction=0) + 1e-5).sqrt()
+    wrong_BC = torch.full((64, 10), 0.1) - torch.eye(10)[labels_B]
+    rate = 0.8 * 64 / 256 * 6 / 11
+    torch.testing.assert_close(online.probe[1].bias, -rate * wrong_BC.mean(0))
+    torch.testing.assert_close(online.probe[1].weight, -rate * wrong_BC.T @ z_BD / 64)
+
+
+def test_an_evaluation_changes_nothing_of_the_training(make, batch):
+    method, online = make()
+    method.backbone.conv1.eval()  # as a method that freezes a part of itself may have it
+    before, generator = state(method), torch.get_rng_state()
+    probe, modes = state(online.probe), [part.training for part in method.modules()]
+    online.evaluate(method)
+    assert same(state(method), before)
+    assert same(state(online.probe), probe)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert [part.training for part in method.modules()] == modes
+    assert all(part.training for part in online.probe.modules())
+    assert online.heard == []
+
+
+def test_what_is_measured_is_that_of_the_kept_backbone_in_evaluation_mode(make, images, unseen):
+    method, online = make(samples=300, neighbours=7)
+    with torch.no_grad():
+        online.probe[1].weight.normal_()
+    found = online.evaluate(method)
+    method.eval(), online.probe.eval()
+    with torch.no_grad():
+        bank, test = (Part(split, 300, CPU) for split in (images, unseen))
+        bank_ND, test_ND = (method.backbone(torch.cat(list(part.batches()))).whole_BD for part in (bank, test))
+        similarity_NK, labels_NK = nearest(bank_ND, bank.labels_N, [test_ND], 7)
+        knn_N = vote(similarity_NK, labels_NK, 0.07).argmax(1)
+        linear_N, z_ND = online.probe(test_ND).argmax(1), method.project(test_ND)
+    assert tuple(found) == MEASURED
+    assert found["online_linear"] == pytest.approx(100 * (linear_N == test.labels_N).float().mean().item())
+    assert found["online_knn"] == pytest.approx(100 * (knn_N == test.labels_N).float().mean().item())
+    assert found["rank"] == pytest.approx(collapse.rank(z_ND), rel=1e-3)
+    assert found["spread"] == pytest.approx(collapse.spread(z_ND), rel=1e-3)
+
+
+def test_a_method_whose_embeddings_are_all_the_same_has_collapsed(make):
+    method, online = make()
+    last = method.heads.projector.online[-1]
+    nn.init.zeros_(last.weight), nn.init.ones_(last.bias)
+    assert online.evaluate(method)["collapsed"] == 1
+
+
+def test_a_part_has_the_same_share_of_each_class_and_is_always_the_same(images):
+    parts = [Part(images, 300, CPU) for _ in range(2)]
+    assert parts[0].numbers.tolist() == parts[1].numbers.tolist()
+    assert len(parts[0].numbers) == pytest.approx(300, abs=5)
+    counts = np.bincount(images.shards.labels) / len(images)
+    np.testing.assert_allclose(np.bincount(parts[0].labels_N) / len(parts[0].numbers), counts, atol=0.005)
+    assert torch.equal(torch.cat(list(parts[0].batches())), images[parts[0].numbers].float() / 255)
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [(1, [5, 10, 15, 20, 23]), (3, [15, 23]), (9, [23])], ids=["each", "third", "last"]
+)
+def test_it_is_due_every_so_many_epochs_and_at_the_end(make, every, expected):
+    _, online = make(every=every)
+    assert [step for step in range(1, 24) if online.due(Clock(step, 23, 5))] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 2, "neighbours": 1}, r"online\.samples: 2 of 450 images is not one image of any class"),
+        ({"samples": 2000, "neighbours": 1500}, r"online\.neighbours: 1500 of 1347 training images"),
+    ],
+)
+def test_too_few_images_are_refused_by_the_name_of_the_key(make, options, message):
+    with pytest.raises(Failure, match=message):
+        make(**options)
+
+
+def test_its_state_is_all_that_the_next_step_depends_on(make):
+    _, online = make()
+    _, other = make()
+    for turn in range(3):
+        if turn == 2:
+            other.load_state_dict(copy.deepcopy(online.state_dict()))
+        x_BD = torch.randn(64, online.probe[1].in_features)
+        for each in [online] if turn < 2 else [online, other]:
+            each.heard = [(x_BD, torch.arange(64) % 10)]
+            each.learn(CLOCK)
+    assert same(state(online.probe), state(other.probe))
+
+
+def test_the_probe_learns_to_tell_the_classes_apart(make, images, claim):
+    method, online = make("supervised", learning_rate=1.0)
+    labels_N = torch.from_numpy(images.shards.labels)
+    method.eval()
+    with online.hear(method.backbone, labels_N), torch.no_grad():
+        method.backbone(images[np.arange(len(images))].float() / 255)
+    before = online.evaluate(method)["online_linear"]
+    heard = online.heard.copy()
+    for step in range(100):
+        online.heard = heard.copy()
+        online.learn(Clock(step, 100, 100))
+    claim("before", before, below=20)
+    claim("after", online.evaluate(method)["online_linear"], above=50)

@@ -1,0 +1,144 @@
+import pytest
+import torch
+from pydantic import TypeAdapter
+from torch import nn
+
+from whole_in_parts.config.training import OptimizerOptions
+from whole_in_parts.training import optimizers
+from whole_in_parts.training.optimizers import Rates
+
+RATE, STEPS, WARMUP = 0.8, 110, 10.0
+
+
+def test_the_learning_rate_of_each_landmark_is_that_of_the_schedule():
+    def rate(step: int) -> float:
+        return optimizers.learning_rate(step, STEPS, WARMUP, RATE)
+
+    assert rate(0) == pytest.approx(RATE / 11)
+    assert rate(9) == pytest.approx(RATE * 10 / 11)
+    assert rate(10) == pytest.approx(RATE)
+    assert rate(35) == pytest.approx(RATE * (1 + 0.5**0.5) / 2)
+    assert rate(60) == pytest.approx(RATE / 2)
+    assert 0 < rate(109) < RATE / 1000
+
+
+def test_a_learning_rate_with_an_end_falls_to_it():
+    def rate(step: int) -> float:
+        return optimizers.learning_rate(step, STEPS, WARMUP, RATE, 0.2)
+
+    assert [rate(0), rate(10), rate(60)] == pytest.approx([RATE / 11, RATE, (RATE + 0.2) / 2])
+    assert 0.2 < rate(109) < 0.2 + RATE / 1000
+
+
+@pytest.mark.parametrize("warmup", [0.0, 2.1, 21.0, 500.0])
+def test_the_learning_rate_rises_to_its_peak_at_most_and_then_falls_above_zero(warmup):
+    rates = [optimizers.learning_rate(step, 42, warmup, RATE) for step in range(42)]
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert 0 < min(rates) <= max(rates) <= RATE
+    assert top == min(41, -(-warmup // 1))
+
+
+def test_the_weight_decay_stays_unless_it_has_an_end():
+    assert {optimizers.weight_decay(step, STEPS, 0.04) for step in range(STEPS)} == {0.04}
+    decays = [optimizers.weight_decay(step, STEPS, 0.04, 0.4) for step in (0, 55, 109)]
+    assert decays == pytest.approx([0.04, 0.22, 0.4], abs=1e-4)
+
+
+def test_the_rates_of_a_run_are_for_its_batch_and_its_epochs(small):
+    options = opt("adamw", learning_rate_end=0.08, weight_decay=0.04, weight_decay_end=0.4, warmup_epochs=2)
+    run = small.runs["byol"].model_copy(update={"optimizer": options, "epochs": 6, "batch_size": 64})
+    assert optimizers.rates(run, 20, 10) == pytest.approx((RATE / 4, optimizers.weight_decay(20, 60, 0.04, 0.4)))
+    assert optimizers.rates(run, 40, 10) == pytest.approx(
+        ((RATE + 0.08) / 8, optimizers.weight_decay(40, 60, 0.04, 0.4))
+    )
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    """A weight of two dimensions and one, and one that is not trained."""
+    frozen = nn.Linear(4, 4).requires_grad_(False)
+    return nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), frozen)
+
+
+def opt(name: str, **changes):
+    options = {"name": name, "learning_rate": RATE, "weight_decay": 0, "warmup_epochs": 0} | changes
+    return TypeAdapter(OptimizerOptions).validate_python(options)
+
+
+def build(name: str, module: nn.Module, weight_decay: float, **changes) -> torch.optim.Optimizer:
+    return optimizers.build(opt(name, weight_decay=weight_decay, **changes), module)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
+def test_an_optimizer_moves_what_is_trained_and_decays_its_matrices_alone(module, name):
+    optimizer, before = build(name, module, weight_decay=0.1), [p.clone() for p in module.parameters()]
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for weight_decay in (0.1, 0.3):
+        optimizers.follow(optimizer, Rates(0.5, weight_decay))
+        optimizer.step()
+    momentum = 0 if name == "adamw" else 0.9 * 0.1
+    for number, (old, new) in enumerate(zip(before, module.parameters(), strict=True)):
+        decayed = number == 0
+        twice = old * ((1 - 0.5 * 0.1) * (1 - 0.5 * 0.3) - 0.5 * momentum)
+        torch.testing.assert_close(new, twice if decayed else old)
+
+
+def lars(p, gradients, rates, weight_decay, trust, clips):
+    """The formula written out, step by step, with momentum 0.9 (`methods.md`, section D)."""
+    moved = torch.zeros_like(p)
+    for gradient, rate in zip(gradients, rates, strict=True):
+        ratio = trust * p.norm() / (gradient.norm() + weight_decay * p.norm() + 1e-8)
+        ratio = min(ratio / rate, 1.0) if clips else ratio
+        moved = 0.9 * moved + ratio * (gradient + weight_decay * p)
+        p = p - rate * moved
+    return p
+
+
+@pytest.mark.parametrize(("trust", "clips"), [(0.02, True), (0.001, False)], ids=["small images", "ImageNet"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 10.0])
+def test_lars_is_its_formula_for_matrices_over_several_steps_and_sgd_for_all_else(
+    module, weight_decay, scale, trust, clips
+):
+    optimizer = build("lars", module, weight_decay, trust=trust, clip_trust=clips)
+    before, rates = [p.detach().clone() for p in module.parameters()], [0.1, 0.5, 0.02, 0.3]
+    gradients = [[scale * torch.randn_like(p) for p in module.parameters()] for _ in rates]
+    for rate, each in zip(rates, gradients, strict=True):
+        for parameter, gradient in zip(module.parameters(), each, strict=True):
+            parameter.grad = gradient.clone()
+        optimizers.follow(optimizer, Rates(rate, weight_decay))
+        optimizer.step()
+    for number, (parameter, *given) in enumerate(zip(module.parameters(), *gradients, strict=True)):
+        plain = torch.optim.SGD([start := before[number].clone().requires_grad_(parameter.requires_grad)], momentum=0.9)
+        for rate, gradient in zip(rates, given, strict=True):
+            start.grad, plain.param_groups[0]["lr"] = gradient, rate
+            plain.step()
+        expected = lars(before[0], given, rates, weight_decay, trust, clips) if number == 0 else start
+        torch.testing.assert_close(parameter.detach(), expected.detach() if parameter.requires_grad else before[number])
+
+
+def test_lars_has_the_pair_of_small_images_unless_told_otherwise():
+    assert (opt("lars").trust, opt("lars").clip_trust) == (0.02, True)
+
+
+def test_the_second_step_of_sgd_has_nine_tenths_of_the_first(module):
+    optimizer, start = build("sgd", module, 0.0), module[0].bias.clone()
+    optimizers.follow(optimizer, Rates(1.0, 0.0))
+    for gradient in (1.0, 0.0):
+        module[0].bias.grad = torch.full((4,), gradient)
+        optimizer.step()
+    torch.testing.assert_close(module[0].bias, start - 1.9)
+
+
+def test_each_gradient_that_is_too_long_is_shortened_by_itself_and_no_other(module):
+    long, short, zero = module[0].weight, module[0].bias, module[1].bias
+    long.grad, short.grad, zero.grad = torch.full((4, 6), 3.0), torch.full((4,), 0.2), torch.zeros(4)
+    optimizers.clip(module, 2.0)
+    assert long.grad.norm() == pytest.approx(2, rel=1e-5)
+    torch.testing.assert_close(long.grad, torch.full((4, 6), 2 / 24**0.5), rtol=1e-5, atol=0)
+    assert short.grad.tolist() == pytest.approx([0.2] * 4)
+    assert zero.grad.tolist() == [0] * 4
+    assert module[1].weight.grad is None

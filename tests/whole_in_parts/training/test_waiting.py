@@ -1,0 +1,85 @@
+"""What a step asks of an accelerator, with one that is pretended (`tests/fake_cuda.py`)."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.every_method import METHODS, MODIFIERS, TRAINS
+from tests.fake_cuda import CPU, GPU, Accelerator, put
+from tests.fake_results import RESNET
+from whole_in_parts.async_copy import send
+from whole_in_parts.config.backbones import ResNet
+from whole_in_parts.config.views import View
+from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.methods.base import build_method
+from whole_in_parts.models.backbone import build_backbone
+from whole_in_parts.modifiers.base import apply_modifier
+from whole_in_parts.schedules import Clock
+from whole_in_parts.training import optimizers
+from whole_in_parts.training.loop import Parts, advance, load
+from whole_in_parts.training.nonfinite_guard import Watch
+from whole_in_parts.training.online import Online
+
+COLOUR = {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "stem": {"kernel": 3, "stride": 1, "pool": False}}
+BACKBONE = ResNet.model_validate(RESNET | COLOUR | {"width": 8})
+SIZE, BATCH, STEPS = 8, 16, 2
+EVERYTHING = View(crop_scale=(0.2, 1), blur=0.5, solarize=0.3)
+
+
+class Held:
+    """Colour images in the accelerator's memory, or beside it."""
+
+    def __init__(self, images: Images, device: torch.device):
+        self.device, self.all = device, images[np.arange(64)].repeat(1, 3, 1, 1)
+        if device == GPU:
+            put(self.all)
+
+    def __len__(self):
+        return len(self.all)
+
+    def __getitem__(self, numbers):
+        return self.all[send(torch.from_numpy(numbers), self.device)]
+
+
+@pytest.fixture
+def accelerator(images, shards, run):
+    """A function that takes some steps of a method there, and gives what was seen of it."""
+
+    def go(name: str, modifier: str, home: torch.device = GPU, **changes) -> Accelerator:
+        options = run(image_size=SIZE, views=[EVERYTHING, EVERYTHING], batch_size=BATCH, **changes)
+        base = build_method(METHODS[name], build_backbone(BACKBONE), 10, SIZE)
+        method = apply_modifier(base, MODIFIERS[modifier], SIZE).train()
+        online = Online(options, method.backbone.features, images, Images(Shards(shards / "test"), SIZE, 1), CPU)
+        held = Held(images, home)
+        parts, watch = Parts(method, optimizers.build(options.optimizer, method), online), Watch(CPU)
+        labels = torch.from_numpy(images.shards.labels)
+        put(*method.parameters(), *method.buffers(), *online.probe.parameters(), *online.probe.buffers(), labels)
+        put(watch.first)
+        crops, rates = method.crops(options.views, SIZE), optimizers.Rates(0.01, 0.0)
+        with Accelerator() as seen:
+            for step in range(STEPS):
+                batches = load(held, labels, crops, options, step)
+                watch.see(step, advance(parts, method, batches, Clock(step, STEPS, 1, 0.01), rates, options))
+        return seen
+
+    return go
+
+
+@pytest.mark.parametrize(("name", "modifier"), TRAINS)
+def test_a_step_of_any_method_never_waits_for_the_accelerator(accelerator, name, modifier):
+    seen = accelerator(name, modifier)
+    assert not seen.waits
+    assert not seen.meetings
+
+
+@pytest.mark.parametrize("optimizer", [{"name": "adamw"}, {"name": "lars"}, {"clip_norm": 1.0}], ids=str)
+def test_nor_does_any_optimizer(accelerator, optimizer):
+    seen = accelerator("dino", "none", optimizer=optimizer)
+    assert not seen.waits
+    assert not seen.meetings
+
+
+def test_nor_does_it_where_images_come_from_memory_and_gradients_are_accumulated(accelerator):
+    seen = accelerator("byol", "co", CPU, accumulate=2)
+    assert not seen.waits
+    assert not seen.meetings

@@ -1,0 +1,66 @@
+"""A stage sees the options that it is recorded with, and no others."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from whole_in_parts.config.study import Study, load_study
+from workflow.provenance.options import KINDS, effective, implementations, keys, read_by
+
+ROOT = Path(__file__).parents[3]
+STUDIES = [ROOT / "params.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Study:
+    return load_study(ROOT / "workflow/studies/small.yaml")
+
+
+def test_a_stage_sees_what_its_kind_reads_and_asking_for_more_is_an_error(shipped):
+    seen = read_by(shipped, "mask", "byol")
+    assert seen.mask == shipped.mask
+    assert seen.runs["byol"].backbone == shipped.runs["byol"].backbone
+    assert list(seen.runs) == ["byol"]
+    for ask in (lambda: seen.knn, lambda: seen.runs["byol"].epochs, lambda: seen.runs["byol"].accumulate):
+        with pytest.raises(AttributeError):
+            ask()
+
+
+def test_an_entry_of_its_own_sees_its_run_and_the_classes_of_the_runs_dataset(shipped):
+    seen = read_by(shipped, "analyse", "byol_neighbours")
+    assert seen.runs == {"byol": shipped.runs["byol"]}
+    assert seen.datasets["digits"].expect.classes == 10
+    assert effective(seen.datasets) == {"digits": {"expect": {"classes": 10}}}
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_options_of_every_stage_are_json(path):
+    whole = load_study(path)
+    for kind in KINDS:
+        for key in keys(whole, kind):
+            options = effective(read_by(whole, kind, key))
+            assert json.loads(json.dumps(options)) == options
+
+
+def test_options_have_the_defaults_that_the_file_leaves_out_and_what_their_class_derives(shipped):
+    options = effective(read_by(shipped, "report", ""))
+    assert options["runs"]["byol"]["optimizer"]["learning_rate_end"] == 0.0
+    assert options["runs"]["byol"]["backbone"]["words"] == "1·1·1 basic, width 8"
+    assert options["analyse"]["byol_neighbours"]["analysis"]["headline"] == "same_class_embedding"
+    assert "carries" not in options["runs"]["byol"]["method"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "packages"),
+    [
+        ("fetch", "digits", {"sources": {"digits"}}),
+        ("pretrain", "co_byol", {"methods": {"byol"}, "modifiers": {"co"}, "backbones": {"rf_resnet"}}),
+        ("corrupt", "random", {"backbones": {"resnet"}, "corruptions": {"gaussian_noise", "defocus_blur"}}),
+        ("transfer", "byol_digits", {"tasks": {"linear"}, "backbones": {"resnet"}}),
+        ("analyse", "byol_neighbours", {"analyses": {"neighbours"}, "methods": {"byol"}, "modifiers": {"none"}}),
+    ],
+)
+def test_implementations_are_those_that_the_entry_and_its_run_name(shipped, kind, key, packages):
+    named = implementations(read_by(shipped, kind, key))
+    assert {package: named[package] for package in packages} == packages

@@ -1,0 +1,1 @@
+"""Evaluation: probes, nearest neighbours, corruptions, attacks, transfer tasks and analyses."""

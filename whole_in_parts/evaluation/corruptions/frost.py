@@ -1,0 +1,69 @@
+"""Frost: a part of one of five photographs of ice is added; the constants are the weights of the image and of the ice.
+
+The photographs are not drawn by rule and are not ours: they are those that the package `imagecorruptions` has, which
+redistributes the ones that the released sets were made with. Of its six, the released code draws from the first five.
+They are scaled as for the released set, and for larger images than its own in proportion.
+"""
+
+import functools
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from whole_in_parts.evaluation.corruption import RELEASED_SIZES, released_as
+from whole_in_parts.evaluation.corruptions._draws import uniform
+from whole_in_parts.evaluation.corruptions.snow import grey
+from whole_in_parts.failure import Failure
+
+CONSTANTS = {
+    "ImageNet-C": ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
+    "Tiny-ImageNet-C": ((1, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
+    "CIFAR-C": ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
+}
+SCALES = {"ImageNet-C": 1.0, "Tiny-ImageNet-C": 0.3, "CIFAR-C": 0.2}
+PHOTOGRAPHS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+
+
+def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
+    ice_BCHW = ice(numbers, images_BCHW.shape[-1], severity).to(images_BCHW.device)
+    return constant[0] * images_BCHW + constant[1] * (grey(ice_BCHW) if images_BCHW.shape[1] == 1 else ice_BCHW)
+
+
+def ice(numbers: NDArray[np.int64], size: int, severity: int) -> Tensor:
+    """A part (B, 3, S, S) of a photograph for each sample, in [0, 1]."""
+    released = released_as(size)
+    every = photographs(SCALES[released] * max(1, size / RELEASED_SIZES[released]))
+    parts = []
+    for which, down, right in uniform(numbers, (3,), "frost", severity).tolist():
+        photograph_3HW = every[int(which * len(every))]
+        top, left = (
+            int(share * (extent - size)) for share, extent in zip((down, right), photograph_3HW.shape[1:], strict=True)
+        )
+        parts.append(photograph_3HW[:, top : top + size, left : left + size])
+    return torch.stack(parts).double() / 255
+
+
+@functools.lru_cache(2)
+def photographs(scale: float) -> list[Tensor]:
+    """The photographs (3, H, W) in uint8, scaled linearly between pixels, as the released code does it.
+
+    Raises:
+        Failure: the package that has them is not installed, or has not all of them.
+    """
+    package = importlib.util.find_spec("imagecorruptions")
+    if package is None or package.origin is None:
+        raise Failure("frost: its photographs are in the package imagecorruptions-imaug, which is not installed")
+    return [photograph(Path(package.origin).parent / "frost" / name, scale) for name in PHOTOGRAPHS]
+
+
+def photograph(file: Path, scale: float) -> Tensor:
+    pixels_HWC = cv2.imread(str(file))
+    if pixels_HWC is None:
+        raise Failure(f"frost: {file}, a photograph of the package imagecorruptions-imaug, cannot be read")
+    scaled_HWC = cv2.resize(pixels_HWC, (0, 0), fx=scale, fy=scale)
+    return torch.from_numpy(scaled_HWC[..., ::-1].copy()).permute(2, 0, 1)

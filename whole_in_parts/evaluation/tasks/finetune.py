@@ -1,0 +1,77 @@
+"""Fine-tuning: the backbone is trained on, with a linear layer on its global representation, and the weights of the
+pretraining stay as they are on disk.
+
+Each image is seen in a random crop, mirrored half of the time. `top1` is that of the test images, as evaluation sees
+them, in per cent.
+"""
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from whole_in_parts.augment.randomness import hashes
+from whole_in_parts.data import sample_order
+from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.linear_probe import top1
+from whole_in_parts.evaluation.task import Given, decode_all, random_crops, shared_class_names
+from whole_in_parts.failure import Failure
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.progress import progress
+from whole_in_parts.schedules import cosine
+
+MOMENTUM = 0.9
+
+
+class Tuned(nn.Module):
+    """Images (B, C, S, S) in [0, 1] to logits (B, classes), by a copy of a backbone that may be trained."""
+
+    def __init__(self, backbone: Backbone, classes: int):
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone).requires_grad_(True)
+        self.layer = nn.Linear(backbone.features, classes)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        return self.layer(self.backbone(images_BCHW).whole_BD)
+
+
+def evaluate(given: Given, options) -> dict[str, float]:
+    decode_all(given.test)
+    model = finetune(given, options).eval()
+    logits = []
+    for _, images_BCHW in batches(given.test, np.arange(len(given.test)), given.device, "test"):
+        with torch.no_grad():
+            logits.append(model(images_BCHW).cpu())
+    return {"top1": top1(torch.cat(logits), torch.from_numpy(given.test.shards.labels))}
+
+
+def finetune(given: Given, options) -> Tuned:
+    """A trained copy; always the same for the same backbone, images and options.
+
+    Raises:
+        Failure: its weights are no longer finite.
+    """
+    model = Tuned(given.backbone, len(shared_class_names(given))).to(given.device).train()
+    optimizer = torch.optim.SGD(model.parameters(), options.learning_rate, momentum=MOMENTUM)
+    steps = options.epochs * sample_order.steps_per_epoch(len(given.train), options.batch_size)
+    for step in progress(range(steps), "finetune", unit="step"):
+        torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
+        optimizer.param_groups[0]["lr"] = cosine(options.learning_rate, 0.0, step / steps)
+        optimizer.zero_grad()
+        loss(model, given, options, step).backward()
+        optimizer.step()
+    if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+        raise Failure(
+            f"task.learning_rate: at {options.learning_rate} the weights are no longer finite; try a lower one"
+        )
+    return model
+
+
+def loss(model: Tuned, given: Given, options, step: int) -> Tensor:
+    """The cross-entropy of the batch of a step."""
+    images_BCHW, labels_B = random_crops(given, options.batch_size, options.seed, step)
+    return F.cross_entropy(model(images_BCHW), labels_B)

@@ -1,0 +1,1 @@
+"""Methods of pretraining, one file each, and what they are built from."""

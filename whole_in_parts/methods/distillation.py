@@ -1,0 +1,62 @@
+"""The heads of self-distillation (DINO, Caron et al., 2021, arXiv:2104.14294, section 3.1), shared by its variants.
+
+Shapes: P positions, B images, C features, D dimensions of the bottleneck, K prototypes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from whole_in_parts.distributed.collectives import all_reduce_mean
+from whole_in_parts.methods.target_network import TwinHeads
+from whole_in_parts.models.ema import EMATeacher
+from whole_in_parts.models.heads import each_position, mlp
+from whole_in_parts.models.precision import to_float32
+from whole_in_parts.models.prototypes import Normalize, Prototypes
+from whole_in_parts.schedules import Clock, ramp
+
+
+class DistillationHeads(TwinHeads):
+    """An MLP to a unit vector, scored against prototypes; the target's scores are centred and sharpened.
+
+    The centre is a moving average of the target's scores: one for all positions, or with `centres` one for each of
+    so many. The projector, the prototypes and their targets follow one schedule.
+    """
+
+    centre_P1K: Tensor
+
+    def __init__(self, features: int, options, centres: int = 1):
+        layers = mlp([features, *options.projector], norm=options.norm, activation=nn.GELU).apply(initialise)
+        super().__init__(nn.Sequential(layers, Normalize()), None, options.momentum)
+        self.options = options
+        self.prototypes = EMATeacher(Prototypes(options.projector[-1], options.prototypes), options.momentum)
+        self.register_buffer("centre_P1K", torch.zeros(centres, 1, options.prototypes))
+        self.temperature = options.teacher_temperature[1]
+        self.noted: list[Tensor] = []
+
+    def predict(self, z_PBD: Tensor) -> Tensor:
+        return each_position(self.prototypes.online, z_PBD)
+
+    def target(self, x_PBC: Tensor) -> Tensor:
+        """The target's distributions (P, B, K) over the prototypes."""
+        scores_PBK = to_float32(each_position(self.prototypes.target, super().target(x_PBC)))
+        dimensions = (0, 1) if len(self.centre_P1K) == 1 else (1,)
+        self.noted.append(all_reduce_mean(scores_PBK.mean(dimensions, keepdim=True)))
+        return torch.softmax((scores_PBK - self.centre_P1K) / self.temperature, dim=-1)
+
+    def prepare(self, clock: Clock) -> None:
+        first, last = self.options.teacher_temperature
+        self.temperature = ramp(first, last, clock.epoch, self.options.warmup_epochs)
+        self.prototypes.online.frozen = clock.epoch < self.options.frozen_epochs
+
+    def update(self, clock: Clock) -> None:
+        super().update(clock)
+        self.prototypes.ema_update(clock)
+        self.centre_P1K.lerp_(torch.stack(self.noted).mean(0), 1 - self.options.centre_momentum)
+        self.noted.clear()
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights from a truncated normal distribution, biases of zero."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,70 @@
+"""Matrix-SSL (Zhang et al., 2023, "Matrix information theory for self-supervised learning", arXiv:2305.17326).
+
+The covariance between prediction and target is drawn to the identity (uniformity) and that of the prediction to that
+of the target (alignment), by matrix cross-entropies whose logarithm, that of what is drawn, is a series around the
+identity (`methods.md` A.17, where p is the target and z the prediction).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from whole_in_parts.methods.target_network import TargetNetwork, TwinHeads
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.heads import Heads, simsiam
+
+TERMS = 4
+
+
+class MatrixSSL(TargetNetwork):
+    """The heads are SimSiam's, with a target."""
+
+    couples = True
+
+    def make_heads(self, features: int) -> TwinHeads:
+        return TwinHeads(*simsiam(features, self.options), self.options.momentum)
+
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+        """Half of −λ tr(log(C_tp + μI)) − γ tr((C_tt + μI) log(C_pp + μI)), of target and prediction, so that two
+        directions are a mean.
+        """
+        options = self.options
+        p_PBD, t_PBD = centred(online_PBD), centred(target_PBD)
+        uniformity = -trace(logarithm(covariance(t_PBD, p_PBD), options.mu))
+        plus_mu_PDD = covariance(t_PBD, t_PBD) + options.mu * identity(t_PBD)
+        alignment = -trace(plus_mu_PDD @ logarithm(covariance(p_PBD, p_PBD), options.mu))
+        return (options.uniformity * uniformity + options.alignment * alignment) / 2
+
+
+def centred(z_PBD: Tensor) -> Tensor:
+    """Unit vectors, less their mean over the batch."""
+    z_PBD = F.normalize(z_PBD, dim=-1)
+    return z_PBD - z_PBD.mean(1, keepdim=True)
+
+
+def covariance(x_PBD: Tensor, y_PBD: Tensor) -> Tensor:
+    """The covariance (P, D, D) of centred vectors."""
+    return x_PBD.mT @ y_PBD / x_PBD.shape[1]
+
+
+def identity(z_PBD: Tensor) -> Tensor:
+    return torch.eye(z_PBD.shape[-1], dtype=z_PBD.dtype, device=z_PBD.device)
+
+
+def logarithm(x_PDD: Tensor, mu: float) -> Tensor:
+    """The first terms of log(x + μI), in powers of x + (μ − 1)I."""
+    x_PDD = x_PDD + (mu - 1) * identity(x_PDD)
+    power_PDD, total_PDD = x_PDD, x_PDD
+    for term in range(2, TERMS + 1):
+        power_PDD = power_PDD @ x_PDD
+        total_PDD = total_PDD - (-1) ** term * power_PDD / term
+    return total_PDD
+
+
+def trace(x_PDD: Tensor) -> Tensor:
+    """The trace, a mean over positions."""
+    return x_PDD.diagonal(dim1=1, dim2=2).sum(1).mean()
+
+
+def build(options, backbone: Backbone, classes: int, size: int) -> MatrixSSL:
+    return MatrixSSL(backbone, options)

@@ -1,0 +1,18 @@
+"""No pretraining: the backbone as it was initialised; the floor that every method has to beat."""
+
+from whole_in_parts.methods.base import Method
+from whole_in_parts.models.backbone import Backbone
+
+
+class Random(Method):
+    """A backbone that takes no step and asks for no view."""
+
+    views = 0
+
+    def __init__(self, backbone: Backbone):
+        super().__init__()
+        self.backbone = backbone
+
+
+def build(options, backbone: Backbone, classes: int, size: int) -> Random:
+    return Random(backbone)

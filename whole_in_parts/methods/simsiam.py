@@ -1,0 +1,29 @@
+"""SimSiam (Chen and He, 2021, arXiv:2011.10566): one network predicts its own embedding of another view.
+
+Neither negatives nor a target network: that no gradient reaches the embedding to be predicted is enough.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from whole_in_parts.methods.joint_embedding import JointEmbedding
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.heads import Heads, simsiam
+
+
+class SimSiam(JointEmbedding):
+    """A batch norm without parameters ends the projector; the predictor is narrow in the middle."""
+
+    def make_heads(self, features: int) -> Heads:
+        return Heads(*simsiam(features, self.options))
+
+    def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
+        return [z_PBD.detach() for z_PBD in projected[: len(target)]]
+
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+        """Minus half the cosine similarity (equation 2), in [−½, ½]."""
+        return -F.cosine_similarity(online_PBD, target_PBD, dim=-1).mean() / 2
+
+
+def build(options, backbone: Backbone, classes: int, size: int) -> SimSiam:
+    return SimSiam(backbone, options)

@@ -1,0 +1,79 @@
+"""SwAV (Caron et al., 2020, arXiv:2006.09882): one view predicts which prototypes the other was assigned to.
+
+The assignments spread the batch evenly over the prototypes (Sinkhorn–Knopp); a queue of earlier embeddings can help
+to balance a small batch. The loss is the mean over the assigned views of the mean over the other views.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from whole_in_parts.distributed.collectives import gather, rank, world_size
+from whole_in_parts.methods.joint_embedding import JointEmbedding
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.heads import Heads, mlp
+from whole_in_parts.models.precision import to_float32
+from whole_in_parts.models.prototypes import Normalize, Prototypes, cross_entropy
+from whole_in_parts.models.queue import Queue
+from whole_in_parts.schedules import Clock
+
+
+class AssignmentHeads(Heads):
+    """A projector to unit vectors, prototypes, and the assignments to them. K prototypes."""
+
+    def __init__(self, features: int, options):
+        width = options.projector[-1]
+        projector = nn.Sequential(mlp([features, *options.projector]), Normalize())
+        super().__init__(projector, Prototypes(width, options.prototypes))
+        self.options = options
+        self.queue = Queue(options.queue, width)
+        self.queued = False
+
+    @torch.no_grad()
+    def assign(self, z_PBD: Tensor) -> Tensor:
+        """The distributions (P, B, K) over the prototypes, balanced over the whole batch and the queue, once on."""
+        if self.options.queue:
+            self.queue.note(z_PBD)
+        z_PBD = gather(to_float32(z_PBD), 1)
+        z_ND = torch.cat([z_PBD.flatten(0, 1), self.queue.vectors_KD]) if self.queued else z_PBD.flatten(0, 1)
+        assigned_NK = sinkhorn(to_float32(self.predictor(z_ND)), self.options.epsilon, self.options.iterations)
+        assigned_PBK = assigned_NK[: z_PBD.shape[0] * z_PBD.shape[1]].unflatten(0, z_PBD.shape[:2])
+        return assigned_PBK.chunk(world_size(), 1)[rank()]
+
+    def prepare(self, clock: Clock) -> None:
+        self.predictor.frozen = clock.epoch < self.options.frozen_epochs
+        self.queued = bool(self.options.queue) and clock.epoch >= self.options.queue_from_epoch
+
+    def update(self, clock: Clock) -> None:
+        self.queue.push(clock.step)
+
+
+class SwAV(JointEmbedding):
+    """The targets are the assignments, which no gradient reaches."""
+
+    def make_heads(self, features: int) -> AssignmentHeads:
+        return AssignmentHeads(features, self.options)
+
+    def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
+        return [cast(AssignmentHeads, heads).assign(z_PBD.detach()) for z_PBD in projected[: len(target)]]
+
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+        """Half the cross-entropy, so that two directions are a mean; in [0, ∞)."""
+        return cross_entropy(online_PBD, target_PBD, self.options.temperature) / 2
+
+
+def sinkhorn(scores_NK: Tensor, epsilon: float, iterations: int) -> Tensor:
+    """Softly assign N vectors to K prototypes: each vector's shares sum to one, and prototypes get about as much.
+
+    The exponent is shifted by its largest value, which changes nothing but keeps it finite.
+    """
+    shares_NK = torch.exp((scores_NK - scores_NK.max()) / epsilon)
+    for _ in range(iterations):
+        shares_NK = shares_NK / shares_NK.sum(0, keepdim=True)
+        shares_NK = shares_NK / shares_NK.sum(1, keepdim=True)
+    return shares_NK
+
+
+def build(options, backbone: Backbone, classes: int, size: int) -> SwAV:
+    return SwAV(backbone, options)

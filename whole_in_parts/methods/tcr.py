@@ -1,0 +1,43 @@
+"""TCR: two views agree, while the batch fills its space, as its total coding rate tells (Li et al., 2022, "Neural
+manifold clustering and embedding", arXiv:2201.10000; as bags of patch embeddings use it, `methods.md` A.12).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from whole_in_parts.methods.joint_embedding import JointEmbedding
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.heads import Heads, mlp
+
+
+class TCR(JointEmbedding):
+    """One network sees all views, with the gradient of each."""
+
+    couples = True
+
+    def make_heads(self, features: int) -> Heads:
+        return Heads(mlp([features, *self.options.projector]))
+
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+        """Half of −½ (R + R') − λ · cosine similarity, which treats both views alike."""
+        online_PBD, target_PBD = F.normalize(online_PBD, dim=-1), F.normalize(target_PBD, dim=-1)
+        rate = (coding_rate(online_PBD, self.options.epsilon) + coding_rate(target_PBD, self.options.epsilon)) / 2
+        alike = (online_PBD * target_PBD).sum(-1).mean()
+        return -(rate + self.options.invariance * alike) / 2
+
+
+def coding_rate(z_PBD: Tensor, epsilon: float) -> Tensor:
+    """½ log det(I + D / (B ε) ZᵀZ) of unit vectors, a mean over positions; by the smaller of ZᵀZ and ZZᵀ.
+
+    Never in half precision: the determinant needs single at least.
+    """
+    _, batch, width = z_PBD.shape
+    z_PBD = z_PBD.to(torch.promote_types(z_PBD.dtype, torch.float32))
+    gram_PNN = z_PBD.mT @ z_PBD if width <= batch else z_PBD @ z_PBD.mT
+    identity_NN = torch.eye(gram_PNN.shape[-1], dtype=z_PBD.dtype, device=z_PBD.device)
+    return torch.linalg.slogdet(identity_NN + width / (batch * epsilon) * gram_PNN).logabsdet.mean() / 2
+
+
+def build(options, backbone: Backbone, classes: int, size: int) -> TCR:
+    return TCR(backbone, options)

@@ -1,0 +1,47 @@
+"""VICReg (Bardes et al., 2022, arXiv:2105.04906): views agree, each dimension varies, and none repeats another.
+
+The weights are those of the authors' code, where the variance term is the mean over the two views; solo-learn's is
+their sum, which is `variance: 50` here.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from whole_in_parts.methods.joint_embedding import JointEmbedding
+from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.heads import Heads, mlp
+
+
+class VICReg(JointEmbedding):
+    """One network sees all views, with the gradient of each. The last layer has no bias, as in the authors' code."""
+
+    couples = True
+
+    def make_heads(self, features: int) -> Heads:
+        return Heads(mlp([features, *self.options.projector], last_bias=False))
+
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+        """Half of the loss, which treats both views alike; never negative."""
+        options, both = self.options, (online_PBD, target_PBD)
+        apart = (online_PBD - target_PBD).square().mean()
+        narrow = (variance(online_PBD) + variance(target_PBD)) / 2
+        alike = sum(covariance(z_PBD) for z_PBD in both)
+        return (options.invariance * apart + options.variance * narrow + options.covariance * alike) / 2
+
+
+def variance(z_PBD: Tensor) -> Tensor:
+    """How far the standard deviation of each dimension over the batch is below one, a mean."""
+    return F.relu(1 - (z_PBD.var(1) + 1e-4).sqrt()).mean()
+
+
+def covariance(z_PBD: Tensor) -> Tensor:
+    """The squared covariances of different dimensions, summed and divided by D."""
+    positions, batch, width = z_PBD.shape
+    centred_PBD = z_PBD - z_PBD.mean(1, keepdim=True)
+    covariance_PDD = centred_PBD.mT @ centred_PBD / (batch - 1)
+    squares = covariance_PDD.square().sum() - covariance_PDD.diagonal(dim1=1, dim2=2).square().sum()
+    return squares / (width * positions)
+
+
+def build(options, backbone: Backbone, classes: int, size: int) -> VICReg:
+    return VICReg(backbone, options)

@@ -1,0 +1,155 @@
+"""ResNet (He et al., 2016, arXiv:1512.03385) of any depth and width, for large images and for small ones.
+
+Its modules are named as in torchvision and timm, so that the weights of a shape they know load there too.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from whole_in_parts.models.backbone import Backbone
+
+
+class Block(nn.Module):
+    """A residual block: what a subclass has in `branch`, beside a shortcut."""
+
+    expansion: int
+    downsample: nn.Module
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return torch.relu(self.branch(x_BCHW) + self.downsample(x_BCHW))
+
+    def branch(self, x_BCHW: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Basic(Block):
+    """Two convolutions of the given kernel sizes, of which the first strides."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]):
+        super().__init__()
+        self.conv1 = convolution(inputs, width, kernels[0], stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = convolution(width, width, kernels[1])
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = shortcut(inputs, width, stride)
+
+    def branch(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = torch.relu(self.bn1(self.conv1(x_BCHW)))
+        return self.bn2(self.conv2(x_BCHW))
+
+
+class Bottleneck(Block):
+    """1×1, k×k (which strides) and 1×1 convolutions; four times as wide at the end."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]):
+        super().__init__()
+        self.conv1 = convolution(inputs, width, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = convolution(width, width, kernels[0], stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = convolution(width, width * self.expansion, 1)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.downsample = shortcut(inputs, width * self.expansion, stride)
+
+    def branch(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = torch.relu(self.bn1(self.conv1(x_BCHW)))
+        x_BCHW = torch.relu(self.bn2(self.conv2(x_BCHW)))
+        return self.bn3(self.conv3(x_BCHW))
+
+
+BLOCKS: dict[str, type[Basic] | type[Bottleneck]] = {"basic": Basic, "bottleneck": Bottleneck}
+
+
+class Residual(Backbone):
+    """Stages of residual blocks, of which a subclass has the stem; a map for each stage."""
+
+    def add_stages(
+        self, options, block: type[Basic] | type[Bottleneck], kernels: Sequence[Sequence[Sequence[int]]]
+    ) -> None:
+        """`kernels`: for each stage, for each of its blocks, the sizes of the block's kernels."""
+        inputs = options.width
+        self.stages, self.widths = [], []
+        for number, (stride, sizes) in enumerate(zip(options.strides, kernels, strict=True)):
+            strides = [stride] + [1] * (len(sizes) - 1)
+            blocks = []
+            for block_stride, block_sizes in zip(strides, sizes, strict=True):
+                blocks.append(block(inputs, options.width << number, block_stride, block_sizes))
+                inputs = (options.width << number) * block.expansion
+            self.stages.append(f"layer{number + 1}")
+            self.widths.append(inputs)
+            self.add_module(self.stages[-1], nn.Sequential(*blocks))
+        self.features = inputs
+
+    def stem(self, x_BCHW: Tensor) -> Tensor:
+        """What comes before the first stage."""
+        raise NotImplementedError
+
+    def maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        x_BCHW, maps = self.stem(x_BCHW), []
+        for stage in self.stages:
+            x_BCHW = self.get_submodule(stage)(x_BCHW)
+            maps.append(x_BCHW)
+        return maps
+
+
+class ResNet(Residual):
+    """The mean over positions is the global representation."""
+
+    def __init__(self, options, kernels: Sequence[Sequence[Sequence[int]]]):
+        super().__init__(options.mean, options.std)
+        stem = options.stem
+        self.conv1 = convolution(options.channels, options.width, stem.kernel, stem.stride)
+        self.bn1 = nn.BatchNorm2d(options.width)
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if stem.pool else nn.Identity()
+        self.add_stages(options, BLOCKS[options.block], kernels)
+        self.apply(initialise)
+
+    def stem(self, x_BCHW: Tensor) -> Tensor:
+        return self.maxpool(torch.relu(self.bn1(self.conv1(x_BCHW))))
+
+
+class ResidualMLP(nn.Module):
+    """A residual block on vectors (B, C): the backbone's block with linear layers in place of convolutions.
+
+    It follows the pooling of networks that lost depth to a small receptive field (CO-SSL, section 3.2).
+    """
+
+    def __init__(self, features: int, block: str):
+        super().__init__()
+        narrow = [features // 4] * 2 if block == "bottleneck" else [features]
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip([features, *narrow], [*narrow, features], strict=True):
+            layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x_BC: Tensor) -> Tensor:
+        return torch.relu(x_BC + self.layers(x_BC))
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution without bias that changes the size of the map by its stride alone."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+
+
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """The identity where the shapes agree, else a strided 1×1 convolution with its norm."""
+    if inputs == outputs and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+def initialise(module: nn.Module) -> None:
+    """He's normal initialisation of the convolutions, by fan-out."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def build(options) -> ResNet:
+    """A ResNet in which every block has 3×3 kernels."""
+    return ResNet(options, [[(3, 3)] * blocks for blocks in options.blocks])

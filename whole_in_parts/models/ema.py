@@ -1,0 +1,38 @@
+"""An EMA teacher: a copy of a network whose weights are an exponential moving average of the network's."""
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+from whole_in_parts.schedules import Clock, cosine
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class EMATeacher(nn.Module, Generic[Network]):
+    """An online network and its EMA copy, the target, which no gradient reaches.
+
+    `momentum` is the share of the target that stays, at the first step and at the last, on a half cosine. The target
+    keeps its own running statistics and runs in training mode (`docs/methods.md` A.0), but drops no paths.
+    """
+
+    online: Network
+    target: Network
+
+    def __init__(self, online: Network, momentum: tuple[float, float]):
+        super().__init__()
+        self.online = online
+        self.momentum = momentum
+        self.target = copy.deepcopy(online).requires_grad_(False)
+        for module in self.target.modules():
+            if hasattr(module, "drop_prob"):
+                module.drop_prob = 0.0  # type: ignore[assignment]
+
+    @torch.no_grad()
+    def ema_update(self, clock: Clock) -> None:
+        """target ← momentum · target + (1 − momentum) · online, for parameters, not for buffers."""
+        momentum = cosine(*self.momentum, clock.progress)
+        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            target.lerp_(online, 1 - momentum)

@@ -1,0 +1,1 @@
+"""Modifiers of a method, one file each: written once, for every base that can carry them."""

@@ -1,0 +1,88 @@
+"""The page itself: what the template is given, and how it writes numbers, lists and figures."""
+
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from whole_in_parts.config.study import Study
+from whole_in_parts.report import palette, tables
+from whole_in_parts.report.claim import Verdict
+from whole_in_parts.report.figures import Drawing
+from whole_in_parts.report.groups import Group, summarise
+from whole_in_parts.report.pictures import Picture
+from whole_in_parts.report.results import EVALUATIONS, Measured
+
+TEMPLATES = Path(__file__).parent
+
+
+def render(
+    study: Study,
+    groups: list[Group],
+    measured: Measured,
+    verdicts: list[Verdict],
+    drawings: list[Drawing],
+    pictures: list[Picture],
+) -> str:
+    """The whole page, as HTML that asks for nothing else."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"listed": listed, "said": said, "settings": settings, "inline": inline}
+    return environment.get_template("index.html.j2").render(
+        study=study,
+        groups=groups,
+        measured=measured,
+        verdicts=verdicts,
+        drawings=drawings,
+        pictures=pictures,
+        columns=tables.columns(study),
+        results=tables.results(study, groups, measured),
+        looks=palette.looks(groups),
+        palette=palette,
+        mean=lambda group, metric: summarise(measured, group, "pretrain", metric).mean,
+        collapsed=lambda group: [run for run in group.runs if measured.collapsed(run)],
+        evaluations=study.model_dump(mode="json", include={*EVALUATIONS, "analyse"}),
+    )
+
+
+def listed(items: list[object]) -> str:
+    """Once each, in prose: "a, b and c"."""
+    *most, last = dict.fromkeys(map(str, items or ["no"]))
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def said(value: object) -> str:
+    """What an expectation saw or allows; a long list is cut, and says so."""
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, list):
+        more = f" and {len(value) - 5:,} more" if len(value) > 5 else ""
+        return ", ".join(said(item) for item in value[:5]) + more
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {said(item)}" for name, item in value.items())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def settings(section: dict[str, object]) -> str:
+    """A part of the study as YAML, written as in params.yaml."""
+    return yaml.safe_dump(section, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+
+
+def inline(drawing: Drawing) -> Markup:
+    """An SVG as a part of the page: its colours follow the page's, and its opening tag names it."""
+    _, _, body = drawing.svg.partition("<svg")
+    opening, _, body = body.partition(">")
+    box = opening.partition('viewBox="')[2].partition('"')[0]
+    for colour, name in palette.variables().items():
+        body = body.replace(colour, f"var(--{name})")
+    label = escape(f"{drawing.title}, {drawing.dataset}")
+    return Markup(f'<svg viewBox="{box}" role="img" aria-label="{label}">') + Markup(body)

@@ -1,0 +1,75 @@
+"""How a figure looks, and its bytes.
+
+matplotlib lays it out with the font that it brings and writes no date and no random name, so that the same numbers
+make the same bytes. Text stays text.
+"""
+
+import io
+import re
+from math import ceil
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from whole_in_parts.report.palette import INK, MUTED, PAPER, RULE
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.borderaxespad": 0,
+}
+FULL, HALF = 10.4, 5.1
+"""Widths in inches."""
+PANELS = 4
+"""Panels in a row."""
+
+
+def svg(figure: Figure, salt: str) -> str:
+    """The SVG of a figure; its ids are functions of what they name and of the salt, and counted ones are left out."""
+    stream = io.StringIO()
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return re.sub(r' id="[^"]*_\d+"', "", stream.getvalue())
+
+
+def panels(count: int, width: float, height: float, rows_above: int, **options) -> tuple[Figure, list[Axes]]:
+    """A figure of equal panels, `height` inches each, below room for a legend of so many rows."""
+    across = min(count, PANELS)
+    down = ceil(count / across)
+    figure = Figure(figsize=(width, down * height + 0.19 * rows_above + 0.1), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, **options)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    return figure, list(grid.flat[:count])
+
+
+def legend(figure: Figure, handles: list[Line2D], columns: int) -> None:
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, labelcolor=INK, columnspacing=1.6)

@@ -1,0 +1,69 @@
+"""Runs that differ in nothing but their seed, and what their numbers come to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from whole_in_parts.config.runs import Run
+from whole_in_parts.report.results import Measured
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone, under the name of the first."""
+
+    name: str
+    runs: list[str]
+    options: Run
+
+    @property
+    def role(self) -> str:
+        method = self.options.method.name
+        return method if method in ("random", "supervised") else "self-supervised"
+
+    @property
+    def method(self) -> str:
+        modifier = self.options.modifier.name
+        return self.options.method.name if modifier == "none" else f"{self.options.method.name} + {modifier}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The values of one metric over the seeds of a group; None for what was not measured."""
+
+    values: list[float | None]
+
+    @property
+    def measured(self) -> list[float]:
+        return [value for value in self.values if value is not None]
+
+    @property
+    def complete(self) -> bool:
+        return None not in self.values
+
+    @property
+    def mean(self) -> float | None:
+        return fmean(self.measured) if self.measured else None
+
+    @property
+    def std(self) -> float | None:
+        """The sample standard deviation; None from a single value."""
+        return stdev(self.measured) if len(self.measured) > 1 else None
+
+    @property
+    def range(self) -> float | None:
+        """The highest value less the lowest; None from a single value."""
+        return max(self.measured) - min(self.measured) if len(self.measured) > 1 else None
+
+
+def group(runs: Mapping[str, Run]) -> list[Group]:
+    """The groups, in the order of their first runs."""
+    groups: dict[str, Group] = {}
+    for name, options in runs.items():
+        same = options.model_dump_json(exclude={"seed"})
+        groups.setdefault(same, Group(name, [], options)).runs.append(name)
+    return list(groups.values())
+
+
+def summarise(measured: Measured, members: Group, kind: str, metric: str) -> Summary:
+    return Summary([measured.value(run, kind, metric) for run in members.runs])

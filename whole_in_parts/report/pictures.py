@@ -1,0 +1,43 @@
+"""The pictures that analyses have drawn, as they come: PNG, which is a part of the page and a file beside it."""
+
+import base64
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from whole_in_parts.config.study import Study
+from whole_in_parts.results import result_dir
+
+CAPTIONS = {
+    "affinity": "Pairs of local crops: what the learned affinity says of them, against the cosine of their embeddings.",
+    "heat_map": "How like the dashed window the windows of its image are, and those of another, mostly of its class.",
+    "neighbours": "Patches, dashed, and the nearest of other images by cosine; those of the same class have a frame.",
+    "receptive_field": "How much each pixel moves a local representation, by the place of that on the map.",
+}
+
+
+class Picture(NamedTuple):
+    """A picture of an analysis: `name` is its file."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+    @property
+    def source(self) -> Markup:
+        """The picture itself, for a page that asks for nothing else."""
+        return Markup("data:image/png;base64,") + Markup(base64.b64encode(self.png).decode())
+
+
+def read(study: Study) -> list[Picture]:
+    """The pictures of all analyses, in the order of the study."""
+    return [picture for key in study.analyse for picture in drawn(study, key)]
+
+
+def drawn(study: Study, key: str) -> list[Picture]:
+    """The pictures of one analysis."""
+    entry, files = study.analyse[key], sorted(result_dir("analyse", key).glob("*.png"))
+    name = entry.analysis.name
+    title = f"{name.replace('_', ' ').capitalize()}, {entry.run} on {entry.dataset}"
+    return [Picture(f"analyse_{key}_{file.name}", title, CAPTIONS[name], file.read_bytes()) for file in files]

@@ -1,0 +1,247 @@
+"""What the other stages measured: each number that the study asks for, and flags for those that are not there."""
+
+import json
+import math
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from pydantic import BaseModel, Field, ValidationError
+
+from whole_in_parts.config.runs import Run
+from whole_in_parts.config.study import Study
+from whole_in_parts.config.transfer import Transfer
+from whole_in_parts.evaluation.corruption import SEVERITIES
+from whole_in_parts.evaluation.metric_names import suffix
+from whole_in_parts.failure import Failure
+from whole_in_parts.results import result_dir
+
+EVALUATIONS = ("linear", "knn", "corrupt", "mask", "attack", "transfer")
+OWNERS = dict.fromkeys(("pretrain", *EVALUATIONS), "runs") | {"contract": "datasets"}
+OWNERS |= {kind: kind for kind in ("transfer", "analyse")}
+"""The kinds that the report reads, and the section of the study whose entries are their keys."""
+
+ALWAYS = ["steps", "epochs", "seconds", "peak_memory_mb", "parameters", "receptive_field", "stride", "map_size"]
+IF_CONVOLUTIONAL = ["receptive_field", "stride"]
+BESIDE = ["online_linear", "online_knn", "rank", "spread", "collapsed"]
+"""What is measured beside a training, in some of its steps."""
+
+IF_TRAINED = ["images_per_second", "loss", *BESIDE]
+CURVES = {"step", "epoch", "loss"}
+
+Metrics = dict[str, float]
+
+
+class Flag(NamedTuple):
+    """Something that a reader has to know before any number: which run or dataset, which stage, what."""
+
+    key: str
+    kind: str
+    problem: str
+
+
+class Split(BaseModel):
+    """What a split holds."""
+
+    samples: int | None = None
+    shards: int | None = None
+    bytes: int | None = None
+
+
+class Expectation(BaseModel):
+    """One expectation of a dataset: what was seen, what is allowed, and what broke it."""
+
+    split: str | None = None
+    expectation: str
+    held: bool
+    observed: object = None
+    allowed: object = None
+    broken_by: object = None
+
+
+class Contract(BaseModel):
+    """A `contract.json`."""
+
+    held: bool
+    classes: list[str] = []
+    splits: dict[str, Split] = {}
+    expectations: list[Expectation] = Field(default=[])
+
+
+@dataclass
+class Measured:
+    """`metrics[run][kind]` and `analyses[entry]` have finite numbers only: what is not there was not measured."""
+
+    metrics: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    analyses: dict[str, Metrics] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    flags: list[Flag] = field(default_factory=list)
+
+    def value(self, run: str, kind: str, metric: str) -> float | None:
+        return self.metrics[run][kind].get(metric)
+
+    def collapsed(self, run: str) -> bool:
+        """Whether the embeddings that a training ended with say next to nothing of the image."""
+        return bool(self.value(run, "pretrain", "collapsed"))
+
+
+def read(study: Study) -> Measured:
+    """Read all results of a study.
+
+    Raises:
+        Failure: a result belongs to no entry of the study.
+    """
+    refuse_leftovers(study)
+    measured = Measured()
+    for run in study.runs:
+        measured.metrics[run] = {kind: metrics(study, run, kind, measured.flags) for kind in ("pretrain", *EVALUATIONS)}
+        measured.histories[run] = history(run, measured.flags)
+        if measured.collapsed(run):
+            measured.flags.append(Flag(run, "pretrain", collapse(measured.metrics[run]["pretrain"])))
+    for key, entry in study.analyse.items():
+        measured.analyses[key] = numbers("analyse", key, entry.run, [entry.analysis.headline], measured.flags)
+    for dataset in study.datasets:
+        if (found := contract(dataset, measured.flags)) is not None:
+            measured.contracts[dataset] = found
+    return measured
+
+
+def refuse_leftovers(study: Study) -> None:
+    """The report depends on whole kinds: with a leftover in one, its inputs would differ from a fresh clone's."""
+    leftovers = [
+        str(entry)
+        for kind, section in OWNERS.items()
+        for entry in visible(result_dir(kind))
+        if entry.name not in getattr(study, section)
+    ]
+    if leftovers:
+        raise Failure(
+            f"no entry of params.yaml has these results: {', '.join(leftovers)}; "
+            f"remove them with: rm -r {shlex.join(leftovers)}"
+        )
+
+
+def visible(folder: Path) -> Iterable[Path]:
+    return sorted(entry for entry in folder.glob("*") if not entry.name.startswith("."))
+
+
+def applies(options: Run, name: str) -> bool:
+    """Whether there is such a number of a pretraining with these options at all."""
+    return (bool(options.epochs) or name not in IF_TRAINED) and (
+        options.backbone.convolutional or name not in IF_CONVOLUTIONAL
+    )
+
+
+def asked(study: Study, run: str, kind: str) -> list[str]:
+    """The metrics that a stage has to have measured for a run."""
+    severities = [f"{name}_{severity}" for name in study.corrupt.corruptions for severity in SEVERITIES]
+    options, kept = study.runs[run], study.extract.representations
+    return {
+        "pretrain": [name for name in ALWAYS + IF_TRAINED if applies(options, name)],
+        "linear": [f"top1{suffix(name, percent)}" for name in kept for percent in study.linear.labels],
+        "knn": [
+            f"top1_k{k}{suffix(name, percent)}"
+            for name in kept
+            for percent in study.knn.labels
+            for k in study.knn.neighbours
+        ],
+        "corrupt": ["clean", *severities, *study.corrupt.corruptions, *(["mean"] if severities else [])],
+        "mask": ["mask_0", *[f"mask_{rate}" for rate in study.mask.rates if rate], "mean"],
+        "attack": ["clean", *study.attack.settings],
+        "transfer": [headline(transfer) for transfer in study.transfer.values() if transfer.run == run],
+    }[kind]
+
+
+def place(transfer: Transfer) -> str:
+    """What the numbers of a transfer are called by, beside their own names."""
+    return f"{transfer.dataset}_{transfer.task.name}"
+
+
+def headline(transfer: Transfer) -> str:
+    """The name of the number that stands for a transfer."""
+    return f"{place(transfer)}_{transfer.task.headline}"
+
+
+def metrics(study: Study, run: str, kind: str, flags: list[Flag]) -> Metrics:
+    """What a stage has measured of a run; of transfers, each number with its dataset and its task before its name."""
+    if kind != "transfer":
+        return numbers(kind, run, run, asked(study, run, kind), flags)
+    return {
+        f"{place(transfer)}_{name}": value
+        for key, transfer in study.transfer.items()
+        if transfer.run == run
+        for name, value in numbers("transfer", key, run, [transfer.task.headline], flags).items()
+    }
+
+
+def numbers(kind: str, key: str, run: str, wanted: list[str], flags: list[Flag]) -> Metrics:
+    """The finite numbers of a `metrics.json`; each other one that is wanted is flagged."""
+    content = load(result_dir(kind, key) / "metrics.json", run, kind, flags)
+    if content is None:
+        return {}
+    absent = [name for name in wanted if not isinstance(content.get(name), int | float)]
+    wrong = [
+        f"{name} ({value})" for name, value in content.items() if isinstance(value, float) and not math.isfinite(value)
+    ]
+    if absent:
+        flags.append(Flag(run, kind, f"missing: {', '.join(absent)}"))
+    if wrong:
+        flags.append(Flag(run, kind, f"not a finite number: {', '.join(wrong)}"))
+    return {name: value for name, value in content.items() if isinstance(value, int | float) and math.isfinite(value)}
+
+
+def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict | None:
+    """The object in a JSON file, or a flag and None."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        flags.append(Flag(key, kind, f"missing: there is no {file}"))
+        return None
+    except ValueError as error:
+        flags.append(Flag(key, kind, f"missing: {file} is not JSON: {error}"))
+        return None
+    if isinstance(content, dict):
+        return content
+    flags.append(Flag(key, kind, f"missing: {file} holds no JSON object"))
+    return None
+
+
+def history(run: str, flags: list[Flag]) -> pd.DataFrame:
+    """The curves of a training, without rows for a method that does not train."""
+    file = result_dir("pretrain", run) / "history.csv"
+    try:
+        rows = pd.read_csv(file).apply(pd.to_numeric, errors="coerce")
+        if not CURVES.issubset(rows):
+            raise ValueError(f"it has not all of the columns {', '.join(sorted(CURVES))}")
+    except (OSError, ValueError) as error:
+        flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))
+        return pd.DataFrame({name: [] for name in sorted(CURVES)})
+    bad = ~rows.drop(columns=BESIDE, errors="ignore").map(math.isfinite).all(axis=1)
+    if bad.any():
+        flags.append(Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[bad, 'step'].iloc[0]:.0f}"))
+    return rows
+
+
+def collapse(pretrained: Metrics) -> str:
+    """A collapse, in words."""
+    spread = pretrained.get("spread", math.nan)
+    return f"collapsed: images that differ have embeddings that hardly do (their spread is {spread:.3f}, and 1 at best)"
+
+
+def contract(dataset: str, flags: list[Flag]) -> Contract | None:
+    file = result_dir("contract", dataset) / "contract.json"
+    content = load(file, dataset, "contract", flags)
+    if content is None:
+        return None
+    try:
+        found = Contract.model_validate(content)
+    except ValidationError as error:
+        flags.append(Flag(dataset, "contract", f"missing: {file} is not a contract: {error.errors()[0]['msg']}"))
+        return None
+    if not found.held:
+        flags.append(Flag(dataset, "contract", "the images do not hold what is expected of them"))
+    return found

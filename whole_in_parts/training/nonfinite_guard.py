@@ -1,0 +1,35 @@
+"""What stops a training that has gone astray, before anything that is not finite leaves it."""
+
+import torch
+from torch import nn
+
+from whole_in_parts.failure import Failure
+from whole_in_parts.methods.base import Losses
+
+NEVER = -1
+ADVICE = "try a lower optimizer.learning_rate, a longer optimizer.warmup_epochs or an optimizer.clip_norm"
+
+
+class Watch:
+    """Remembers the first step whose loss was not finite, on the device, so that no step waits for it."""
+
+    def __init__(self, device: torch.device):
+        self.first = torch.tensor(NEVER, device=device)
+
+    def see(self, step: int, losses: Losses) -> None:
+        """Look at the losses of a step."""
+        finite = torch.stack([loss.detach() for loss in losses.values()]).isfinite().all()
+        self.first = torch.where(finite | (self.first != NEVER), self.first, step)
+
+    def check(self, module: nn.Module) -> None:
+        """To be called before anything is kept of a training.
+
+        Raises:
+            Failure: a loss was not finite, or a weight is not: its gradient may be infinite where the loss is finite.
+        """
+        if (first := int(self.first)) != NEVER:
+            raise Failure(f"the loss is not finite from step {first} on; {ADVICE}")
+        finite = {name: tensor.isfinite().all() for name, tensor in module.state_dict().items()}
+        if not torch.stack([*finite.values()]).all():
+            wrong = [name for name, all_are in finite.items() if not all_are]
+            raise Failure(f"the loss is finite, and the weights are not ({', '.join(wrong[:3])}); {ADVICE}")

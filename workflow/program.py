@@ -1,0 +1,110 @@
+"""Run a stage as a program: its arguments, its errors and exit codes, and a result that is whole or absent."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from whole_in_parts.config.study import Study, load_study
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.failure import Failure
+from whole_in_parts.process import alone, end_with_parent
+from whole_in_parts.progress import name_program
+from whole_in_parts.results import (
+    atomic_output_dir,
+    discarded_output_dir,
+    interrupted_mark,
+    result_dir,
+    scratch_dir,
+)
+from whole_in_parts.training.interruption import Interrupted
+from workflow.provenance import record
+from workflow.provenance.options import KINDS, keys, read_by
+
+INTERRUPTED = 75
+"""The exit code of a stage that was told to stop and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
+
+
+def run(stage: Callable[[Study, str, Path], None]) -> None:
+    """Run `stage(study, key, directory)` as a program; what it leaves in the directory becomes its result.
+
+    The stage gets the part of the study that its kind reads (`workflow/provenance/options.py`). The function's name is
+    its kind, and the docstring of its module the help.
+    """
+    kind = stage.__name__
+    key = asked_key(kind)
+    name_program(f"{kind} {key}".strip())
+    end_with_engine()
+
+    try:
+        study = read_study(kind, key)
+        if is_rank_zero():
+            with alone(scratch_dir("lock") / kind / (key or kind)), atomic_output_dir(kind, key) as directory:
+                stage(study, key, directory)
+        else:
+            with discarded_output_dir() as directory:
+                stage(study, key, directory)
+    except Interrupted as error:
+        if is_rank_zero():
+            interrupted_mark(kind, key).touch()
+            print(f"stages.{kind} {key}: {error}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (Failure, ValueError, OSError) as error:
+        sys.exit(f"stages.{kind} {key}: error: {error}")
+
+
+def asked_key(kind: str) -> str:
+    """The key that the command line names, or `DVC_STAGE` of the environment, which DVC sets to `KIND@KEY`.
+
+    `dvc.yaml` leaves the key out of its commands: they go through a shell, which no string of a study should reach.
+    """
+    section = KINDS[kind].section if kind in KINDS else ""
+    parser = argparse.ArgumentParser(
+        f"python -m stages.{kind}",
+        description=sys.modules["__main__"].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if not section:
+        parser.parse_args()
+        return ""
+
+    default = dvc_key(kind)
+    parser.add_argument(
+        "key", nargs="?" if default else None, default=default, help=f"an entry of `{section}` in params.yaml"
+    )
+    return parser.parse_args().key
+
+
+def end_with_engine() -> None:
+    """If DVC started this process, end when DVC is killed: otherwise a new build would find it still working."""
+    if "DVC_STAGE" in os.environ:
+        end_with_parent(signal.SIGTERM)
+
+
+def dvc_key(kind: str) -> str:
+    """The key under which DVC runs a stage of this kind, or an empty string."""
+    stage, _, key = os.environ.get("DVC_STAGE", "").partition("@")
+    return key if stage == kind else ""
+
+
+def read_study(kind: str, key: str) -> Study:
+    """The part of params.yaml that a stage reads.
+
+    Raises:
+        ValueError: the study is not valid.
+        Failure: the study has no such key, or differs from the record under which DVC runs the stage.
+    """
+    study = load_study()
+    if kind not in KINDS:
+        return study
+    if key not in keys(study, kind):
+        allowed = ", ".join(keys(study, kind))
+        raise Failure(f"{KINDS[kind].section}: params.yaml has no {key}; there are: {allowed}")
+
+    recorded = result_dir("resolve") / record.path(kind, key)
+    current = record.text(record.record(study, kind, key))
+    if "DVC_STAGE" in os.environ and recorded.read_text(encoding="utf-8") != current:
+        raise Failure(f"{recorded}: options or code were edited since it was written; run the same command again")
+    return read_by(study, kind, key)
