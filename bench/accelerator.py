@@ -18,7 +18,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench.lightly_methods import PLAIN
 from whole_in_parts.augment.views import make_batch
-from whole_in_parts.config.backbones import ResNet, Stem
+from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import load_study
 from whole_in_parts.distributed.environment import default_device
@@ -45,13 +45,13 @@ class Setting(NamedTuple):
     """A backbone with the size of its images and of its batches."""
 
     name: str
-    backbone: ResNet
+    backbone: ResNetConfig
     image_size: int
     batch_size: int
 
 
-RESNET_18 = ResNet(**COLOUR, block="basic", blocks=[2] * 4, strides=STRIDES, stem=SMALL_STEM)
-RESNET_50 = ResNet(**COLOUR, block="bottleneck", blocks=[3, 4, 6, 3], strides=STRIDES, stem=LARGE_STEM)
+RESNET_18 = ResNetConfig(**COLOUR, block="basic", blocks=[2] * 4, strides=STRIDES, stem=SMALL_STEM)
+RESNET_50 = ResNetConfig(**COLOUR, block="bottleneck", blocks=[3, 4, 6, 3], strides=STRIDES, stem=LARGE_STEM)
 SETTINGS = [Setting("ResNet-18, 32 px", RESNET_18, 32, 512), Setting("ResNet-50, 224 px", RESNET_50, 224, 256)]
 
 

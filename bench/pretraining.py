@@ -14,8 +14,8 @@ from bench.data_path import BATCH, SIZE, lightly_loader, our_views
 from bench.images import photographs
 from bench.pairs import Row, compare, take
 from whole_in_parts.augment.views import Batch
-from whole_in_parts.config.backbones import ResNet, Stem
-from whole_in_parts.config.methods import BYOL
+from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
+from whole_in_parts.config.methods.byol import ByolConfig
 from whole_in_parts.data.shards import Images
 from whole_in_parts.methods.base import build_method
 from whole_in_parts.models.backbone import build_backbone
@@ -26,7 +26,7 @@ FEW = 32
 """Images of a step of a network that is as large as the papers'."""
 
 HIDDEN, OUTPUT = 256, 64
-BACKBONE = ResNet(
+BACKBONE = ResNetConfig(
     name="resnet",
     block="basic",
     channels=3,
@@ -42,9 +42,9 @@ BACKBONE = ResNet(
 class Ours:
     """Our method and optimizer; `epoch` takes a step for each batch of views."""
 
-    def __init__(self, backbone: ResNet) -> None:
+    def __init__(self, backbone: ResNetConfig) -> None:
         torch.manual_seed(0)
-        options = BYOL(name="byol", projector=[HIDDEN, OUTPUT], predictor=HIDDEN, momentum=(0.99, 1.0))
+        options = ByolConfig(name="byol", projector=[HIDDEN, OUTPUT], predictor=HIDDEN, momentum=(0.99, 1.0))
         self.method = build_method(options, build_backbone(backbone), 10, SIZE).train()
         self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
 

@@ -20,7 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from stages.shard import pack
-from whole_in_parts.config.datasets import Resize
+from whole_in_parts.config.source import Resize
 from whole_in_parts.data.sources.folder import FILE, Members
 
 DIFFERENT, PER_SHARD, IMAGENET = 1_000, 1_000, 1_281_167

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from whole_in_parts.config.datasets import Resize
+from whole_in_parts.config.source import Resize
 from whole_in_parts.config.study import Study
 from whole_in_parts.cores import cores
 from whole_in_parts.data.packing import index, parts

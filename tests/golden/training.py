@@ -12,7 +12,7 @@ import torch
 from tests.every_method import METHODS, MODIFIERS, TRAINS, VIEW
 from tests.fake_results import RESNET
 from whole_in_parts.augment.views import Batch, make_batch
-from whole_in_parts.config.backbones import ResNet
+from whole_in_parts.config.backbones.resnet import ResNetConfig
 from whole_in_parts.methods.base import Method, build_method
 from whole_in_parts.models.backbone import build_backbone
 from whole_in_parts.modifiers.base import apply_modifier
@@ -23,7 +23,7 @@ STEPS = 30
 BATCH = 16
 SIZE = 12
 LEARNING_RATE = 0.05
-BACKBONE = ResNet.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
+BACKBONE = ResNetConfig.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
 
 
 def losses(name: str, modifier: str) -> dict[str, list[float]]:

@@ -14,9 +14,9 @@ import yaml
 from dvc.repo import Repo
 from pydantic_core import PydanticUndefined
 
-from whole_in_parts.config.analyse import Neighbours
+from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.config.evaluations import AttackSetting, Linear
-from whole_in_parts.config.modifiers import CO
+from whole_in_parts.config.modifiers.co import COConfig
 from whole_in_parts.config.section import Section
 from whole_in_parts.config.study import Study
 from whole_in_parts.config.training import Online, Optimizer
@@ -287,9 +287,9 @@ def test_after_a_change_of_any_default_both_engines_call_stale_whose_options_it_
         (Optimizer, "learning_rate_end", "pretrain@random"),
         (View, "jitter", "pretrain@byol"),
         (Online, "samples", "pretrain@co_byol"),
-        (CO, "map_size", "pretrain@co_byol"),
+        (COConfig, "map_size", "pretrain@co_byol"),
         (Linear, "solver", "linear@byol"),
-        (Neighbours, "shown", "analyse@byol_neighbours"),
+        (NeighboursConfig, "shown", "analyse@byol_neighbours"),
     ],
 )
 def test_a_changed_default_reaches_the_stages_that_leave_it_out_however_deep_it_lies(changed_default, cls, name, stage):

@@ -1,15 +1,25 @@
 """The section `runs`: one pretraining each, with its backbone, method, modifier, views and optimizer."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from whole_in_parts.config.backbones import BackboneOptions
-from whole_in_parts.config.methods import MethodOptions
-from whole_in_parts.config.modifiers import ModifierOptions
+from whole_in_parts.config.backbone import BackboneConfig
+from whole_in_parts.config.method import MethodConfig
+from whole_in_parts.config.modifier import ModifierConfig
 from whole_in_parts.config.section import Count, Name, Section
 from whole_in_parts.config.training import Online, OptimizerOptions
+from whole_in_parts.config.variants import union_of, variants
 from whole_in_parts.config.views import View
+
+if TYPE_CHECKING:
+    AnyMethod = MethodConfig
+    AnyModifier = ModifierConfig
+    AnyBackbone = BackboneConfig
+else:
+    AnyMethod = union_of("methods")
+    AnyModifier = union_of("modifiers")
+    AnyBackbone = union_of("backbones")
 
 
 class Run(Section):
@@ -20,9 +30,9 @@ class Run(Section):
     """
 
     dataset: Name
-    method: MethodOptions
-    modifier: ModifierOptions
-    backbone: Annotated[BackboneOptions, Field(discriminator="name")]
+    method: AnyMethod
+    modifier: AnyModifier
+    backbone: AnyBackbone
     image_size: Count
     views: Annotated[list[View], Field(min_length=2, max_length=2)]
     epochs: Annotated[int, Field(ge=0)]
@@ -52,10 +62,11 @@ class Run(Section):
 
     @model_validator(mode="after")
     def method_carries_modifier(self):
-        if self.modifier.name not in self.method.carries:
+        if not self.modifier.supports(self.method):
+            modifiers = variants("modifiers", ModifierConfig)
+            supported = [name for name, modifier in modifiers.items() if modifier.supports(self.method)]
             raise ValueError(
-                f"modifier: {self.method.name} cannot carry {self.modifier.name}; it can: "
-                f"{', '.join(self.method.carries)}"
+                f"modifier: {self.method.name} cannot carry {self.modifier.name}; it can: {', '.join(supported)}"
             )
         return self
 
@@ -63,18 +74,17 @@ class Run(Section):
     def batch_can_be_cut(self):
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be cut in {self.accumulate} pieces")
-        if self.accumulate > 1 and self.modifier.name == "logo":
+        if self.accumulate > 1 and self.modifier.needs_whole_batch:
             raise ValueError("accumulate: LoGo weighs gradients of whole batches against each other; leave it at 1")
         return self
 
     @model_validator(mode="after")
     def crops_fit_the_image(self):
-        sizes = {f"modifier.crops.{n}": crops.size for n, crops in enumerate(getattr(self.modifier, "crops", []))}
-        sizes |= {"modifier": self.modifier.size} if self.modifier.name == "logo" else {}
-        sizes |= {"method.local": self.method.local.size} if self.method.name == "patch_dino" else {}
+        sizes = {f"modifier.{key}": size for key, size in self.modifier.crop_sizes().items()}
+        sizes |= {f"method.{key}": size for key, size in self.method.crop_sizes().items()}
         for key, size in sizes.items():
             if size > self.image_size:
-                raise ValueError(f"{key}.size: a crop of {size} is larger than the image, of {self.image_size}")
+                raise ValueError(f"{key}: a crop of {size} is larger than the image, of {self.image_size}")
         return self
 
     @model_validator(mode="after")

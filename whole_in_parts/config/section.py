@@ -12,6 +12,7 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 Count = Annotated[int, Field(gt=0)]
+WholeNumber = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -11,7 +11,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from whole_in_parts.config.backbones import BackboneOptions, ResNet, Stem, Timm, backbone_options
+from whole_in_parts.config.backbone import BackboneConfig, backbone_config
+from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
+from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, build_backbone
 
@@ -23,7 +25,7 @@ IN_TIMM: dict[tuple[str, tuple[int, ...]], str] = {
 }
 
 
-def save(backbone: Backbone, options: BackboneOptions, image_size: int, folder: Path) -> None:
+def save(backbone: Backbone, options: BackboneConfig, image_size: int, folder: Path) -> None:
     """Write a backbone's weights and all that is needed to build it again."""
     folder.mkdir(parents=True)
     in_timm = getattr(backbone.stored, "pretrained_cfg", {"first_conv": "conv1", "classifier": "fc"})
@@ -55,17 +57,17 @@ def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
     """
     try:
         config = json.loads((folder / "config.json").read_text())
-        backbone = build_backbone(backbone_options(config["backbone"]))
+        backbone = build_backbone(backbone_config(config["backbone"]))
         backbone.stored.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Failure(f"{folder}: no model that can be loaded ({error})") from error
     return backbone.to(device).eval().requires_grad_(False), config["pretrained_cfg"]["input_size"][-1]
 
 
-def architecture(options: BackboneOptions) -> str:
+def architecture(options: BackboneConfig) -> str:
     """timm's name of the network where it has one, else this project's."""
-    if isinstance(options, Timm):
+    if isinstance(options, TimmConfig):
         return options.model
-    if isinstance(options, ResNet) and (options.name, options.width, options.stem, options.strides) == PLAIN:
+    if isinstance(options, ResNetConfig) and (options.name, options.width, options.stem, options.strides) == PLAIN:
         return IN_TIMM.get((options.block, tuple(options.blocks)), options.name)
     return options.name

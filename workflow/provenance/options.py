@@ -89,7 +89,7 @@ def effective(value: Any) -> Any:
     return to_jsonable_python(value)
 
 
-ONLY_CHECKED = {"carries", "model_config"}
+ONLY_CHECKED = {"modifiable", "model_config", "modifies", "needs_whole_batch"}
 """Class variables by which a study is checked, and which no result depends on."""
 
 

@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from whole_in_parts.config.backbones import backbone_options
+from whole_in_parts.config.backbone import backbone_config
 from whole_in_parts.config.study import load_study
 from workflow.schema import SCHEMA, schema
 
@@ -149,7 +149,7 @@ def test_nothing_changes_a_study_once_it_is_read(small):
 @pytest.mark.parametrize("name", ["byol", "co_byol"])
 def test_the_options_of_a_backbone_survive_json(small, name):
     options = small.runs[name].backbone
-    assert backbone_options(json.loads(json.dumps(options.model_dump()))) == options
+    assert backbone_config(json.loads(json.dumps(options.model_dump()))) == options
 
 
 def test_the_committed_schema_is_that_of_the_code():

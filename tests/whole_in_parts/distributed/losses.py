@@ -12,9 +12,10 @@ import torch
 from tests.every_method import DISTILLATION, METHODS, MODIFIERS, PROJECTOR, SMALL, TRAINS, VIEW
 from tests.fake_results import RESNET
 from whole_in_parts.augment.views import Batch, make_batch
-from whole_in_parts.config.backbones import ResNet
-from whole_in_parts.config.methods import DINO, SwAV
-from whole_in_parts.config.modifiers import LoGo
+from whole_in_parts.config.backbones.resnet import ResNetConfig
+from whole_in_parts.config.methods.dino import DinoConfig
+from whole_in_parts.config.methods.swav import SwAVConfig
+from whole_in_parts.config.modifiers.logo import LoGoConfig
 from whole_in_parts.distributed.collectives import all_reduce_mean, local_shard, rank
 from whole_in_parts.distributed.group import group
 from whole_in_parts.distributed.replica import replicate
@@ -26,12 +27,16 @@ from whole_in_parts.schedules import Clock
 STEPS, BATCH, SIZE = 2, 16, 12
 CPU = torch.device("cpu")
 MORE_METHODS = METHODS | {
-    "dino_frozen": DINO(name="dino", **DISTILLATION | {"frozen_epochs": 1}),
-    "swav_queue": SwAV(name="swav", projector=PROJECTOR, prototypes=16, frozen_epochs=1, queue=64, queue_from_epoch=0),
+    "dino_frozen": DinoConfig(name="dino", **DISTILLATION | {"frozen_epochs": 1}),
+    "swav_queue": SwAVConfig(
+        name="swav", projector=PROJECTOR, prototypes=16, frozen_epochs=1, queue=64, queue_from_epoch=0
+    ),
 }
-MORE_MODIFIERS = MODIFIERS | {"logo_public": LoGo(name="logo", size=6, view=SMALL, mode="public", learning_rate=0.05)}
+MORE_MODIFIERS = MODIFIERS | {
+    "logo_public": LoGoConfig(name="logo", size=6, view=SMALL, mode="public", learning_rate=0.05)
+}
 PAIRS = [*TRAINS, ("dino_frozen", "none"), ("swav_queue", "co"), ("moco_v2", "logo_public"), ("byol", "logo_public")]
-BACKBONE = ResNet.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
+BACKBONE = ResNetConfig.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
 
 
 SOME = [("simclr", "co"), ("dino", "none"), ("moco_v2", "logo"), ("swav_queue", "co"), ("supervised", "none")]

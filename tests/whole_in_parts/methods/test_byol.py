@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from whole_in_parts.augment.views import Batch
-from whole_in_parts.config.methods import BYOL
+from whole_in_parts.config.methods.byol import ByolConfig
 from whole_in_parts.methods.base import build_method
 from whole_in_parts.models.backbone import build_backbone
 from whole_in_parts.schedules import Clock, cosine
 
-OPTIONS = BYOL(name="byol", projector=[32, 16], predictor=32, momentum=(0.6, 1.0))
+OPTIONS = ByolConfig(name="byol", projector=[32, 16], predictor=32, momentum=(0.6, 1.0))
 
 
 @pytest.fixture

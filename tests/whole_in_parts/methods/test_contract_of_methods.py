@@ -13,10 +13,12 @@ from torch import Tensor
 
 from tests.every_method import CARRIES, METHODS, MODIFIERS, TRAINS, VIEW
 from whole_in_parts.augment.views import make_batch
-from whole_in_parts.config.backbones import Timm
+from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.config.runs import Run
+from whole_in_parts.config.variants import variants
 from whole_in_parts.config.study import Study
 from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.ema import EMATeacher
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training.building import build
 
@@ -28,7 +30,7 @@ SLOWER = {"vicreg": 0.25}
 VIT = {"img_size": 8, "patch_size": 2, "embed_dim": 32, "depth": 3, "num_heads": 2}
 BACKBONES = {
     "resnet": {"strides": (1, 2, 2)},
-    "vit": Timm(name="timm", model="vit_tiny_patch16_224", arguments=VIT, channels=1, mean=[0.31], std=[0.38]),
+    "vit": TimmConfig(name="timm", model="vit_tiny_patch16_224", arguments=VIT, channels=1, mean=[0.31], std=[0.38]),
 }
 EVERY = [(method, modifier, "resnet") for method, modifier in TRAINS]
 EVERY += [(method, modifier, "vit") for method, modifier in TRAINS if modifier in ("none", "co")]
@@ -111,6 +113,7 @@ def same(first: bytes, second: bytes) -> bool:
 
 def test_every_file_is_in_this_contract_and_in_the_study():
     for key, known in (("method", METHODS), ("modifier", MODIFIERS)):
+        assert variants(f"{key}s").keys() == known.keys()
         kinds = get_args(Run.model_fields[key].annotation)
         assert {get_args(kind.model_fields["name"].annotation)[0] for kind in kinds} == set(known)
 
@@ -185,10 +188,10 @@ def test_the_seed_decides_the_initial_weights(run, method, modifier):
 @pytest.mark.parametrize("method", [name for name in METHODS if hasattr(METHODS[name], "momentum")])
 @pytest.mark.parametrize("modifier", ["none", "co"])
 def test_every_target_moves_exactly_as_the_schedule_says(run, method, modifier):
-    if modifier not in METHODS[method].carries:
+    if (method, modifier) not in CARRIES:
         pytest.skip(f"{method} does not carry {modifier}")
     made, stays = build(run(method, modifier), 10), sum(METHODS[method].momentum) / 2
-    twins = [module for module in made.modules() if hasattr(module, "target") and hasattr(module, "follow")]
+    twins = [module for module in made.modules() if isinstance(module, EMATeacher)]
     assert twins
     with torch.no_grad():
         for parameter in made.parameters():

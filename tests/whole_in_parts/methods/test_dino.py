@@ -21,7 +21,8 @@ from tests.whole_in_parts.methods.examples import (
     unit,
     vectors,
 )
-from whole_in_parts.config.modifiers import CO, MultiCrop
+from whole_in_parts.config.modifiers.co import COConfig
+from whole_in_parts.config.modifiers.multi_crop import MultiCropConfig
 from whole_in_parts.schedules import Clock
 
 PROTOTYPES = 12
@@ -54,7 +55,7 @@ def teacher_scores(dino, given):
 
 @pytest.mark.parametrize("small_crops", [0, 3])
 def test_loss_and_centre_are_those_of_lightly(dino, small_crops):
-    options = MultiCrop.model_validate(MODIFIERS["multi_crop"].model_dump() | {"average": True})
+    options = MultiCropConfig.model_validate(MODIFIERS["multi_crop"].model_dump() | {"average": True})
     method, given = modified(dino, options), batch(small_crops)
     dino.prepare(Clock(5, 60, 5))
     criterion = of_lightly(dino, 0.04 + 0.03 / 10)
@@ -135,7 +136,7 @@ def test_the_student_is_seen_by_the_loss_whichever_network_is_kept(small):
 
 
 def test_under_co_global_and_local_teacher_have_centres_of_their_own(dino):
-    co = modified(dino, CO(name="co", weight=1.0))
+    co = modified(dino, COConfig(name="co", weight=1.0))
     given = batch()
     co(given)
     with torch.no_grad():

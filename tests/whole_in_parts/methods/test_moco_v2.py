@@ -22,7 +22,7 @@ from tests.whole_in_parts.methods.examples import (
     unit,
     vectors,
 )
-from whole_in_parts.config.modifiers import CO
+from whole_in_parts.config.modifiers.co import COConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.schedules import Clock
 
@@ -115,7 +115,7 @@ def test_the_projector_has_no_batch_norm(moco):
 
 
 def test_under_co_the_negatives_are_of_the_kind_of_the_key_and_one_position_an_image_enters(moco):
-    co = modified(moco, CO(name="co", weight=1.0))
+    co = modified(moco, COConfig(name="co", weight=1.0))
     given = batch()
     encoded = moco.encode(given.views)
     whole, local = moco.embed_whole(encoded), co.embed_local(encoded)
@@ -134,7 +134,7 @@ def test_under_co_the_negatives_are_of_the_kind_of_the_key_and_one_position_an_i
 
 
 def test_under_co_one_direction_stays_one(one_way):
-    co = modified(one_way, CO(name="co", weight=0.5))
+    co = modified(one_way, COConfig(name="co", weight=0.5))
     given = batch()
     losses = co(given)
     assert [len(heads.queue.noted) for heads in (one_way.heads, co.local_heads)] == [1, 1]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.every_method import METHODS, MODIFIERS
 from tests.whole_in_parts.methods.examples import EXACT, IMAGES, batch, embedded, made, modified, shapes, unit, vectors
-from whole_in_parts.config.modifiers import MultiCrop
+from whole_in_parts.config.modifiers.multi_crop import MultiCropConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.methods.joint_embedding import Embedded
 from whole_in_parts.methods.swav import sinkhorn
@@ -67,7 +67,7 @@ def test_the_loss_of_two_views_is_that_of_lightly(swav):
 
 def test_with_small_crops_and_a_queue_the_loss_is_that_of_lightly(small):
     swav = made(small, "swav", prototypes=10, queue=12, queue_from_epoch=2)
-    options = MultiCrop.model_validate(MODIFIERS["multi_crop"].model_dump() | {"average": True})
+    options = MultiCropConfig.model_validate(MODIFIERS["multi_crop"].model_dump() | {"average": True})
     method, given = modified(swav, options), batch(small_crops=3)
     swav.prepare(LATER)
     whole = embedded(swav, given)

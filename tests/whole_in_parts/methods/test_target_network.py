@@ -8,7 +8,7 @@ import torch
 
 from tests.every_method import METHODS
 from tests.whole_in_parts.methods.examples import batch, made
-from whole_in_parts.config.backbones import Timm
+from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.methods.joint_embedding import TARGETS
 from whole_in_parts.models.backbone import build_backbone
 from whole_in_parts.models.ema import EMATeacher
@@ -21,7 +21,7 @@ VIT = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 3, "num_heads":
 @pytest.fixture
 def twin():
     """A ViT that drops paths, and its target, both in training mode."""
-    options = Timm(name="timm", model="vit_tiny_patch16_224", arguments=VIT, channels=1, mean=[0.3], std=[0.4])
+    options = TimmConfig(name="timm", model="vit_tiny_patch16_224", arguments=VIT, channels=1, mean=[0.3], std=[0.4])
     return EMATeacher(build_backbone(options), (0.9, 1.0)).train()
 
 

@@ -6,7 +6,7 @@ import timm
 import torch
 
 from tests.whole_in_parts.models.backbones.examples import R18, SMALL, TINY, rf_resnet
-from whole_in_parts.config.backbones import backbone_options
+from whole_in_parts.config.backbone import backbone_config
 from whole_in_parts.failure import Failure
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone import Backbone, build_backbone
@@ -86,7 +86,7 @@ def test_timm_loads_a_vit_that_was_trained_at_another_size_than_it_is_built_for(
     ],
 )
 def test_a_resnet_has_the_name_of_timm_only_where_it_is_the_same(change, name):
-    assert saved_backbone.architecture(backbone_options(R18.model_dump() | change)) == name
+    assert saved_backbone.architecture(backbone_config(R18.model_dump() | change)) == name
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

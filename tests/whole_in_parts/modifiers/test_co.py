@@ -4,7 +4,8 @@ from torch import Tensor
 
 from tests.every_method import CO_BASES, METHODS
 from whole_in_parts.augment.views import Batch
-from whole_in_parts.config.modifiers import CO, NoModifier
+from whole_in_parts.config.modifiers.co import COConfig
+from whole_in_parts.config.modifiers.none import NoModifierConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.models.backbone import Representations
 from whole_in_parts.schedules import Clock
@@ -19,7 +20,7 @@ def make(small):
 
     def made(method: str, weight: float | None, run: str = "byol", **changes):
         backbone = changes.pop("backbone", {})
-        modifier = NoModifier(name="none") if weight is None else CO(name="co", weight=weight, **changes)
+        modifier = NoModifierConfig(name="none") if weight is None else COConfig(name="co", weight=weight, **changes)
         options: Run = small.runs[run]
         network = options.backbone.model_copy(update=backbone)
         update = {"method": METHODS[method], "modifier": modifier, "backbone": network}

@@ -8,7 +8,7 @@ from tests.every_method import METHODS, MODIFIERS, TRAINS
 from tests.fake_cuda import CPU, GPU, Accelerator, put
 from tests.fake_results import RESNET
 from whole_in_parts.async_copy import send
-from whole_in_parts.config.backbones import ResNet
+from whole_in_parts.config.backbones.resnet import ResNetConfig
 from whole_in_parts.config.views import View
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.methods.base import build_method
@@ -21,7 +21,7 @@ from whole_in_parts.training.nonfinite_guard import Watch
 from whole_in_parts.training.online import Online
 
 COLOUR = {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "stem": {"kernel": 3, "stride": 1, "pool": False}}
-BACKBONE = ResNet.model_validate(RESNET | COLOUR | {"width": 8})
+BACKBONE = ResNetConfig.model_validate(RESNET | COLOUR | {"width": 8})
 SIZE, BATCH, STEPS = 8, 16, 2
 EVERYTHING = View(crop_scale=(0.2, 1), blur=0.5, solarize=0.3)
 

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from webdataset import TarWriter
 
-from whole_in_parts.config.datasets import Resize
+from whole_in_parts.config.source import Resize
 from whole_in_parts.data.packing.plan import Plan
 from whole_in_parts.data.source import Sample
 from whole_in_parts.failure import Failure

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from whole_in_parts.augment.randomness import permutation
-from whole_in_parts.config.datasets import Dataset, Resize
+from whole_in_parts.config.datasets import Dataset
+from whole_in_parts.config.source import Resize
 from whole_in_parts.data.source import Sample
 
 

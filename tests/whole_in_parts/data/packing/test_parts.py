@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from stages.shard import pack
-from whole_in_parts.config.datasets import Resize
+from whole_in_parts.config.source import Resize
 from whole_in_parts.data.packing import parts
 from whole_in_parts.data.packing.plan import Plan
 from whole_in_parts.data.shards import INDEX, Shards

@@ -10,7 +10,7 @@ from faster_coco_eval import mask
 
 from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
-from whole_in_parts.config.datasets import Coco
+from whole_in_parts.config.sources.coco import CocoConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Dataset
 from whole_in_parts.data.sources import coco
@@ -27,7 +27,7 @@ def place(tmp_path) -> Path:
 def read(place: Path, **options) -> Dataset:
     directory = place.parent / "fetched"
     directory.mkdir(exist_ok=True)
-    chosen = Coco(name="coco", path=place, **options)
+    chosen = CocoConfig(name="coco", path=place, **options)
     coco.fetch(chosen, directory)
     return coco.read(chosen, directory)
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from stages.contract import contract
 from stages.shard import shard
-from whole_in_parts.config.datasets import Copydays, Expectations
+from whole_in_parts.config.datasets import Expectations
+from whole_in_parts.config.sources.copydays import CopydaysConfig
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.source import Dataset, png
 from whole_in_parts.data.sources import copydays
@@ -46,7 +47,7 @@ def read(tmp_path):
             with tarfile.open(tmp_path / "copydays.tar.gz", "w:gz") as tar:
                 tar.add(place, "copydays")
             place = tmp_path / "copydays.tar.gz"
-        options = Copydays(name="copydays", path=place, sha256=sha256)
+        options = CopydaysConfig(name="copydays", path=place, sha256=sha256)
         copydays.fetch(options, directory)
         return copydays.read(options, directory)
 
@@ -100,7 +101,7 @@ def test_a_folder_that_lacks_something_is_refused_by_name(read, names, message):
 
 
 def test_a_folder_that_is_not_there_is_refused_with_how_to_get_it(tmp_path):
-    options = Copydays(name="copydays", path=tmp_path / "absent")
+    options = CopydaysConfig(name="copydays", path=tmp_path / "absent")
     with pytest.raises(Failure, match=r"absent is not there; get Copydays from https://lear.* to .*absent/original"):
         copydays.fetch(options, tmp_path)
 

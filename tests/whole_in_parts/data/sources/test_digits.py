@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from whole_in_parts.config.datasets import Digits
+from whole_in_parts.config.sources.digits import DigitsConfig
 from whole_in_parts.data.sources import digits
 from whole_in_parts.failure import Failure
 
@@ -36,5 +36,5 @@ def test_a_quarter_of_each_class_is_held_out(content):
 
 def test_other_digits_than_those_expected_are_refused(tmp_path):
     with pytest.raises(Failure, match=r"scikit-learn's digits: its sha256 is 6ebb3d2f.*params\.yaml expects 000000"):
-        digits.fetch(Digits(name="digits", sha256="0" * 64), tmp_path)
+        digits.fetch(DigitsConfig(name="digits", sha256="0" * 64), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from whole_in_parts.config.datasets import FashionMNIST
+from whole_in_parts.config.sources.fashion_mnist import FashionMNISTConfig
 from whole_in_parts.data.sources import fashion_mnist
 from whole_in_parts.failure import Failure
 
@@ -29,7 +29,7 @@ FILES = {
     for split in ("train", "t10k")
     for name, array in ((f"{split}-images-idx3-ubyte", PIXELS), (f"{split}-labels-idx1-ubyte", LABELS))
 }
-OPTIONS = FashionMNIST(name="fashion_mnist", sha256=hashlib.sha256(b"".join(FILES.values())).hexdigest())
+OPTIONS = FashionMNISTConfig(name="fashion_mnist", sha256=hashlib.sha256(b"".join(FILES.values())).hexdigest())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whole_in_parts.config.datasets import Folder
+from whole_in_parts.config.sources.folder import FolderConfig
 from whole_in_parts.data.source import Dataset, png
 from whole_in_parts.data.sources import folder
 from whole_in_parts.failure import Failure
@@ -44,7 +44,7 @@ def fetched(tmp_path):
     """A function that fetches a path and reads what came."""
 
     def fetch(path: Path, sha256: str | None = None) -> Dataset:
-        options = Folder(name="folder", path=path, sha256=sha256)
+        options = FolderConfig(name="folder", path=path, sha256=sha256)
         directory = tmp_path / f"fetched {path.name}"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from stages.shard import pack
-from whole_in_parts.config.datasets import Revisited
+from whole_in_parts.config.sources.revisited import RevisitedConfig
 from whole_in_parts.data.shards import INDEX, Shards
 from whole_in_parts.data.source import Dataset, png
 from whole_in_parts.data.sources import revisited
@@ -50,7 +50,7 @@ def read(place: Path, truth: bytes, ending: str = "pkl", sha256: str | None = No
     directory = place.parent / "fetched"
     directory.mkdir(exist_ok=True)
     (place / f"gnd_roxford5k.{ending}").write_bytes(truth)
-    options = Revisited(name="revisited", path=place, sha256=sha256)
+    options = RevisitedConfig(name="revisited", path=place, sha256=sha256)
     revisited.fetch(options, directory)
     return revisited.read(options, directory)
 
@@ -173,7 +173,7 @@ def test_a_ground_truth_that_does_not_fit_is_refused_by_what_is_wrong(place, cha
 
 
 def test_a_folder_that_lacks_something_is_refused_with_how_to_get_it(place):
-    options = Revisited(name="revisited", path=place)
+    options = RevisitedConfig(name="revisited", path=place)
     with pytest.raises(Failure, match=r"has to have a folder jpg and one gnd_.* it has 0 .* get them from http://cmp"):
         revisited.fetch(options, place.parent)
     (place / "gnd_roxford5k.json").write_text("{}")
@@ -181,7 +181,7 @@ def test_a_folder_that_lacks_something_is_refused_with_how_to_get_it(place):
     with pytest.raises(Failure, match="it has 2 of these"):
         revisited.fetch(options, place.parent)
     with pytest.raises(Failure, match="it has 0 of these"):
-        revisited.fetch(Revisited(name="revisited", path=place / "absent"), place.parent)
+        revisited.fetch(RevisitedConfig(name="revisited", path=place / "absent"), place.parent)
 
 
 def test_the_sha256_pins_the_images_and_the_ground_truth(place, capsys):

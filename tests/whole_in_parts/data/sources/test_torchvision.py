@@ -6,7 +6,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from whole_in_parts.config.datasets import TorchvisionDataset
+from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.sources import torchvision as source
 from whole_in_parts.failure import Failure
 
@@ -62,8 +62,8 @@ def made_up(monkeypatch):
         monkeypatch.setattr(torchvision.datasets, kind.__name__, kind, raising=False)
 
 
-def options(name: str) -> TorchvisionDataset:
-    return TorchvisionDataset(name="torchvision", dataset=name)
+def options(name: str) -> TorchvisionConfig:
+    return TorchvisionConfig(name="torchvision", dataset=name)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from whole_in_parts.config.datasets import TorchvisionDataset
+from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.sources import torchvision as source
 from whole_in_parts.failure import Failure
 
@@ -74,8 +74,8 @@ class Unsplit:
         return Image.fromarray(np.full((4, 4), number, np.uint8)), self.y[number]
 
 
-def options(name: str, path: Path | None = None) -> TorchvisionDataset:
-    return TorchvisionDataset(name="torchvision", dataset=name, path=path)
+def options(name: str, path: Path | None = None) -> TorchvisionConfig:
+    return TorchvisionConfig(name="torchvision", dataset=name, path=path)
 
 
 def decoded(image: bytes) -> np.ndarray:

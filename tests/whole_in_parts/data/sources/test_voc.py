@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.whole_in_parts.evaluation.detection import shapes
-from whole_in_parts.config.datasets import Voc
+from whole_in_parts.config.sources.voc import VocConfig
 from whole_in_parts.data.source import Dataset
 from whole_in_parts.data.sources import voc
 from whole_in_parts.failure import Failure
@@ -23,7 +23,7 @@ def place(tmp_path) -> Path:
 def read(place: Path, **options) -> Dataset:
     directory = place.parent / "fetched"
     directory.mkdir(exist_ok=True)
-    chosen = Voc(name="voc", path=place, **options)
+    chosen = VocConfig(name="voc", path=place, **options)
     voc.fetch(chosen, directory)
     return voc.read(chosen, directory)
 

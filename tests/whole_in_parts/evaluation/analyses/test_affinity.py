@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from matplotlib.image import imread
 from sklearn.metrics import roc_auc_score
 
-from whole_in_parts.config.analyse import Affinity
+from whole_in_parts.config.analyses.affinity import AffinityConfig
 from whole_in_parts.evaluation.analyses.affinity import Compared, agreement, compare, correlation, embed, measure
 
 SAME, DIFFERENT = torch.linspace(0.5, 1, 20).double(), torch.linspace(0, 0.8, 20).double()
@@ -36,7 +36,7 @@ def test_the_mean_affinity_is_a_probability():
 
 @torch.no_grad()
 def test_pairs_of_one_image_are_two_crops_of_it_and_pairs_of_two_are_not(given_logo):
-    metrics = measure(given_logo, Affinity(name="affinity", pairs=2))
+    metrics = measure(given_logo, AffinityConfig(name="affinity", pairs=2))
     crops_NCD = embed(given_logo, 4)
     assert crops_NCD.shape == (60, 4, 32)
     torch.testing.assert_close(crops_NCD.norm(dim=2), torch.ones(60, 4))

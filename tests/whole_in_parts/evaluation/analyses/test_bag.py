@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whole_in_parts.config.analyse import Bag, Windows
+from whole_in_parts.config.analyses.bag import BagConfig, Windows
 from whole_in_parts.config.evaluations import Linear
 from whole_in_parts.evaluation import features
 from whole_in_parts.evaluation.analyses._patches import windows
@@ -14,9 +14,9 @@ from whole_in_parts.evaluation.analyses.bag import embed_patches, embed_whole, m
 PROBE = Linear(epochs=3, batch_size=64, learning_rate=0.1, weight_decay=0)
 
 
-def bag(**changes) -> Bag:
+def bag(**changes) -> BagConfig:
     options = {"name": "bag", "patches": [1, 3], "scale": (0.2, 0.4), "train_subset": 300, "probe": PROBE}
-    return Bag(**(options | changes))
+    return BagConfig(**(options | changes))
 
 
 def test_one_patch_that_is_the_whole_image_is_the_image(given):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from whole_in_parts.config.analyse import Cost
-from whole_in_parts.config.backbones import backbone_options
+from whole_in_parts.config.analyses.cost import CostConfig
+from whole_in_parts.config.backbone import backbone_config
 from whole_in_parts.evaluation.analyses.cost import measure
 from whole_in_parts.models.backbone import build_backbone
 
@@ -26,7 +26,7 @@ RF99 = R50 | {"name": "rf_resnet", "blocks": [3, 4, 6, 4], "mlp": True, "stem": 
 )
 def test_the_flops_of_a_pair_of_views_are_those_of_the_paper(given, options, gigaflops, positions):
     given.test.size = 224
-    metrics = measure(given._replace(backbone=build_backbone(backbone_options(options))), cost(0.2))
+    metrics = measure(given._replace(backbone=build_backbone(backbone_config(options))), cost(0.2))
     assert metrics["pair_flops"] / 1e9 == pytest.approx(gigaflops, rel=0.006)
     assert metrics["positions"] == positions
 
@@ -34,7 +34,7 @@ def test_the_flops_of_a_pair_of_views_are_those_of_the_paper(given, options, gig
 @pytest.mark.parametrize(("crop_scale", "least"), [(0.2, 0.0391), (0.08, 0.0156)])
 def test_t_min_of_rf99_is_the_share_of_the_image_that_it_sees_times_the_least_crop(given, crop_scale, least):
     given.test.size = 224
-    metrics = measure(given._replace(backbone=build_backbone(backbone_options(RF99))), cost(crop_scale))
+    metrics = measure(given._replace(backbone=build_backbone(backbone_config(RF99))), cost(crop_scale))
     assert metrics["receptive_field"] == 99
     assert metrics["crop_scale_least"] == pytest.approx(least, abs=1e-4)
 
@@ -43,5 +43,5 @@ def test_t_min_is_the_least_crop_where_a_position_sees_the_whole_image(given):
     assert measure(given, cost(0.2))["crop_scale_least"] == pytest.approx(0.2)
 
 
-def cost(crop_scale: float) -> Cost:
-    return Cost(name="cost", crop_scale=crop_scale)
+def cost(crop_scale: float) -> CostConfig:
+    return CostConfig(name="cost", crop_scale=crop_scale)

@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from matplotlib.image import imread
 
-from whole_in_parts.config.analyse import HeatMap
+from whole_in_parts.config.analyses.heat_map import HeatMapConfig
 from whole_in_parts.evaluation.analyses import _patches
 from whole_in_parts.evaluation.analyses.heat_map import compare, measure
 
 
-def options(**changes) -> HeatMap:
-    return HeatMap(**({"name": "heat_map", "size": 4, "stride": 2, "place": (0.0, 1.0), "shown": 2} | changes))
+def options(**changes) -> HeatMapConfig:
+    return HeatMapConfig(**({"name": "heat_map", "size": 4, "stride": 2, "place": (0.0, 1.0), "shown": 2} | changes))
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from whole_in_parts.config.analyse import Neighbours
+from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.evaluation.analyses import _patches
 from whole_in_parts.evaluation.analyses.neighbours import measure
 from whole_in_parts.failure import Failure
@@ -12,8 +12,8 @@ from whole_in_parts.failure import Failure
 WHOLE = {"patches": 1, "scale": (1.0, 1.0), "ratio": (1.0, 1.0)}
 
 
-def options(**changes) -> Neighbours:
-    return Neighbours(**({"name": "neighbours", "patches": 2, "scale": (0.2, 0.5), "neighbours": 3} | changes))
+def options(**changes) -> NeighboursConfig:
+    return NeighboursConfig(**({"name": "neighbours", "patches": 2, "scale": (0.2, 0.5), "neighbours": 3} | changes))
 
 
 def found(given):

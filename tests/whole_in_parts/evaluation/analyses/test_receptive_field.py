@@ -4,7 +4,7 @@ import torch
 from matplotlib.image import imread
 from torch import nn
 
-from whole_in_parts.config.analyse import ReceptiveField
+from whole_in_parts.config.analyses.receptive_field import ReceptiveFieldConfig
 from whole_in_parts.evaluation.analyses import receptive_field
 from whole_in_parts.evaluation.analyses.receptive_field import SHOWN, measure
 from whole_in_parts.models.backbone import Backbone
@@ -27,18 +27,18 @@ class Square(Backbone):
 
 def test_the_side_of_a_field_is_the_root_of_how_many_pixels_move_the_middle_of_it(given):
     one = given._replace(backbone=Square(3, middle=1.0), numbers=given.numbers[:4])
-    metrics = measure(one, ReceptiveField(name="receptive_field", stride=8))  # the corner: 2×2 pixels are inside
+    metrics = measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))  # the corner: 2×2 pixels are inside
     assert metrics == {"side_5": 2.0, "side_32": 2.0}
 
 
 def test_pixels_count_by_their_share_of_the_largest_gradient(given):
     one = given._replace(backbone=Square(3, middle=10.0), numbers=given.numbers[:4])
-    metrics = measure(one, ReceptiveField(name="receptive_field", stride=8))  # the others move it a tenth as much
+    metrics = measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))  # the others move it a tenth as much
     assert metrics == {"side_5": 2.0, "side_32": 1.0}
 
 
 def test_the_mean_is_over_images_and_positions_and_the_field_of_the_middle_is_kept(given):
-    metrics = measure(given, ReceptiveField(name="receptive_field", stride=2))
+    metrics = measure(given, ReceptiveFieldConfig(name="receptive_field", stride=2))
     assert 1 <= metrics["side_32"] <= metrics["side_5"] <= 8
     field_HW = np.load(given.directory / "field.npy")
     assert field_HW.shape == (8, 8)
@@ -46,7 +46,7 @@ def test_the_mean_is_over_images_and_positions_and_the_field_of_the_middle_is_ke
 
 
 def test_no_gradient_is_left_in_the_backbone(given):
-    measure(given, ReceptiveField(name="receptive_field", stride=2))
+    measure(given, ReceptiveFieldConfig(name="receptive_field", stride=2))
     assert all(parameter.grad is None for parameter in given.backbone.parameters())
     assert torch.is_grad_enabled()
 
@@ -56,7 +56,7 @@ def test_the_picture_has_four_fields_of_which_each_lies_at_its_position(given, m
     genuine = receptive_field.picture
     monkeypatch.setattr(receptive_field, "picture", lambda maps: drawn.append(maps) or genuine(maps))
     one = given._replace(backbone=Square(3, middle=1.0), numbers=given.numbers[:4])
-    measure(one, ReceptiveField(name="receptive_field", stride=8))
+    measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))
     assert imread(given.directory / "field.png").shape[:2] == (345, 1200)
     pixels = torch.arange(8.0)
     for field_HW, (row, column) in zip(drawn[0], SHOWN, strict=True):

@@ -3,10 +3,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whole_in_parts.config.analyse import Similarity
+from whole_in_parts.config.analyses.similarity import SimilarityConfig
 from whole_in_parts.evaluation.analyses.similarity import measure, pairs
 
-OPTIONS = Similarity(name="similarity", pairs=200)
+OPTIONS = SimilarityConfig(name="similarity", pairs=200)
 
 
 def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(given):

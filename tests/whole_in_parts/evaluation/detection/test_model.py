@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.whole_in_parts.models.backbones.examples import LARGE, SMALL, alexnet, bagnet, resnet, rf_resnet
-from whole_in_parts.config.transfer import DetectionTask
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.evaluation.detection.model import MASK_CHANNELS, Detector, Proposals, box_loss
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
@@ -14,7 +14,7 @@ TWO = resnet("basic", [1, 1], [2, 2], SMALL, width=16)
 
 def detector(options=TWO, classes: int = 3, **more) -> Detector:
     torch.manual_seed(0)
-    task = DetectionTask(name="detection", steps=1, **({"anchors": (8, 16), "regions": 16} | more))
+    task = DetectionConfig(name="detection", steps=1, **({"anchors": (8, 16), "regions": 16} | more))
     return Detector(build_backbone(options).eval().requires_grad_(False), classes, task)
 
 
@@ -128,7 +128,7 @@ def test_limits_of_proposals_and_detections_are_the_papers():
 def test_all_layers_learn_and_the_backbone_that_was_given_does_not():
     backbone = build_backbone(TWO).eval().requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
-    task = DetectionTask(name="detection", steps=1, anchors=(8, 16), regions=16, masks=True)
+    task = DetectionConfig(name="detection", steps=1, anchors=(8, 16), regions=16, masks=True)
     model = Detector(backbone, 3, task).train()
     _, losses = model([torch.rand(3, 32, 32)], [target([2, 3, 20, 21])])
     sum(losses.values()).backward()

@@ -7,8 +7,8 @@ import torch
 from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
 from tests.whole_in_parts.evaluation.tasks.pictures import picture, sample
-from whole_in_parts.config.datasets import Coco
-from whole_in_parts.config.transfer import DetectionTask
+from whole_in_parts.config.sources.coco import CocoConfig
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.sources import coco
 from whole_in_parts.evaluation.detection import samples
@@ -17,14 +17,14 @@ from whole_in_parts.failure import Failure
 CPU = torch.device("cpu")
 
 
-def options(**more) -> DetectionTask:
-    return DetectionTask(name="detection", steps=1, **more)
+def options(**more) -> DetectionConfig:
+    return DetectionConfig(name="detection", steps=1, **more)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Images:
     folder = tmp_path_factory.mktemp("shown")
-    chosen = Coco(name="coco", path=shapes.coco(folder / "coco", 8, 1))
+    chosen = CocoConfig(name="coco", path=shapes.coco(folder / "coco", 8, 1))
     coco.fetch(chosen, folder)
     (folder / "train").mkdir()
     content = coco.read(chosen, folder)

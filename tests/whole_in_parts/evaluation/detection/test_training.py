@@ -7,8 +7,8 @@ from torch import nn
 from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
 from tests.whole_in_parts.models.backbones.examples import SMALL, resnet
-from whole_in_parts.config.datasets import Coco
-from whole_in_parts.config.transfer import DetectionTask
+from whole_in_parts.config.sources.coco import CocoConfig
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.sources import coco
 from whole_in_parts.evaluation.detection import samples, training
@@ -20,14 +20,14 @@ from whole_in_parts.models.backbone import build_backbone
 SHORT = {"batch_size": 2, "warmup_steps": 2, "short_sides": (32, 40), "anchors": (8,), "regions": 16, "batches": 2}
 
 
-def options(steps: int, **more) -> DetectionTask:
-    return DetectionTask(name="detection", steps=steps, **SHORT | more)
+def options(steps: int, **more) -> DetectionConfig:
+    return DetectionConfig(name="detection", steps=steps, **SHORT | more)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Images:
     folder = tmp_path_factory.mktemp("learnt")
-    chosen = Coco(name="coco", path=shapes.coco(folder / "coco", 6, 1))
+    chosen = CocoConfig(name="coco", path=shapes.coco(folder / "coco", 6, 1))
     coco.fetch(chosen, folder)
     (folder / "train").mkdir()
     content = coco.read(chosen, folder)
@@ -43,7 +43,7 @@ def given(images, tmp_path) -> Given:
     return Given(backbone, images, images, torch.device("cpu"), tmp_path / "unfinished")
 
 
-def weights(given: Given, chosen: DetectionTask) -> dict[str, torch.Tensor]:
+def weights(given: Given, chosen: DetectionConfig) -> dict[str, torch.Tensor]:
     return training.train(given, chosen, 3).state_dict()
 
 
@@ -56,7 +56,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     [(0, 0.00002), (50, 0.01001), (100, 0.02), (17_999, 0.02), (18_000, 0.002), (22_000, 0.0002), (23_999, 0.0002)],
 )
 def test_the_learning_rate_of_voc_warms_up_in_a_line_and_drops_twice(step, rate):
-    chosen = DetectionTask(name="detection", steps=24_000, drops=[18_000, 22_000])
+    chosen = DetectionConfig(name="detection", steps=24_000, drops=[18_000, 22_000])
     assert training.learning_rate(step, chosen) == pytest.approx(rate)
 
 

@@ -10,7 +10,7 @@ from stages.contract import contract
 from stages.fetch import fetch
 from stages.shard import pack, shard
 from stages.transfer import transfer
-from whole_in_parts.config.backbones import ResNet, Stem
+from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample
@@ -21,7 +21,7 @@ from whole_in_parts.results import atomic_output_dir, result_dir
 
 SIZE = 32
 SIZES = {"height": [20, 50], "width": [20, 50]}
-RESNET = ResNet(
+RESNET = ResNetConfig(
     name="resnet",
     block="basic",
     channels=3,
@@ -35,7 +35,7 @@ RESNET = ResNet(
 
 
 @pytest.fixture
-def architecture() -> ResNet:
+def architecture() -> ResNetConfig:
     """What the backbone is; a module may have another one."""
     return RESNET
 

@@ -6,13 +6,13 @@ import torch
 
 from tests.whole_in_parts.evaluation.tasks.conftest import SIZE
 from tests.whole_in_parts.evaluation.tasks.pictures import distorted, picture, sample, save
-from whole_in_parts.config.transfer import CopyDetectionTask
+from whole_in_parts.config.tasks.copy_detection import CopyDetectionConfig
 from whole_in_parts.data.sources.copydays import WHITENING
 from whole_in_parts.evaluation.tasks import copy_detection
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Representations
 
-OPTIONS = CopyDetectionTask(name="copy_detection")
+OPTIONS = CopyDetectionConfig(name="copy_detection")
 GROUPS = [f"{number:04d}" for number in range(12)]
 
 

@@ -13,8 +13,8 @@ from torchvision.ops import box_iou
 from tests.whole_in_parts.evaluation.detection import shapes
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from tests.whole_in_parts.evaluation.tasks.pictures import picture, sample
-from whole_in_parts.config.backbones import ResNet, Stem
-from whole_in_parts.config.transfer import DetectionTask
+from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.evaluation.tasks import detection
 from whole_in_parts.failure import Failure
 from whole_in_parts.results import result_dir
@@ -37,7 +37,7 @@ TASK = {
 
 
 @pytest.fixture
-def architecture() -> ResNet:
+def architecture() -> ResNetConfig:
     """Three stages, of which all but the last have a stride of eight."""
     return RESNET.model_copy(
         update={"blocks": [1, 1, 1], "strides": [2, 2, 2], "stem": Stem(kernel=3, stride=2, pool=False)}
@@ -113,14 +113,14 @@ def test_a_dataset_of_classes_alone_is_refused_before_anything_is_learnt(give):
     samples = [sample(f"{number}", number % 2, picture(number)) for number in range(4)]
     given = give(samples, samples, ["cat", "dog"])
     with pytest.raises(Failure, match=r"where the objects of \d are; detection needs a dataset of source coco or voc"):
-        detection.evaluate(given, DetectionTask(**TASK))
+        detection.evaluate(given, DetectionConfig(**TASK))
 
 
 def test_a_test_split_in_which_nothing_counts_is_refused(give):
     marked = {"boxes": [[0, 0, 9, 9]], "labels": [0], "crowd": [False], "difficult": [True], "masks": [None]}
     samples = [sample(f"{number}", 0, picture(number), marked | {"size": [40, 48]}) for number in range(4)]
     with pytest.raises(Failure, match="no object counts: there is none, or all are crowds or difficult"):
-        detection.evaluate(give(samples, samples, ["cat", "dog"]), DetectionTask(**TASK))
+        detection.evaluate(give(samples, samples, ["cat", "dog"]), DetectionConfig(**TASK))
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_a_test_split_in_which_nothing_counts_is_refused(give):
 )
 def test_what_a_study_may_not_ask_is_named(options, message):
     with pytest.raises(ValidationError, match=message):
-        DetectionTask(**TASK | options)
+        DetectionConfig(**TASK | options)
 
 
 def test_what_is_left_out_is_as_in_the_paper():
-    voc = DetectionTask(name="detection", steps=24_000)
+    voc = DetectionConfig(name="detection", steps=24_000)
     assert (voc.short_sides[0], voc.short_sides[-1], voc.test_short_side, voc.long_side) == (480, 800, 800, 1333)
     assert (voc.batch_size, voc.learning_rate, voc.weight_decay, voc.warmup_steps) == (16, 0.02, 1e-4, 100)
     assert voc.anchors == (32, 64, 128, 256, 512)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
-from whole_in_parts.config.transfer import FinetuneTask
+from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation.task import CROP, Given
 from whole_in_parts.evaluation.tasks import finetune
@@ -13,7 +13,7 @@ from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
 
 GREY = RESNET.model_copy(update={"channels": 1, "mean": [0.3], "std": [0.4]})
-OPTIONS = FinetuneTask(name="finetune", epochs=1, batch_size=64, learning_rate=0.1, seed=3)
+OPTIONS = FinetuneConfig(name="finetune", epochs=1, batch_size=64, learning_rate=0.1, seed=3)
 
 
 @pytest.fixture

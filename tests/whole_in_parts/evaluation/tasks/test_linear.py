@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from tests.whole_in_parts.evaluation.tasks.pictures import distorted, picture, sample
 from whole_in_parts.config.evaluations import Linear
-from whole_in_parts.config.transfer import LinearTask
+from whole_in_parts.config.tasks.linear import LinearTaskConfig
 from whole_in_parts.evaluation.tasks import linear
 
 SGD = {"epochs": 30, "batch_size": 10, "learning_rate": 0.1, "weight_decay": 0.0}
@@ -27,7 +27,7 @@ def given(give):
 
 @pytest.mark.parametrize("probe", [None, Linear(**SGD)], ids=["logistic", "sgd"])
 def test_random_features_tell_copies_of_three_pictures_apart_better_than_chance(given, probe, claim):
-    found = linear.evaluate(given, LinearTask(name="linear", probe=probe))
+    found = linear.evaluate(given, LinearTaskConfig(name="linear", probe=probe))
     claim("top1", found["top1"], above=60)
     assert found["mean_per_class"] == pytest.approx(found["top1"])
     assert ("penalty" in found) == (probe is None)
@@ -42,7 +42,7 @@ def test_the_mean_per_class_weighs_a_rare_class_as_much_as_a_common_one_and_leav
 
 @pytest.mark.parametrize("metric", ["top1", "mean_per_class"])
 def test_the_headline_is_the_metric_that_the_entry_chooses(metric):
-    task = LinearTask(name="linear", metric=metric)
+    task = LinearTaskConfig(name="linear", metric=metric)
     assert task.headline == metric
     assert task.headline in linear.METRICS
 
@@ -50,4 +50,4 @@ def test_the_headline_is_the_metric_that_the_entry_chooses(metric):
 @pytest.mark.parametrize("change", [{"solver": "lbfgs"}, {"labels": [1, 100]}])
 def test_a_probe_that_is_not_by_sgd_and_all_labels_is_refused(change):
     with pytest.raises(ValidationError, match="probe: here it is by SGD and by all labels"):
-        LinearTask(name="linear", probe=SGD | change)
+        LinearTaskConfig(name="linear", probe=SGD | change)

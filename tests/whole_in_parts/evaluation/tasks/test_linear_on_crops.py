@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
-from whole_in_parts.config.transfer import LinearOnCropsTask
+from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation.task import CROP, Given, random_crops
 from whole_in_parts.evaluation.tasks import linear_on_crops
 from whole_in_parts.models.backbone import build_backbone
 
 GREY = RESNET.model_copy(update={"channels": 1, "mean": [0.3], "std": [0.4]})
-OPTIONS = LinearOnCropsTask(name="linear_on_crops", epochs=1, batch_size=64)
+OPTIONS = LinearOnCropsConfig(name="linear_on_crops", epochs=1, batch_size=64)
 LONGER = {"epochs": 6, "batch_size": 32, "learning_rate": 4.0}
 
 
@@ -28,7 +28,7 @@ def given(shards, tmp_path) -> Given:
 
 
 def test_what_is_left_out_is_the_protocol_of_co_ssl():
-    left_out = LinearOnCropsTask(name="linear_on_crops").model_dump(exclude={"name", "seed"})
+    left_out = LinearOnCropsConfig(name="linear_on_crops").model_dump(exclude={"name", "seed"})
     assert left_out == {
         "epochs": 100,
         "batch_size": 256,

@@ -11,13 +11,13 @@ from PIL import Image
 
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET, SIZE
 from tests.whole_in_parts.evaluation.tasks.pictures import distorted, picture, sample, save
-from whole_in_parts.config.backbones import Timm
-from whole_in_parts.config.transfer import RetrievalTask
+from whole_in_parts.config.backbones.timm import TimmConfig
+from whole_in_parts.config.tasks.retrieval import RetrievalConfig
 from whole_in_parts.evaluation.tasks import retrieval
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
 
-OPTIONS = RetrievalTask(name="retrieval")
+OPTIONS = RetrievalConfig(name="retrieval")
 QUERIES = 8
 KINDS = ("easy", "hard", "junk")
 
@@ -133,12 +133,12 @@ def test_representations_are_the_mean_over_scales_and_of_length_one(give):
     views = [F.interpolate(image_1CHW, scale_factor=scale, mode="bilinear") for scale in scales]
     assert views[1].shape[2:] == (28, 33)
     total = sum(given.backbone(view).whole_BD[0] for view in views)
-    (found,) = retrieval.describe(given, given.train, RetrievalTask(name="retrieval", image_size=48, scales=scales))
+    (found,) = retrieval.describe(given, given.train, RetrievalConfig(name="retrieval", image_size=48, scales=scales))
     torch.testing.assert_close(found, total / total.norm(), atol=1e-5, rtol=0)
 
 
 def test_a_transformer_sees_whole_patches(give):
-    options = Timm(
+    options = TimmConfig(
         name="timm",
         model="vit_tiny_patch16_224",
         channels=3,

@@ -8,7 +8,11 @@ from torchvision.transforms.v2 import functional as tv
 
 from tests.whole_in_parts.evaluation.tasks.conftest import SIZE
 from tests.whole_in_parts.evaluation.tasks.pictures import picture, sample
-from whole_in_parts.config.transfer import CopyDetectionTask, FinetuneTask, LinearOnCropsTask, LinearTask, RetrievalTask
+from whole_in_parts.config.tasks.copy_detection import CopyDetectionConfig
+from whole_in_parts.config.tasks.finetune import FinetuneConfig
+from whole_in_parts.config.tasks.linear import LinearTaskConfig
+from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
+from whole_in_parts.config.tasks.retrieval import RetrievalConfig
 from whole_in_parts.data.shards import Images, Shards, fit
 from whole_in_parts.evaluation import task
 from whole_in_parts.evaluation.task import average_precision, load_task
@@ -59,9 +63,9 @@ def test_nothing_found_has_a_precision_of_nothing():
 
 
 OPTIONS = {
-    "linear": LinearTask(name="linear"),
-    "linear_on_crops": LinearOnCropsTask(name="linear_on_crops", epochs=1, batch_size=2),
-    "finetune": FinetuneTask(name="finetune", epochs=1, batch_size=2, learning_rate=0.1),
+    "linear": LinearTaskConfig(name="linear"),
+    "linear_on_crops": LinearOnCropsConfig(name="linear_on_crops", epochs=1, batch_size=2),
+    "finetune": FinetuneConfig(name="finetune", epochs=1, batch_size=2, learning_rate=0.1),
 }
 
 
@@ -83,8 +87,8 @@ def test_labels_that_mean_something_else_in_test_are_refused_by_name(give, name,
 
 SPOILT = {
     **OPTIONS,
-    "copy_detection": CopyDetectionTask(name="copy_detection"),
-    "retrieval": RetrievalTask(name="retrieval"),
+    "copy_detection": CopyDetectionConfig(name="copy_detection"),
+    "retrieval": RetrievalConfig(name="retrieval"),
 }
 
 

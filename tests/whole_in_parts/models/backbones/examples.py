@@ -1,6 +1,6 @@
 """Options of backbones: those of the papers in full, and a tiny one of each kind."""
 
-from whole_in_parts.config.backbones import BackboneOptions, backbone_options
+from whole_in_parts.config.backbone import BackboneConfig, backbone_config
 
 PIXELS = {"channels": 3, "mean": [0.5, 0.4, 0.3], "std": [0.25, 0.2, 0.3]}
 LARGE, LARGE_UNPOOLED, SMALL = (
@@ -10,8 +10,8 @@ LARGE, LARGE_UNPOOLED, SMALL = (
 )
 
 
-def options(name: str, **more: object) -> BackboneOptions:
-    return backbone_options({"name": name} | PIXELS | more)
+def options(name: str, **more: object) -> BackboneConfig:
+    return backbone_config({"name": name} | PIXELS | more)
 
 
 def resnet(block: str, blocks: list[int], strides: list[int], stem: dict, width: int = 64, **more: object):

@@ -1,0 +1,13 @@
+"""Options of the source `digits` (`data/sources/digits.py`)."""
+
+from typing import Literal
+
+from whole_in_parts.config.section import Sha256
+from whole_in_parts.config.source import SourceConfig
+
+
+class DigitsConfig(SourceConfig):
+    """The handwritten digits that scikit-learn ships."""
+
+    name: Literal["digits"]
+    sha256: Sha256

@@ -1,0 +1,13 @@
+"""Options of the source `fashion_mnist` (`data/sources/fashion_mnist.py`)."""
+
+from typing import Literal
+
+from whole_in_parts.config.section import Sha256
+from whole_in_parts.config.source import SourceConfig
+
+
+class FashionMNISTConfig(SourceConfig):
+    """Fashion-MNIST, from the Debian package where apt is there, else through torchvision."""
+
+    name: Literal["fashion_mnist"]
+    sha256: Sha256
