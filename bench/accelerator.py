@@ -63,7 +63,7 @@ class Steps:
         self.crops, self.numbers = self.method.crops(run.views, run.image_size), np.arange(run.batch_size)
         shape = (run.batch_size, 3, run.image_size, run.image_size)
         self.images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-        self.optimizer = optimizers.build(run.optimizer, self.method)
+        self.optimizer = optimizers.build_optimizer(run.optimizer, self.method)
         self.there = self.views(0)
 
     def views(self, step: int):

@@ -18,7 +18,7 @@ from whole_in_parts.config.views import View
 from whole_in_parts.data.sample_order import batch
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample
-from whole_in_parts.data.variable_size import Originals
+from whole_in_parts.data.variable_size import VariableSizeImages
 
 IMAGES, BATCH, SIZE = 2048, 256, 32
 LARGE_IMAGES, LARGE_BATCH, LARGE = 128, 64, 224
@@ -82,7 +82,7 @@ def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[torch.Te
         yield make_batch(images[numbers], NO_LABELS, crops, numbers, 0, step).views
 
 
-def our_large_views(images: Originals) -> Iterator[list[torch.Tensor]]:
+def our_large_views(images: VariableSizeImages) -> Iterator[list[torch.Tensor]]:
     """The views of one epoch, cut from the whole of each image."""
     labels_N, crops = torch.from_numpy(images.shards.labels), [Crop(recipe, LARGE) for recipe in RECIPES]
 
@@ -136,7 +136,7 @@ def large(folder: Path) -> list[Row]:
     }
     os.sched_setaffinity(0, {min(cores)})
     try:
-        images = Originals(shards, LARGE, 3)
+        images = VariableSizeImages(shards, LARGE, 3)
         images._opened = None
         return [
             compare(

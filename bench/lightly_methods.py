@@ -40,11 +40,11 @@ class Plain:
         return []
 
     def project(self, view: Tensor) -> Tensor:
-        return self.projector(self.backbone(view).whole_BD)
+        return self.projector(self.backbone(view).global_BD)
 
     @torch.no_grad()
     def target(self, view: Tensor) -> Tensor:
-        return self.targets[1](self.targets[0](view).whole_BD)
+        return self.targets[1](self.targets[0](view).global_BD)
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         raise NotImplementedError

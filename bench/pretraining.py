@@ -90,11 +90,11 @@ class Lightly:
         return seen
 
     def online(self, images):
-        return self.predictor(self.projector(self.backbone(images).whole_BD))
+        return self.predictor(self.projector(self.backbone(images).global_BD))
 
     @torch.no_grad()
     def target(self, images):
-        return self.targets[1](self.targets[0](images).whole_BD)
+        return self.targets[1](self.targets[0](images).global_BD)
 
 
 def rows(folder: Path) -> list[Row]:

@@ -18,7 +18,7 @@ from whole_in_parts.config.evaluations import AttackSetting
 from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation import features, pgd
 from whole_in_parts.evaluation.nearest_neighbours import chunks, nearest, vote
-from whole_in_parts.evaluation.probed_backbone import Frozen
+from whole_in_parts.evaluation.probed_backbone import ProbedBackbone
 from whole_in_parts.models.backbone import Backbone, build_backbone
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def extraction(backbone: Backbone, images: Images, file: Path) -> Row:
 
     @torch.no_grad()
     def bare() -> int:
-        return sum(len(backbone(images_BCHW).whole_BD) for images_BCHW in there)
+        return sum(len(backbone(images_BCHW).global_BD) for images_BCHW in there)
 
     return compare(f"two representations of {IMAGES:,} images, against the bare forward pass", ours, bare, aim=0.9)
 
@@ -77,7 +77,7 @@ def neighbours() -> Row:
 
 def descent(backbone: Backbone, images: Images) -> Row:
     """An attack and what is said of its result, against as many forward and backward passes."""
-    model = Frozen(backbone, torch.nn.Linear(backbone.features, CLASSES).requires_grad_(False)).eval()
+    model = ProbedBackbone(backbone, torch.nn.Linear(backbone.features, CLASSES).requires_grad_(False)).eval()
     numbers = np.arange(ATTACKED)
     images_BCHW, labels_B = images[numbers].float() / 255, torch.from_numpy(images.shards.labels[numbers])
 

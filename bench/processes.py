@@ -74,7 +74,7 @@ def measure(setting: Setting) -> None:
     batch = setting.half * torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", "1"))
     with group(CPU):
         method = build(run, 10).train()
-        model, optimizer = replicate(method, CPU), optimizers.build(run.optimizer, method)
+        model, optimizer = replicate(method, CPU), optimizers.build_optimizer(run.optimizer, method)
         started = time.perf_counter()
         for step in range(setting.steps + WARM):
             if step == WARM:

@@ -9,7 +9,7 @@ from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.evaluation.analysis import Given, load_analysis
+from whole_in_parts.evaluation.analysis import AnalysisContext, load_analysis
 from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.results import result_dir
@@ -24,12 +24,12 @@ def analyse(study: Study, entry: str, directory: Path) -> None:
     untrained = build(run, study.datasets[run.dataset].expect.classes)
     method = method_weights.load(untrained, result_dir("pretrain", options.run), device)
     train, test = (Images(Shards(folder / split), run.image_size, run.backbone.channels) for split in ("train", "test"))
-    numbers = stratified(test.shards.labels, options.subset, "analyse")
-    if not len(numbers):
+    indices = stratified(test.shards.labels, options.subset, "analyse")
+    if not len(indices):
         raise Failure(f"analyse.{entry}.subset: {options.subset} of {len(test)} is not one image of any class")
-    given = Given(method, method.backbone, train, test, numbers, device, directory)
-    metrics = load_analysis(options.analysis.name).measure(given, options.analysis)
-    write_metrics(directory, metrics | {"samples": len(numbers)})
+    context = AnalysisContext(method, method.backbone, train, test, indices, device, directory)
+    metrics = load_analysis(options.analysis.name).measure(context, options.analysis)
+    write_metrics(directory, metrics | {"samples": len(indices)})
 
 
 if __name__ == "__main__":

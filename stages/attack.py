@@ -25,7 +25,7 @@ from whole_in_parts.data.shards import INDEX
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation.features import batches
 from whole_in_parts.evaluation.pgd import predictions
-from whole_in_parts.evaluation.probed_backbone import Subject, subject
+from whole_in_parts.evaluation.probed_backbone import EvalInputs, eval_inputs
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.results import result_dir, scratch_dir
 from workflow import program
@@ -41,31 +41,31 @@ NORMAL_95 = 1.959964
 
 def attack(study: Study, run: str, directory: Path) -> None:
     device = default_device()
-    given = subject(study, run, study.attack.subset, device)
+    given = eval_inputs(study, run, study.attack.subset, device)
     checkpoints = Checkpoints(scratch_dir("attack", run) / digest(study, run, device))
     predicted = attacked(given, {"clean": CLEAN} | study.attack.settings, checkpoints, device)
     metrics: dict[str, float] = {}
     for name, predicted_N in predicted.items():
-        right, total = int((predicted_N == given.labels_N).sum()), len(given.numbers)
+        right, total = int((predicted_N == given.labels_N).sum()), len(given.indices)
         low, high = interval(right, total)
         metrics |= {name: round(100 * right / total, 4), f"{name}_low": low, f"{name}_high": high}
-    write_metrics(directory, metrics | {"samples": len(given.numbers)})
-    keys = [given.images.shards.keys[number] for number in given.numbers]
+    write_metrics(directory, metrics | {"samples": len(given.indices)})
+    keys = [given.images.shards.keys[number] for number in given.indices]
     rows = {"key": keys, "label": given.labels_N.numpy()} | {name: found.numpy() for name, found in predicted.items()}
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
 
 def attacked(
-    given: Subject, settings: dict[str, AttackSetting], checkpoints: Checkpoints, device: torch.device
+    given: EvalInputs, settings: dict[str, AttackSetting], checkpoints: Checkpoints, device: torch.device
 ) -> dict[str, Tensor]:
     """The predictions (N,) under each setting; those that were kept by a killed attack are not made again."""
     done: dict[str, Tensor] = checkpoints.load() or {}
     for name, setting in settings.items():
         done.setdefault(name, torch.empty(0, dtype=torch.int64))
-        left = given.numbers[len(done[name]) :]
-        for numbers, images_BCHW in batches(given.images, left, device, name, BATCH):
-            labels_B = torch.from_numpy(given.images.shards.labels[numbers]).to(device)
-            found_B = predictions(given.model, images_BCHW, labels_B, numbers, setting)
+        left = given.indices[len(done[name]) :]
+        for indices, images_BCHW in batches(given.images, left, device, name, BATCH):
+            labels_B = torch.from_numpy(given.images.shards.labels[indices]).to(device)
+            found_B = predictions(given.model, images_BCHW, labels_B, indices, setting)
             done[name] = torch.cat([done[name], found_B.cpu()])
             if checkpoints.due():
                 checkpoints.save(done)

@@ -29,7 +29,7 @@ from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
 from whole_in_parts.evaluation.corruption import corrupt as apply
 from whole_in_parts.evaluation.corruptions._released import released
 from whole_in_parts.evaluation.features import batches
-from whole_in_parts.evaluation.probed_backbone import Frozen, Subject, some_of, subject
+from whole_in_parts.evaluation.probed_backbone import EvalInputs, ProbedBackbone, eval_inputs, stratified_subset
 from whole_in_parts.metrics import write_metrics
 from workflow import program
 
@@ -61,17 +61,17 @@ class Task(NamedTuple):
     name: str
     severity: int
     images: Images
-    numbers: NDArray[np.int64]
+    indices: NDArray[np.int64]
     generated: bool
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        return self.images.shards.labels[self.numbers]
+        return self.images.shards.labels[self.indices]
 
 
 def corrupt(study: Study, run: str, directory: Path) -> None:
     device, options = default_device(), study.corrupt
-    given = subject(study, run, options.subset, device)
+    given = eval_inputs(study, run, options.subset, device)
     found, tables = {}, []
     for task in tasks(given, options):
         predicted_N = predictions(given.model, task, device)
@@ -82,7 +82,7 @@ def corrupt(study: Study, run: str, directory: Path) -> None:
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), directory / "predictions.parquet")
 
 
-def tasks(given: Subject, options) -> Iterator[Task]:
+def tasks(given: EvalInputs, options) -> Iterator[Task]:
     """What is to be classified, in the order of the study; a released set is looked through before anything else.
 
     Raises:
@@ -91,22 +91,22 @@ def tasks(given: Subject, options) -> Iterator[Task]:
     size, channels, clean = given.images.size, given.images.channels, given.images.shards
     asked = [(name, severity) for name in options.corruptions for severity in SEVERITIES]
     read = {one: released(Path(options.folder), *one, clean) for one in asked} if options.folder else {}
-    some = {one: some_of(found, options.subset) for one, found in read.items()}
-    yield Task(*CLEAN, given.images, given.numbers, False)
+    some = {one: stratified_subset(found, options.subset) for one, found in read.items()}
+    yield Task(*CLEAN, given.images, given.indices, False)
     for one in asked:
         if read:
             yield Task(*one, Images(read[one], size, channels), some[one], False)
         else:
-            yield Task(*one, given.images, given.numbers, True)
+            yield Task(*one, given.images, given.indices, True)
 
 
 @torch.inference_mode()
-def predictions(model: Frozen, task: Task, device: torch.device) -> Tensor:
+def predictions(model: ProbedBackbone, task: Task, device: torch.device) -> Tensor:
     """The class (N,) that the model says for each image."""
     predicted = []
-    for numbers, images_BCHW in batches(task.images, task.numbers, device, f"{task.name} {task.severity}"):
+    for indices, images_BCHW in batches(task.images, task.indices, device, f"{task.name} {task.severity}"):
         if task.generated:
-            images_BCHW = apply(task.name, images_BCHW, task.severity, numbers)
+            images_BCHW = apply(task.name, images_BCHW, task.severity, indices)
         predicted.append(model(images_BCHW).argmax(1).cpu())
     return torch.cat(predicted)
 
@@ -139,7 +139,7 @@ def rows(task: Task, predicted_N: Tensor) -> pa.Table:
     """The predictions of one corruption at one severity."""
     count = len(predicted_N)
     columns = {
-        "key": pa.array([task.images.shards.keys[number] for number in task.numbers]),
+        "key": pa.array([task.images.shards.keys[number] for number in task.indices]),
         "label": pa.array(task.labels),
         "corruption": pa.array([task.name] * count).dictionary_encode(),
         "severity": pa.array(np.full(count, task.severity, np.int8)),

@@ -17,7 +17,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation import features
 from whole_in_parts.evaluation.features import Features
-from whole_in_parts.evaluation.linear_probe import labelled, top1
+from whole_in_parts.evaluation.linear_probe import label_fraction, top1
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.evaluation.nearest_neighbours import chunks, nearest, vote
 from whole_in_parts.failure import Failure
@@ -51,7 +51,10 @@ def banks(train: Features, options) -> dict[int, Features]:
     Raises:
         Failure: they are fewer than the neighbours that are asked for.
     """
-    found, asked = {percent: labelled(train, percent, "knn") for percent in options.labels}, max(options.neighbours)
+    found, asked = (
+        {percent: label_fraction(train, percent, "knn") for percent in options.labels},
+        max(options.neighbours),
+    )
     for percent, bank in found.items():
         if asked > len(bank.keys):
             left = f", which is what {percent} % of the labels leave" if percent < 100 else ""

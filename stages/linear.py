@@ -48,7 +48,7 @@ def linear(study: Study, run: str, directory: Path) -> None:
 def fit(train: Features, percent: int, options, device: torch.device) -> tuple[nn.Linear, dict[str, float]]:
     """A classifier by some per cent of the labels, and what was found beside it."""
     classes = int(train.labels_N.max()) + 1
-    keys, y_N, x_ND = linear_probe.labelled(train, percent)
+    keys, y_N, x_ND = linear_probe.label_fraction(train, percent)
     y_N, x_ND = y_N.to(device), x_ND.to(device)
     if options.solver == "lbfgs":
         layer, weight = logistic_probe.fit(x_ND, y_N, classes)

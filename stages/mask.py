@@ -18,34 +18,34 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation.features import batches
 from whole_in_parts.evaluation.linear_probe import top1
-from whole_in_parts.evaluation.probed_backbone import Subject, subject
+from whole_in_parts.evaluation.probed_backbone import EvalInputs, eval_inputs
 from whole_in_parts.metrics import write_metrics
 from workflow import program
 
 
 def mask(study: Study, run: str, directory: Path) -> None:
     device = default_device()
-    given = subject(study, run, study.mask.subset, device)
+    given = eval_inputs(study, run, study.mask.subset, device)
     metrics = {f"mask_{rate}": accuracy(given, rate, device) for rate in [0, *study.mask.rates]}
     metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)
-    write_metrics(directory, metrics | {"samples": len(given.numbers)})
+    write_metrics(directory, metrics | {"samples": len(given.indices)})
 
 
 @torch.inference_mode()
-def accuracy(given: Subject, rate: int, device: torch.device) -> float:
+def accuracy(given: EvalInputs, rate: int, device: torch.device) -> float:
     """Top-1 on the subset with `rate` per cent of the positions dropped."""
     backbone, logits = given.model.backbone, []
-    for numbers, images_BCHW in batches(given.images, given.numbers, device, f"mask {rate} %"):
+    for indices, images_BCHW in batches(given.images, given.indices, device, f"mask {rate} %"):
         local_BCNN = backbone(images_BCHW).local_BCNN
-        masked_BCNN = masked(local_BCNN, kept(numbers, local_BCNN.shape[2:].numel(), rate))
-        logits.append(given.model.layer(backbone.aggregate([masked_BCNN]).whole_BD).cpu())
+        masked_BCNN = masked(local_BCNN, kept(indices, local_BCNN.shape[2:].numel(), rate))
+        logits.append(given.model.layer(backbone.aggregate([masked_BCNN]).global_BD).cpu())
     return top1(torch.cat(logits), given.labels_N)
 
 
-def kept(numbers: NDArray[np.int64], positions: int, rate: int) -> Tensor:
+def kept(indices: NDArray[np.int64], positions: int, rate: int) -> Tensor:
     """Which positions (B, P) each image keeps: as many for all, drawn by sample number and rate."""
     keep = max(1, round(positions * (100 - rate) / 100))
-    rank = uniforms(numbers[:, None] * positions + np.arange(positions), "mask", rate).argsort(1).argsort(1)
+    rank = uniforms(indices[:, None] * positions + np.arange(positions), "mask", rate).argsort(1).argsort(1)
     return torch.from_numpy(rank < keep)
 
 

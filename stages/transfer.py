@@ -9,7 +9,7 @@ from pathlib import Path
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import INDEX, Images, Shards
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.evaluation.task import Given, load_task
+from whole_in_parts.evaluation.task import TaskContext, load_task
 from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.models import saved_backbone
@@ -25,8 +25,8 @@ def transfer(study: Study, entry: str, directory: Path) -> None:
     channels = study.runs[options.run].backbone.channels
     train, test = (Images(shards(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
     task_code = code.digest("stages.transfer", implementations({"task": options.task}))
-    given = Given(backbone, train, test, device, directory, task_code)
-    write_metrics(directory, load_task(options.task.name).evaluate(given, options.task))
+    context = TaskContext(backbone, train, test, device, directory, task_code)
+    write_metrics(directory, load_task(options.task.name).evaluate(context, options.task))
 
 
 def shards(dataset: str, split: str) -> Shards:

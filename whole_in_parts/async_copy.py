@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def send(x: Tensor, device: torch.device) -> Tensor:
+def copy_async(x: Tensor, device: torch.device) -> Tensor:
     """The tensor on a device; where it is there already, itself."""
     if device.type == "cuda" and x.device.type == "cpu":
         x = x.pin_memory()

@@ -27,7 +27,7 @@ def end_with_parent(number: signal.Signals) -> None:
 
 
 @contextmanager
-def alone(file: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+def exclusive(file: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Hold a lock, which a process that dies gives back; wait for another process that holds it, but not for long.
 
     Raises:

@@ -121,7 +121,7 @@ def step_of(method, run: Run, images: int, here: torch.device) -> Callable[[], N
     crops, numbers = method.crops(run.views, run.image_size), np.arange(images)
     shape = (images, run.backbone.channels, run.image_size, run.image_size)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=here)
-    optimizer, clock = optimizers.build(run.optimizer, method), Clock(50, 100, 10)
+    optimizer, clock = optimizers.build_optimizer(run.optimizer, method), Clock(50, 100, 10)
 
     def step() -> None:
         batch = make_batch(pixels, torch.zeros(images, dtype=torch.long, device=here), crops, numbers, 0, 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from whole_in_parts.config.study import Study, load_study
 from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.failure import Failure
-from whole_in_parts.process import alone, end_with_parent
+from whole_in_parts.process import end_with_parent, exclusive
 from whole_in_parts.progress import name_program
 from whole_in_parts.results import (
     atomic_output_dir,
@@ -41,7 +41,7 @@ def run(stage: Callable[[Study, str, Path], None]) -> None:
     try:
         study = read_study(kind, key)
         if is_rank_zero():
-            with alone(scratch_dir("lock") / kind / (key or kind)), atomic_output_dir(kind, key) as directory:
+            with exclusive(scratch_dir("lock") / kind / (key or kind)), atomic_output_dir(kind, key) as directory:
                 stage(study, key, directory)
         else:
             with discarded_output_dir() as directory:

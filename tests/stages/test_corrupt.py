@@ -12,7 +12,7 @@ from whole_in_parts.config.evaluations import CORRUPTIONS
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.corruption import SEVERITIES
 from whole_in_parts.evaluation.corruption import corrupt as apply
-from whole_in_parts.evaluation.probed_backbone import subject
+from whole_in_parts.evaluation.probed_backbone import eval_inputs
 from whole_in_parts.failure import Failure
 
 CPU = torch.device("cpu")
@@ -25,8 +25,8 @@ def changed(small: Study, **options: object) -> Study:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, name):
-    given = subject(small, "supervised", 200, CPU)
-    task = Task(name, 5, given.images, given.numbers, True)
+    given = eval_inputs(small, "supervised", 200, CPU)
+    task = Task(name, 5, given.images, given.indices, True)
     whole_N = predictions(given.model, task, CPU)
     monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
     assert torch.equal(predictions(given.model, task, CPU), whole_N)
@@ -35,17 +35,17 @@ def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, nam
 @torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
 def test_corrupted_images_are_given_to_the_model(small, built, name):
-    given = subject(small, "supervised", 200, CPU)
-    images_BCHW = apply(name, given.images[given.numbers].float() / 255, 5, given.numbers)
-    task = Task(name, 5, given.images, given.numbers, True)
+    given = eval_inputs(small, "supervised", 200, CPU)
+    images_BCHW = apply(name, given.images[given.indices].float() / 255, 5, given.indices)
+    task = Task(name, 5, given.images, given.indices, True)
     assert torch.equal(predictions(given.model, task, CPU), given.model(images_BCHW).argmax(1))
 
 
 @torch.no_grad()
 def test_clean_images_are_given_to_the_model_as_they_are(small, built):
-    given = subject(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", 200, CPU)
     clean = next(tasks(given, small.corrupt))
-    expected_N = given.model(given.images[given.numbers].float() / 255).argmax(1)
+    expected_N = given.model(given.images[given.indices].float() / 255).argmax(1)
     assert torch.equal(predictions(given.model, clean, CPU), expected_N)
 
 
@@ -80,8 +80,8 @@ def test_a_study_without_corruptions_has_the_clean_accuracy_alone(small, built, 
 @pytest.fixture
 def released(small, built, tmp_path):
     """The test images of a subset, uncorrupted, laid out as a released set."""
-    given = subject(small, "supervised", 100, CPU)
-    for number, image_CHW in zip(given.numbers, given.images[given.numbers], strict=True):
+    given = eval_inputs(small, "supervised", 100, CPU)
+    for number, image_CHW in zip(given.indices, given.images[given.indices], strict=True):
         for severity in SEVERITIES:
             place = tmp_path / "set" / "fog" / str(severity) / str(given.images.shards.labels[number])
             place.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def test_of_a_folder_too_a_subset_is_taken(small, released, tmp_path):
 
 def test_arrays_are_read_as_twins_of_the_clean_images_of_the_subset(small, built, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "apply", None)
-    given = subject(small, "supervised", 100, CPU)
+    given = eval_inputs(small, "supervised", 100, CPU)
     order = np.argsort(np.array(given.images.shards.keys))
     pixels_NHWC = given.images[order].permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
     np.save(tmp_path / "fog.npy", np.tile(pixels_NHWC, (5, 1, 1, 1)))

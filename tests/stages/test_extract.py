@@ -38,7 +38,7 @@ def test_each_representation_is_a_column_and_that_of_the_backbone(small, built, 
     with torch.no_grad():
         given = backbone(split[torch.arange(450).numpy()].float() / 255)
     expected = {
-        "whole": given.whole_BD,
+        "whole": given.global_BD,
         "patch": given.pooled_BC,
         "layer_1": given.maps[0].mean((2, 3)),
         "layer_3": given.maps[2].mean((2, 3)),

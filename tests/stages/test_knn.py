@@ -58,7 +58,7 @@ def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample
     claim("top1_k5 by 1 %", metrics["top1_k5_labels_1"], above=20)
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pydict()
     train, test = features.splits(result_dir("extract", "supervised"))
-    some = linear_probe.labelled(train, 1)
+    some = linear_probe.label_fraction(train, 1)
     votes_NC = vote(*nearest(some.features_ND, some.labels_N, [test.features_ND], 5), study.knn.temperature)
     assert rows["predicted_k5_labels_1"] == votes_NC.argmax(1).tolist() != rows["predicted_k5"]
     assert list(rows) == ["key", "label", *[f"predicted_{end}" for end in ends]]

@@ -73,7 +73,7 @@ def test_each_representation_is_probed_by_each_share_of_the_labels(small, severa
     claim("top1 by 1 %", metrics["top1_labels_1"], above=20)
     train, test = features.splits(result_dir("extract", "supervised"))
     for percent, end in ((100, ""), (10, "_labels_10"), (1, "_labels_1")):
-        layer = linear_probe.train(linear_probe.labelled(train, percent), 10, study.linear)
+        layer = linear_probe.train(linear_probe.label_fraction(train, percent), 10, study.linear)
         assert layer(test.features_ND).argmax(1).tolist() == rows[f"predicted{end}"]
     assert rows["predicted_layer_2"] != rows["predicted"]
     assert metrics["top1_patch"] == metrics["top1"]  # nothing follows the pooling of a plain ResNet

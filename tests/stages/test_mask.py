@@ -7,7 +7,7 @@ import torch
 from stages.mask import accuracy, kept, mask, masked
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.linear_probe import top1
-from whole_in_parts.evaluation.probed_backbone import subject
+from whole_in_parts.evaluation.probed_backbone import eval_inputs
 
 CPU = torch.device("cpu")
 NUMBERS = np.arange(3000)
@@ -53,17 +53,17 @@ def test_the_positions_that_are_dropped_change_nothing():
 
 @torch.no_grad()
 def test_the_model_without_a_mask_is_the_plain_model(small, built):
-    given = subject(small, "supervised", 200, CPU)
-    images_BCHW = given.images[given.numbers].float() / 255
+    given = eval_inputs(small, "supervised", 200, CPU)
+    images_BCHW = given.images[given.indices].float() / 255
     backbone = given.model.backbone
     said = backbone(images_BCHW)
-    masked_BCNN = masked(said.local_BCNN, kept(given.numbers, said.local_BCNN.shape[2:].numel(), 0))
-    torch.testing.assert_close(backbone.aggregate([masked_BCNN]).whole_BD, said.whole_BD)
+    masked_BCNN = masked(said.local_BCNN, kept(given.indices, said.local_BCNN.shape[2:].numel(), 0))
+    torch.testing.assert_close(backbone.aggregate([masked_BCNN]).global_BD, said.global_BD)
     assert accuracy(given, 0, CPU) == pytest.approx(top1(given.model(images_BCHW), given.labels_N), abs=1)
 
 
 def test_accuracy_does_not_depend_on_the_batches(small, built, monkeypatch):
-    given = subject(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", 200, CPU)
     whole = accuracy(given, 75, CPU)
     monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
     assert accuracy(given, 75, CPU) == pytest.approx(whole, abs=1)  # two images on an edge

@@ -56,10 +56,10 @@ def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scrat
     uninterrupted = make(study, "co_byol")
     genuine = loop.make_batch
 
-    def views(images, labels_B, crops, numbers, seed, step):
+    def views(images, labels_B, crops, indices, seed, step):
         if step == 12:
             raise Killed
-        return genuine(images, labels_B, crops, numbers, seed, step)
+        return genuine(images, labels_B, crops, indices, seed, step)
 
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
     with monkeypatch.context() as patch:

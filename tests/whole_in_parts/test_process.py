@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from whole_in_parts.failure import Failure
-from whole_in_parts.process import alone
+from whole_in_parts.process import exclusive
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 def test_a_lock_is_held_by_one_at_a_time_and_given_back(tmp_path):
     file = tmp_path / "folder/lock"
     named = rf"{file}: process {os.getpid()} on .* is at work here; wait for it, or stop it"
-    with alone(file), pytest.raises(Failure, match=named), alone(file, patience=0):
+    with exclusive(file), pytest.raises(Failure, match=named), exclusive(file, patience=0):
         pass
-    with alone(file, patience=0):
+    with exclusive(file, patience=0):
         pass
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.resampling import separable
 from whole_in_parts.config.views import View
 
@@ -22,25 +22,25 @@ Change = Callable[[Tensor, Tensor], Tensor]
 RED, GREEN, BLUE = 0.2989, 0.587, 0.114
 
 
-def change(x_BCHW: Tensor, recipe: View, draw: Draw) -> Tensor:
+def augment_colours(x_BCHW: Tensor, recipe: View, draw: Draw) -> Tensor:
     """Jitter, grey, blur and solarise, in the order of the common recipes."""
     x_BCHW = jitter(x_BCHW, recipe, draw)
     if recipe.greyscale and x_BCHW.shape[1] == 3:
-        x_BCHW = some(grey, x_BCHW, draw("greyscale") < recipe.greyscale)
+        x_BCHW = apply_where(grey, x_BCHW, draw("greyscale") < recipe.greyscale)
     if recipe.blur:
-        x_BCHW = some(blur, x_BCHW, draw("blur") < recipe.blur, 0.1 + 1.9 * draw("blur_sigma"))
+        x_BCHW = apply_where(blur, x_BCHW, draw("blur") < recipe.blur, 0.1 + 1.9 * draw("blur_sigma"))
     if recipe.solarize:
-        x_BCHW = some(solarize, x_BCHW, draw("solarize") < recipe.solarize)
+        x_BCHW = apply_where(solarize, x_BCHW, draw("solarize") < recipe.solarize)
     return x_BCHW
 
 
-def some(operation: Callable[..., Tensor], x_BCHW: Tensor, chosen_B: Tensor, *parameters_B: Tensor) -> Tensor:
+def apply_where(operation: Callable[..., Tensor], x_BCHW: Tensor, chosen_B: Tensor, *parameters_B: Tensor) -> Tensor:
     """Apply an operation, in place, to the images that are chosen."""
-    numbers, device = chosen_B.nonzero().flatten(), x_BCHW.device
-    parameters = [send(values_B[numbers], device) for values_B in parameters_B]
-    if len(numbers) == len(x_BCHW):
+    indices, device = chosen_B.nonzero().flatten(), x_BCHW.device
+    parameters = [copy_async(values_B[indices], device) for values_B in parameters_B]
+    if len(indices) == len(x_BCHW):
         return operation(x_BCHW, *parameters)
-    place = send(numbers, device)
+    place = copy_async(indices, device)
     return x_BCHW.index_copy_(0, place, operation(x_BCHW.index_select(0, place), *parameters))
 
 
@@ -52,16 +52,16 @@ def jitter(x_BCHW: Tensor, recipe: View, draw: Draw) -> Tensor:
     possible = JITTER if x_BCHW.shape[1] == 3 else (brightness, contrast)
     strengths = {operation: getattr(recipe, operation.__name__) for operation in possible}
     operations = [operation for operation in possible if strengths[operation]]
-    numbers_N = (draw("jitter") < recipe.jitter).nonzero().flatten()
+    indices_N = (draw("jitter") < recipe.jitter).nonzero().flatten()
     if not operations:
         return x_BCHW
     changes_OB = torch.stack([strengths[operation] * (2 * draw(operation.__name__) - 1) for operation in operations])
     order_OB = draw("jitter_order", len(JITTER))[: len(operations)].argsort(dim=0, stable=True)
-    return in_turns(x_BCHW, numbers_N, operations, changes_OB, order_OB)
+    return in_turns(x_BCHW, indices_N, operations, changes_OB, order_OB)
 
 
 def in_turns(
-    x_BCHW: Tensor, numbers_N: Tensor, operations: Sequence[Change], changes_OB: Tensor, order_OB: Tensor
+    x_BCHW: Tensor, indices_N: Tensor, operations: Sequence[Change], changes_OB: Tensor, order_OB: Tensor
 ) -> Tensor:
     """Apply all O operations to N of the images, in place; in turn t, image b has that of number `order_OB[t, b]`.
 
@@ -69,15 +69,15 @@ def in_turns(
     """
     y_NCHW, place_B, device = x_BCHW, torch.arange(len(x_BCHW)), x_BCHW.device
     for operation_B in order_OB:
-        numbers_N = numbers_N[operation_B[numbers_N].argsort(stable=True)]
-        y_NCHW = y_NCHW.index_select(0, send(place_B[numbers_N], device))
-        place_B[numbers_N] = torch.arange(len(numbers_N))
-        counts = operation_B[numbers_N].bincount(minlength=len(operations)).tolist()
+        indices_N = indices_N[operation_B[indices_N].argsort(stable=True)]
+        y_NCHW = y_NCHW.index_select(0, copy_async(place_B[indices_N], device))
+        place_B[indices_N] = torch.arange(len(indices_N))
+        counts = operation_B[indices_N].bincount(minlength=len(operations)).tolist()
         for operation, change_B, part, samples in zip(
-            operations, changes_OB, y_NCHW.split(counts), numbers_N.split(counts), strict=True
+            operations, changes_OB, y_NCHW.split(counts), indices_N.split(counts), strict=True
         ):
-            operation(part, send(change_B[samples], device))
-    return x_BCHW.index_copy_(0, send(numbers_N, device), y_NCHW)
+            operation(part, copy_async(change_B[samples], device))
+    return x_BCHW.index_copy_(0, copy_async(indices_N, device), y_NCHW)
 
 
 def brightness(x_BCHW: Tensor, change_B: Tensor) -> Tensor:

@@ -52,9 +52,9 @@ def _patches_between(start: float, end: float, crop: Placed, axis: int) -> range
     return range(first, min(first + count, crop.patches))
 
 
-def _spread(numbers: range, count: int) -> list[int]:
+def _spread(indices: range, count: int) -> list[int]:
     """So many of the numbers, evenly spread from the first to the last, rounded down; of a single one, the first."""
-    return [numbers[place * (len(numbers) - 1) // max(1, count - 1)] for place in range(count)]
+    return [indices[place * (len(indices) - 1) // max(1, count - 1)] for place in range(count)]
 
 
 def _numbers(rows: list[int], columns: list[int], crop: Placed) -> Tensor:

@@ -6,7 +6,7 @@ B images, C channels, H×W pixels in, Y×X out; a matrix takes I pixels of a lin
 import torch
 from torch import Tensor
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 
 
 def crop(x_BCHW: Tensor, box_B4: Tensor, size: int, flip_B: Tensor, interpolation: str = "bilinear") -> Tensor:
@@ -14,7 +14,7 @@ def crop(x_BCHW: Tensor, box_B4: Tensor, size: int, flip_B: Tensor, interpolatio
 
     Equal to torchvision's `resized_crop`, but that bicubic, which overshoots at edges, is clamped to [0, 1].
     """
-    box_B4, flip_B = send(box_B4, x_BCHW.device), send(flip_B, x_BCHW.device)
+    box_B4, flip_B = copy_async(box_B4, x_BCHW.device), copy_async(flip_B, x_BCHW.device)
     top_B, left_B, height_B, width_B = box_B4.unbind(1)
     start_B, length_B = left_B + flip_B * width_B, width_B * (1 - 2.0 * flip_B)
     rows_BYH = sampling(top_B, height_B, x_BCHW.shape[2], size, interpolation)

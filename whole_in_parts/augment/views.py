@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.augment.colours import Draw, change
+from whole_in_parts.augment.colours import Draw, augment_colours
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.augment.resampling import crop
 from whole_in_parts.config.views import View
@@ -59,7 +59,7 @@ def make_batch(
         box_B4 = crop_boxes(x_BCHW.shape[2:], recipe, place)
         flip_B = place("flip") < recipe.flip
         x_BCSS = crop(x_BCHW, box_B4, size, flip_B, recipe.interpolation)
-        batch.views.append(change(x_BCSS, recipe, draw))
+        batch.views.append(augment_colours(x_BCSS, recipe, draw))
         batch.boxes.append(box_B4)
         batch.flips.append(flip_B)
     return batch
@@ -69,8 +69,8 @@ def draws(samples: NDArray[np.int64], seed: int, step: int, view: int) -> Draw:
     """The random numbers of the samples for one view of one step, below 1 in float32 too."""
 
     def draw(name: str, times: int = 1) -> Tensor:
-        numbers = samples * times + np.arange(times)[:, None]
-        drawn = torch.from_numpy(uniforms(numbers, seed, step, view, name)).float().clamp_(max=BELOW_ONE)
+        indices = samples * times + np.arange(times)[:, None]
+        drawn = torch.from_numpy(uniforms(indices, seed, step, view, name)).float().clamp_(max=BELOW_ONE)
         return drawn if times > 1 else drawn[0]
 
     return draw

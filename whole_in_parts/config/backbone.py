@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from whole_in_parts.config.section import Count, Positive, Section, Share
+from whole_in_parts.config.section import Count, Fraction, Positive, Section
 from whole_in_parts.config.variants import read_variant
 
 
@@ -15,7 +15,7 @@ class BackboneConfig(Section):
     """Whether its local representations have a receptive field that the formula gives."""
     name: str
     channels: Literal[1, 3]
-    mean: list[Share]
+    mean: list[Fraction]
     std: list[Positive]
 
     @model_validator(mode="after")
@@ -25,7 +25,7 @@ class BackboneConfig(Section):
         return self
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What the report says of it, beside its name."""
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from whole_in_parts.config.section import Count, NotNegative, Positive, Section, Share, Shares
+from whole_in_parts.config.section import Count, Fraction, Fractions, NotNegative, Positive, Section
 
 Widths = Annotated[list[Count], Field(min_length=1)]
 """The widths of the hidden layers of an MLP, and of its output."""
@@ -33,7 +33,7 @@ class JointEmbeddingConfig(MethodConfig):
 class TargetNetworkConfig(JointEmbeddingConfig):
     """A base with a target network; `momentum` is how much of it stays, at the first step and at the last."""
 
-    momentum: Shares
+    momentum: Fractions
 
 
 class DistillationConfig(TargetNetworkConfig):
@@ -44,7 +44,7 @@ class DistillationConfig(TargetNetworkConfig):
     prototypes: Count
     norm: bool = False
     student_temperature: Positive = 0.1
-    teacher_temperature: Shares = (0.04, 0.07)
+    teacher_temperature: Fractions = (0.04, 0.07)
     warmup_epochs: NotNegative = 30.0
-    centre_momentum: Share = 0.9
+    centre_momentum: Fraction = 0.9
     frozen_epochs: NotNegative = 1.0

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from whole_in_parts.config.section import Bounds, Count, Section, Share, SomeShares
+from whole_in_parts.config.section import Bounds, Count, Fraction, PositiveFractions, Section
 
 
 class View(Section):
@@ -13,18 +13,18 @@ class View(Section):
     `crop_scale` bounds the crop's share of the image's area, and `ratio` its width by its height.
     """
 
-    crop_scale: SomeShares
+    crop_scale: PositiveFractions
     ratio: Bounds = (3 / 4, 4 / 3)
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    flip: Share = 0.5
-    jitter: Share = 0.8
-    brightness: Share = 0.4
-    contrast: Share = 0.4
-    saturation: Share = 0.2
+    flip: Fraction = 0.5
+    jitter: Fraction = 0.8
+    brightness: Fraction = 0.4
+    contrast: Fraction = 0.4
+    saturation: Fraction = 0.2
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    greyscale: Share = 0.2
-    blur: Share = 0.0
-    solarize: Share = 0.0
+    greyscale: Fraction = 0.2
+    blur: Fraction = 0.0
+    solarize: Fraction = 0.0
 
 
 class SmallCrops(Section):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.cores import workers
 from whole_in_parts.data.remote import Remote
 from whole_in_parts.failure import Failure
@@ -104,11 +104,11 @@ class Shards:
         Of shards that lie elsewhere, the next are fetched meanwhile, and no more are here than the cache may hold.
         """
         own = self._order[rank::ranks]
-        for name, numbers in groupby(range(len(self)), self._names.__getitem__):
+        for name, indices in groupby(range(len(self)), self._names.__getitem__):
             if name in own:
                 after = [other for other in own[own.index(name) + 1 :] if other not in self._maps][:AHEAD]
                 tar = self._maps.get(name) or self._remote.tar(name, after)
-                yield from ((number, self._cut(tar, number)) for number in numbers)
+                yield from ((number, self._cut(tar, number)) for number in indices)
 
     def _cut(self, tar: mmap.mmap, number: int) -> bytes:
         offset = self._offsets[number]
@@ -142,25 +142,27 @@ class Images:
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, numbers: NDArray[np.int64]) -> Tensor:
+    def __getitem__(self, indices: NDArray[np.int64]) -> Tensor:
         """The images (B, C, size, size) of some sample numbers (B,)."""
         if self._held is None:
-            return torch.stack([*self._decode(numbers)])
-        device, new = self._held.device, numbers[~self._known[numbers]]
+            return torch.stack([*self._decode(indices)])
+        device, new = self._held.device, indices[~self._known[indices]]
         if len(new):
-            self._held[send(torch.from_numpy(new), device)] = send(torch.stack([*self._decode(new)]), device)
-            self._known[numbers] = True
-        return self._held[send(torch.from_numpy(numbers), device)]
+            self._held[copy_async(torch.from_numpy(new), device)] = copy_async(
+                torch.stack([*self._decode(new)]), device
+            )
+            self._known[indices] = True
+        return self._held[copy_async(torch.from_numpy(indices), device)]
 
     @cached_property
     def alike(self) -> bool:
         """Whether all images are of this size already."""
         return bool((self.shards.extents_N2 == self.size).all())
 
-    def _decode(self, numbers: NDArray[np.int64]) -> Iterable[Tensor]:
+    def _decode(self, indices: NDArray[np.int64]) -> Iterable[Tensor]:
         """Images (C, size, size); large ones are decoded by all workers."""
-        originals = map(self.original, numbers) if self.alike else self.pool.map(self.original, numbers)
-        return (fit(image_CHW, self.size, self.interpolation) for image_CHW in originals)
+        originals = map(self.original, indices) if self.alike else self.pool.map(self.original, indices)
+        return (resize_center_crop(image_CHW, self.size, self.interpolation) for image_CHW in originals)
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
@@ -201,7 +203,7 @@ def array(image: Image.Image, channels: int) -> Tensor:
     return torch.from_numpy(pixels).view(*pixels.shape[:2], channels).permute(2, 0, 1)
 
 
-def fit(image_CHW: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
+def resize_center_crop(image_CHW: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
     """Resize the shorter side to `size` and cut the middle of the longer one, as evaluation does."""
     height, width = image_CHW.shape[1:]
     if (height, width) == (size, size):

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from whole_in_parts.async_copy import send
-from whole_in_parts.augment.colours import change
+from whole_in_parts.async_copy import copy_async
+from whole_in_parts.augment.colours import augment_colours
 from whole_in_parts.augment.views import Batch, Crop, crop_boxes, draws
 from whole_in_parts.data.shards import HELD_IN_MEMORY, Images, Shards
 
@@ -27,20 +27,20 @@ AHEAD = 2
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-class Wanted(NamedTuple):
+class CropRequest(NamedTuple):
     """What views are a function of: the sample numbers (as bytes, to be compared), crops, seed and step."""
 
-    numbers: bytes
+    indices: bytes
     crops: tuple[Crop, ...]
     seed: int
     step: int
 
     @property
-    def numbers_B(self) -> NDArray[np.int64]:
-        return np.frombuffer(self.numbers, np.int64)
+    def indices_B(self) -> NDArray[np.int64]:
+        return np.frombuffer(self.indices, np.int64)
 
 
-class Cut(NamedTuple):
+class PendingCrops(NamedTuple):
     """What workers are at: for each crop the views (B, S, S, C) in uint8, not mirrored, and the boxes (B, 4)."""
 
     views: list[NDArray[np.uint8]]
@@ -49,12 +49,12 @@ class Cut(NamedTuple):
 
 
 def for_training(shards: Shards, size: int, channels: int, device: torch.device) -> Images:
-    """The images of a split to train on: `Originals`, but where all are of the size already."""
-    kind = Images if (shards.extents_N2 == size).all() else Originals
+    """The images of a split to train on: `VariableSizeImages`, but where all are of the size already."""
+    kind = Images if (shards.extents_N2 == size).all() else VariableSizeImages
     return kind(shards, size, channels, device=device)
 
 
-class Originals(Images):
+class VariableSizeImages(Images):
     """Images of many sizes; by number they are cut to the middle square, views are cut from the whole of them.
 
     One box cannot serve images of many sizes: crops that are `uniform` are made of the squares (`views.py`).
@@ -64,7 +64,7 @@ class Originals(Images):
         super().__init__(*given, **options)
         pixels = int(self.shards.extents_N2.prod(1).sum())
         self._opened: dict[int, Image.Image] | None = {} if pixels * self.channels <= HELD_IN_MEMORY else None
-        self._begun: dict[Wanted, Cut] = {}
+        self._begun: dict[CropRequest, PendingCrops] = {}
 
     def batches(
         self,
@@ -80,13 +80,13 @@ class Originals(Images):
             labels_N: on the device that the batches are to be on.
             pieces: the sample numbers (B,) of each batch of a step.
         """
-        wanted = [
-            [Wanted(np.int64(numbers).tobytes(), tuple(crops), seed, step) for numbers in pieces(step)]
+        request = [
+            [CropRequest(np.int64(indices).tobytes(), tuple(crops), seed, step) for indices in pieces(step)]
             for step in steps
         ]
-        asked = [one for several in wanted for one in several]
+        asked = [one for several in request for one in several]
         self._begun = {one: self._begun.get(one) or self._begin(one) for one in asked}
-        for one in wanted[0]:
+        for one in request[0]:
             yield finish(one, self._begun.pop(one), labels_N)
 
     def open(self, number: int) -> Image.Image:
@@ -97,39 +97,39 @@ class Originals(Images):
             self._opened[number] = super().open(number)
         return self._opened[number]
 
-    def _begin(self, wanted: Wanted) -> Cut:
+    def _begin(self, request: CropRequest) -> PendingCrops:
         """Draw the boxes, and let the workers cut."""
-        numbers_B, views, boxes = wanted.numbers_B, [], []
-        for view, (recipe, size, _) in enumerate(wanted.crops):
-            draw = draws(numbers_B, wanted.seed, wanted.step, view)
-            boxes.append(crop_boxes(torch.from_numpy(self.shards.extents_N2[numbers_B]).unbind(1), recipe, draw))
-            views.append(np.empty((len(numbers_B), size, size, self.channels), np.uint8))
-        cut = Cut(views, boxes, [])
-        cut.work.extend(self.pool.submit(self._cut, wanted, cut, place) for place in range(len(numbers_B)))
-        return cut
+        indices_B, views, boxes = request.indices_B, [], []
+        for view, (recipe, size, _) in enumerate(request.crops):
+            draw = draws(indices_B, request.seed, request.step, view)
+            boxes.append(crop_boxes(torch.from_numpy(self.shards.extents_N2[indices_B]).unbind(1), recipe, draw))
+            views.append(np.empty((len(indices_B), size, size, self.channels), np.uint8))
+        pending = PendingCrops(views, boxes, [])
+        pending.work.extend(self.pool.submit(self._cut, request, pending, place) for place in range(len(indices_B)))
+        return pending
 
-    def _cut(self, wanted: Wanted, cut: Cut, place: int) -> None:
+    def _cut(self, request: CropRequest, pending: PendingCrops, place: int) -> None:
         """Cut all views of one image of a batch."""
-        image = self.open(int(wanted.numbers_B[place]))
-        for (recipe, size, _), views_BSSC, box_B4 in zip(wanted.crops, cut.views, cut.boxes, strict=True):
+        image = self.open(int(request.indices_B[place]))
+        for (recipe, size, _), views_BSSC, box_B4 in zip(request.crops, pending.views, pending.boxes, strict=True):
             top, left, height, width = map(int, box_B4[place].tolist())
             part = image.crop((left, top, left + width, top + height))
             resized = part.resize((size, size), FILTERS[recipe.interpolation])
             views_BSSC[place] = np.asarray(resized).reshape(size, size, -1)
 
 
-def finish(wanted: Wanted, cut: Cut, labels_N: Tensor) -> Batch:
+def finish(request: CropRequest, pending: PendingCrops, labels_N: Tensor) -> Batch:
     """Wait for the views, mirror them and change their colours, on the device of the labels."""
-    for work in cut.work:
+    for work in pending.work:
         work.result()
-    device, numbers_B = labels_N.device, wanted.numbers_B
-    batch = Batch([], [], [], labels_N[send(torch.tensor(numbers_B), device)])
-    for view, (crop, views_BSSC, box_B4) in enumerate(zip(wanted.crops, cut.views, cut.boxes, strict=True)):
-        draw = draws(numbers_B, wanted.seed, wanted.step, view)
+    device, indices_B = labels_N.device, request.indices_B
+    batch = Batch([], [], [], labels_N[copy_async(torch.tensor(indices_B), device)])
+    for view, (crop, views_BSSC, box_B4) in enumerate(zip(request.crops, pending.views, pending.boxes, strict=True)):
+        draw = draws(indices_B, request.seed, request.step, view)
         flip_B = draw("flip") < crop.recipe.flip
-        x_BCSS = send(torch.from_numpy(views_BSSC), device).permute(0, 3, 1, 2).float().div_(255).contiguous()
-        x_BCSS = torch.where(send(flip_B, device)[:, None, None, None], x_BCSS.flip(3), x_BCSS)
-        batch.views.append(change(x_BCSS, crop.recipe, draw))
+        x_BCSS = copy_async(torch.from_numpy(views_BSSC), device).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        x_BCSS = torch.where(copy_async(flip_B, device)[:, None, None, None], x_BCSS.flip(3), x_BCSS)
+        batch.views.append(augment_colours(x_BCSS, crop.recipe, draw))
         batch.boxes.append(box_B4)
         batch.flips.append(flip_B)
     return batch

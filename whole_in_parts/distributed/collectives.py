@@ -28,9 +28,9 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def local_shard(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def local_shard(indices: NDArray[np.int64]) -> NDArray[np.int64]:
     """This process's part of some sample numbers, which may be longer by one than that of another."""
-    return np.array_split(numbers, world_size())[rank()]
+    return np.array_split(indices, world_size())[rank()]
 
 
 def gather(x: Tensor, dim: int = 0) -> Tensor:

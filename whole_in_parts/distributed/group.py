@@ -48,33 +48,33 @@ def group(device: torch.device) -> Iterator[None]:
         backend, store=dist.PrefixStore("group", store), rank=number, world_size=count, timeout=timeout()
     )
     try:
-        with direct_lines(store, device):
+        with connect_sockets(store, device):
             yield
     except (Failure, ValueError, OSError) as error:
         words.set(f"failed/{number}", f"rank {number} on {socket.gethostname()}: {error}")
         raise Failure(f"rank {number}: {error}") from error
     except RuntimeError as error:
-        raise Failure(explain(words, number, count, error)) from error
+        raise Failure(diagnose_failure(words, number, count, error)) from error
     dist.destroy_process_group()
 
 
-def direct_lines(store: dist.Store, device: torch.device) -> AbstractContextManager[None]:
+def connect_sockets(store: dist.Store, device: torch.device) -> AbstractContextManager[None]:
     """Lines between all processes, if they are on one host, as torchrun says, and have no GPUs to talk by."""
     if device.type != "cpu" or os.environ.get("LOCAL_WORLD_SIZE") != os.environ["WORLD_SIZE"]:
         return nullcontext()
     return unix_sockets.connect(dist.PrefixStore("lines", store), timeout().total_seconds())
 
 
-def explain(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
+def diagnose_failure(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
     """Why a collective has failed: what the store tells, unless it is cut off too and does not answer."""
     told: list[str] = []
-    asking = threading.Thread(target=lambda: told.append(ask(words, number, count, error)), daemon=True)
+    asking = threading.Thread(target=lambda: told.append(poll_ranks(words, number, count, error)), daemon=True)
     asking.start()
     asking.join(PATIENCE)
     return told[0] if told else f"rank {number} is cut off from the host where all have met ({first_line(error)})"
 
 
-def ask(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
+def poll_ranks(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
     """What another process said before it ended, or who says nothing."""
     words.set(f"lives/{number}", "")
     time.sleep(MOMENT)
@@ -97,7 +97,7 @@ def any_process(asks: bool) -> bool:
     return bool(gather(torch.tensor([asks])).any())
 
 
-def agree(facts: dict[str, str]) -> None:
+def assert_same_config(facts: dict[str, str]) -> None:
     """See that all processes work with the same parameters, data and code.
 
     Raises:

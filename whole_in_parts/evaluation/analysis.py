@@ -17,7 +17,7 @@ from whole_in_parts.methods.base import Method
 from whole_in_parts.models.backbone import Backbone
 
 
-class Given(NamedTuple):
+class AnalysisContext(NamedTuple):
     """What an analysis has to work with: the method that was trained and its backbone, both in evaluation mode, both
     splits, the numbers of the test images to look at, and a folder for what it finds.
     """
@@ -26,13 +26,13 @@ class Given(NamedTuple):
     backbone: Backbone
     train: Images
     test: Images
-    numbers: NDArray[np.int64]
+    indices: NDArray[np.int64]
     device: torch.device
     directory: Path
 
     def batches(self, what: str, size: int | None = None) -> Iterator[Tensor]:
         """The images (B, C, S, S) in [0, 1] to look at."""
-        for _, images_BCHW in batches(self.test, self.numbers, self.device, what, size):
+        for _, images_BCHW in batches(self.test, self.indices, self.device, what, size):
             yield images_BCHW
 
 

@@ -35,7 +35,7 @@ def released_as(size: int) -> str:
     return "ImageNet-C" if size >= 224 else "Tiny-ImageNet-C" if size >= 64 else "CIFAR-C"
 
 
-def corrupt(name: str, images_BCHW: "Tensor", severity: int, numbers: "NDArray[np.int64]") -> "Tensor":
+def corrupt(name: str, images_BCHW: "Tensor", severity: int, indices: "NDArray[np.int64]") -> "Tensor":
     """Images (B, C, S, S) in [0, 1], corrupted as the file `name` here says and as the released set keeps them.
 
     Both the given and the corrupted images are of 8 bits: whole numbers of 255ths. The corrupted are cut to them, not
@@ -45,10 +45,10 @@ def corrupt(name: str, images_BCHW: "Tensor", severity: int, numbers: "NDArray[n
     released = released_as(images_BCHW.shape[-1])
     constant, quality = module.CONSTANTS[released][severity - 1], SAVED_AS_JPEG[released]
     found_BCHW, few = images_BCHW.clone(), max(1, AT_ONCE[images_BCHW.device.type] // images_BCHW[0].numel())
-    for start in range(0, len(numbers), few):
+    for start in range(0, len(indices), few):
         some = slice(start, start + few)
         exact_BCHW = images_BCHW[some].double().mul(255).round() / 255
-        corrupted_BCHW = truncated(module.apply(exact_BCHW, constant, numbers[some], severity).clamp(0, 1))
+        corrupted_BCHW = truncated(module.apply(exact_BCHW, constant, indices[some], severity).clamp(0, 1))
         found_BCHW[some] = corrupted_BCHW if quality is None else compressed(corrupted_BCHW, quality)
     return found_BCHW
 

@@ -35,12 +35,12 @@ class Features(NamedTuple):
 
 
 def batches(
-    images: Images, numbers: NDArray[np.int64], device: torch.device, what: str, size: int | None = None
+    images: Images, indices: NDArray[np.int64], device: torch.device, what: str, size: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Sample numbers (B,) and their images (B, C, S, S) in [0, 1], in the order of the numbers."""
     size = size or BATCH
-    for start in progress(range(0, len(numbers), size), what, unit="batch"):
-        some = numbers[start : start + size]
+    for start in progress(range(0, len(indices), size), what, unit="batch"):
+        some = indices[start : start + size]
         yield some, images[some].to(device).float() / 255
 
 
@@ -63,7 +63,7 @@ def require(backbone: Backbone, names: Iterable[str]) -> None:
 def representation(given: Representations, name: str) -> Tensor:
     """One representation (B, D) of a batch, by its name."""
     if name == WHOLE:
-        return given.whole_BD
+        return given.global_BD
     if name == PATCH:
         return given.pooled_BC
     return given.maps[int(name.removeprefix(LAYER)) - 1].mean((2, 3))

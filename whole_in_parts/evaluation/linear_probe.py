@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.randomness import permutation, stratified
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.failure import Failure
@@ -29,13 +29,13 @@ def train(content: Features, classes: int, options) -> nn.Linear:
     """Fit a classifier (D → classes) as the study's `linear` section says; always the same for the same features."""
     mean_D, std_D = content.features_ND.mean(0), content.features_ND.std(0).clamp(min=SMALLEST_DEVIATION)
     x_ND, y_N = (content.features_ND - mean_D) / std_D, content.labels_N
-    layer = empty(x_ND, classes)
+    layer = zero_linear(x_ND, classes)
     optimizer = torch.optim.SGD(
         layer.parameters(), options.learning_rate, momentum=MOMENTUM, weight_decay=options.weight_decay
     )
     for epoch in progress(range(options.epochs), "linear probe", unit="epoch"):
         optimizer.param_groups[0]["lr"] = learning_rate(options, epoch)
-        order_N = send(torch.from_numpy(permutation(len(y_N), epoch, "linear")), y_N.device)
+        order_N = copy_async(torch.from_numpy(permutation(len(y_N), epoch, "linear")), y_N.device)
         for batch_B in order_N.split(options.batch_size):
             optimizer.zero_grad()
             F.cross_entropy(layer(x_ND[batch_B]), y_N[batch_B]).backward()
@@ -50,7 +50,7 @@ def learning_rate(options, epoch: int) -> float:
     return cosine(options.learning_rate, 0.0, epoch / options.epochs)
 
 
-def empty(x_ND: Tensor, classes: int) -> nn.Linear:
+def zero_linear(x_ND: Tensor, classes: int) -> nn.Linear:
     """A classifier of zeros for features such as these."""
     layer = nn.Linear(x_ND.shape[1], classes, device=x_ND.device, dtype=x_ND.dtype)
     nn.init.zeros_(layer.weight)
@@ -66,7 +66,7 @@ def fold(layer: nn.Linear, mean_D: Tensor, std_D: Tensor) -> nn.Linear:
     return layer.requires_grad_(False)
 
 
-def labelled(content: Features, percent: int, section: str = "linear") -> Features:
+def label_fraction(content: Features, percent: int, section: str = "linear") -> Features:
     """The samples of which the labels are used: so many per cent of each class, drawn once; more include fewer.
 
     Args:
@@ -78,14 +78,14 @@ def labelled(content: Features, percent: int, section: str = "linear") -> Featur
     if percent == 100:
         return content
     labels = content.labels_N.cpu().numpy()
-    numbers = stratified(labels, percent / 100 * len(labels), "labels")
-    if lost := sorted(set(labels.tolist()) - set(labels[numbers].tolist())):
+    indices = stratified(labels, percent / 100 * len(labels), "labels")
+    if lost := sorted(set(labels.tolist()) - set(labels[indices].tolist())):
         has = (labels == lost[0]).sum()
         raise Failure(
             f"{section}.labels: {percent} % of the {has} training samples with label {lost[0]} is not one sample"
         )
-    some_N = torch.from_numpy(numbers)
-    return Features([content.keys[number] for number in numbers], content.labels_N[some_N], content.features_ND[some_N])
+    some_N = torch.from_numpy(indices)
+    return Features([content.keys[number] for number in indices], content.labels_N[some_N], content.features_ND[some_N])
 
 
 def top1(logits_NK: Tensor, labels_N: Tensor) -> float:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import stratified
-from whole_in_parts.evaluation.linear_probe import empty, top1
+from whole_in_parts.evaluation.linear_probe import top1, zero_linear
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
@@ -36,7 +36,7 @@ def fit(x_ND: Tensor, y_N: Tensor, classes: int, weights: Sequence[float] = WEIG
         Failure: the samples are too few to hold some out.
     """
     chooses_N = held_out(y_N)
-    layer, found = empty(x_ND, classes), []
+    layer, found = zero_linear(x_ND, classes), []
     for weight in progress(weights, "penalties", unit="fit"):
         minimise(layer, x_ND[~chooses_N], y_N[~chooses_N], weight)  # from the last fit on
         state = {name: value.clone() for name, value in layer.state_dict().items()}
@@ -49,13 +49,13 @@ def fit(x_ND: Tensor, y_N: Tensor, classes: int, weights: Sequence[float] = WEIG
 
 def held_out(y_N: Tensor) -> Tensor:
     """Which samples (N,) choose the weight: the same share of each class, always the same ones."""
-    numbers = stratified(y_N.cpu().numpy(), HELD_OUT * len(y_N), "penalty")
-    if not len(numbers):
+    indices = stratified(y_N.cpu().numpy(), HELD_OUT * len(y_N), "penalty")
+    if not len(indices):
         raise Failure(
             f"of {len(y_N)} training samples, {HELD_OUT:.0%} of each class is no sample to choose a penalty by"
         )
     chooses_N = torch.zeros(len(y_N), dtype=torch.bool, device=y_N.device)
-    chooses_N[torch.from_numpy(numbers)] = True
+    chooses_N[torch.from_numpy(indices)] = True
     return chooses_N
 
 

@@ -35,14 +35,14 @@ class Descent(LinfProjectedGradientDescentAttack):
         return x0 if self.start_BCHW is None else x0 + eagerpy.astensor(epsilon * self.start_BCHW)
 
 
-def predictions(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, numbers: NDArray[np.int64], setting) -> Tensor:
+def predictions(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, indices: NDArray[np.int64], setting) -> Tensor:
     """The classes (B,) that the model says under an attack: of several restarts, the first that is wrong."""
     predicted_B = labels_B.clone()
     for restart in range(setting.restarts):
         left_B = predicted_B == labels_B
         if left_B.any():
             some = images_BCHW[left_B], labels_B[left_B]
-            start_BCHW = start(numbers[left_B.cpu().numpy()], some[0], restart) if setting.random_start else None
+            start_BCHW = start(indices[left_B.cpu().numpy()], some[0], restart) if setting.random_start else None
             with torch.no_grad():
                 predicted_B[left_B] = model(perturb(model, *some, setting, start_BCHW)).argmax(1)
     return predicted_B
@@ -67,8 +67,8 @@ def perturb(
         return Descent(setting, start_BCHW).run(target, images_BCHW, labels_B, epsilon=setting.epsilon)
 
 
-def start(numbers: NDArray[np.int64], images_BCHW: Tensor, restart: int) -> Tensor:
+def start(indices: NDArray[np.int64], images_BCHW: Tensor, restart: int) -> Tensor:
     """Uniform numbers in [−1, 1) for each value of each image: the same for a sample in any batch."""
     values = images_BCHW[0].numel()
-    drawn = uniforms(numbers[:, None] * values + np.arange(values), "attack", restart)
+    drawn = uniforms(indices[:, None] * values + np.arange(values), "attack", restart)
     return torch.from_numpy(2 * drawn - 1).to(images_BCHW).view_as(images_BCHW)

@@ -17,7 +17,7 @@ from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.results import result_dir
 
 
-class Frozen(nn.Module):
+class ProbedBackbone(nn.Module):
     """Images (B, C, S, S) in [0, 1] to logits (B, classes); normalisation is inside, and nothing is trained."""
 
     def __init__(self, backbone: Backbone, layer: nn.Linear):
@@ -25,19 +25,19 @@ class Frozen(nn.Module):
         self.backbone, self.layer = backbone, layer
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        return self.layer(self.backbone(images_BCHW).whole_BD)
+        return self.layer(self.backbone(images_BCHW).global_BD)
 
 
-class Subject(NamedTuple):
+class EvalInputs(NamedTuple):
     """What an evaluation is given: the model, the images, and the numbers and labels of the subset."""
 
-    model: Frozen
+    model: ProbedBackbone
     images: Images
-    numbers: NDArray[np.int64]
+    indices: NDArray[np.int64]
     labels_N: Tensor
 
 
-def subject(study: Study, run: str, subset: int, device: torch.device) -> Subject:
+def eval_inputs(study: Study, run: str, subset: int, device: torch.device) -> EvalInputs:
     """The model of a run and a subset of its dataset's test images, stratified and always the same.
 
     Raises:
@@ -45,23 +45,25 @@ def subject(study: Study, run: str, subset: int, device: torch.device) -> Subjec
     """
     options = study.runs[run]
     shards = Shards(result_dir("shard", options.dataset) / "test")
-    numbers = some_of(shards, subset)
+    indices = stratified_subset(shards, subset)
     backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device)
     layer = linear_probe.load(result_dir("linear", run) / "classifier.safetensors", device)
-    labels_N = torch.from_numpy(shards.labels[numbers])
-    return Subject(Frozen(backbone, layer).eval(), Images(shards, size, options.backbone.channels), numbers, labels_N)
+    labels_N = torch.from_numpy(shards.labels[indices])
+    return EvalInputs(
+        ProbedBackbone(backbone, layer).eval(), Images(shards, size, options.backbone.channels), indices, labels_N
+    )
 
 
-def some_of(shards: Shards, subset: int) -> NDArray[np.int64]:
+def stratified_subset(shards: Shards, subset: int) -> NDArray[np.int64]:
     """About `subset` sample numbers, the same share of each class, always the same.
 
     Raises:
         Failure: the share of each class, or of all but one, is less than half an image.
     """
-    numbers = stratified(shards.labels, subset, "subset")
-    if not len(numbers):
+    indices = stratified(shards.labels, subset, "subset")
+    if not len(indices):
         raise Failure(f"subset: {subset} of {len(shards)} test images is not one image of any class")
-    if len(labels := np.unique(shards.labels[numbers])) == 1:
+    if len(labels := np.unique(shards.labels[indices])) == 1:
         only = shards.classes[labels[0]]
         raise Failure(f"subset: {subset} of {len(shards)} test images is images of class {only} alone")
-    return numbers
+    return indices

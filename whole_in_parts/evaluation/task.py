@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Crop, make_batch
 from whole_in_parts.config.views import View
 from whole_in_parts.data import sample_order
@@ -24,7 +24,7 @@ CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
 AT_ONCE = 500
 
 
-class Given(NamedTuple):
+class TaskContext(NamedTuple):
     """What a task has to work with: a backbone in evaluation mode, both splits, and a folder for what it finds.
 
     Unfinished work that is kept for the next start is kept under `code_digest`, which stands for the code of the task.
@@ -43,13 +43,13 @@ def load_task(name: str) -> ModuleType:
     return importlib.import_module(f"whole_in_parts.evaluation.tasks.{name}")
 
 
-def shared_class_names(given: Given) -> list[str]:
+def shared_class_names(context: TaskContext) -> list[str]:
     """The names of the classes that labels are numbers of.
 
     Raises:
         Failure: they are not the same in both splits.
     """
-    train, test = given.train.shards, given.test.shards
+    train, test = context.train.shards, context.test.shards
     if train.classes != test.classes:
         apart = sorted(set(train.classes).symmetric_difference(test.classes)) or ["their order"]
         raise Failure(
@@ -65,20 +65,20 @@ def decode_all(images: Images) -> None:
     Raises:
         Failure: one cannot be decoded.
     """
-    for numbers in np.array_split(np.arange(len(images)), 1 + len(images) // AT_ONCE):
-        images[numbers]
+    for indices in np.array_split(np.arange(len(images)), 1 + len(images) // AT_ONCE):
+        images[indices]
 
 
-def random_crops(given: Given, batch_size: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
+def random_crops(context: TaskContext, batch_size: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """The training images of a step, each in a random crop (B, C, S, S) in [0, 1], and their labels (B,).
 
     Raises:
         ValueError: there are fewer images than one batch takes.
     """
-    numbers = sample_order.batch(step, len(given.train), batch_size, seed)
-    labels_B = send(torch.from_numpy(given.train.shards.labels[numbers]), given.device)
-    images_BCHW = send(given.train[numbers], given.device)
-    batch = make_batch(images_BCHW, labels_B, [Crop(CROP, given.train.size)], numbers, seed, step)
+    indices = sample_order.batch(step, len(context.train), batch_size, seed)
+    labels_B = copy_async(torch.from_numpy(context.train.shards.labels[indices]), context.device)
+    images_BCHW = copy_async(context.train[indices], context.device)
+    batch = make_batch(images_BCHW, labels_B, [Crop(CROP, context.train.size)], indices, seed, step)
     return batch.views[0], labels_B
 
 

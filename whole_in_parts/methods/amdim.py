@@ -17,7 +17,7 @@ from whole_in_parts.augment.views import Batch
 from whole_in_parts.distributed.collectives import gather
 from whole_in_parts.methods.base import Losses, Method
 from whole_in_parts.models.backbone import Backbone, Representations
-from whole_in_parts.models.heads import by_position, each_position, mlp
+from whole_in_parts.models.heads import apply_per_position, by_position, mlp
 from whole_in_parts.models.precision import autocast_disabled, to_float32
 
 CLIP = 20.0
@@ -57,22 +57,24 @@ class AMDIM(Method):
             by_position(F.adaptive_avg_pool2d(view.maps[layer - 1], side))
             for layer, side in zip(self.options.layers, self.options.sides, strict=True)
         ]
-        given = {"whole": view.whole_BD[None], "shallow": maps[0], "deep": maps[1]}
-        return Parts(*(gather(to_float32(each_position(self.heads[name], x_PBC)), 1) for name, x_PBC in given.items()))
+        given = {"whole": view.global_BD[None], "shallow": maps[0], "deep": maps[1]}
+        return Parts(
+            *(gather(to_float32(apply_per_position(self.heads[name], x_PBC)), 1) for name, x_PBC in given.items())
+        )
 
     def direction(self, one: Parts, other: Parts) -> tuple[Tensor, Tensor]:
         """The sum of the three terms, and the penalty on their scores."""
         some_B = torch.randint(len(one.deep), (one.deep.shape[1],), device=one.deep.device)
         position_1BD = one.deep[some_B, torch.arange(len(some_B), device=some_B.device)][None]
         pairs = [(one.whole, other.deep), (one.whole, other.shallow), (position_1BD, other.deep)]
-        terms = [tell_parts(source_1BD, parts_PBD) for source_1BD, parts_PBD in pairs]
+        terms = [nce_loss(source_1BD, parts_PBD) for source_1BD, parts_PBD in pairs]
         return torch.stack([term[0] for term in terms]).sum(), PENALTY * torch.stack([term[1] for term in terms]).sum()
 
-    def project(self, whole_BD: Tensor) -> Tensor:
-        return self.heads["whole"](whole_BD)
+    def project(self, global_BD: Tensor) -> Tensor:
+        return self.heads["whole"](global_BD)
 
 
-def tell_parts(source_1BD: Tensor, parts_PBD: Tensor) -> tuple[Tensor, Tensor]:
+def nce_loss(source_1BD: Tensor, parts_PBD: Tensor) -> tuple[Tensor, Tensor]:
     """How well each source tells each part of its image from the parts of all others, and its mean squared score.
 
     Each part of an image is the right one in turn, against the parts of other images alone.

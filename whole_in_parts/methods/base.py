@@ -30,9 +30,9 @@ class Method(nn.Module):
         """The named terms of the loss; the loop logs them, and `backward` sums them."""
         raise NotImplementedError
 
-    def project(self, whole_BD: Tensor) -> Tensor:
+    def project(self, global_BD: Tensor) -> Tensor:
         """The embedding in which the loss compares representations, to tell a collapse by."""
-        return whole_BD
+        return global_BD
 
     def prepare(self, clock: Clock) -> None:
         """Called before each step, for what follows a schedule."""

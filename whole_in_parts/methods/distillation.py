@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from whole_in_parts.distributed.collectives import all_reduce_mean
-from whole_in_parts.methods.target_network import TwinHeads
+from whole_in_parts.methods.target_network import TeacherHeads
 from whole_in_parts.models.ema import EMATeacher
-from whole_in_parts.models.heads import each_position, mlp
+from whole_in_parts.models.heads import apply_per_position, mlp
 from whole_in_parts.models.precision import to_float32
 from whole_in_parts.models.prototypes import Normalize, Prototypes
 from whole_in_parts.schedules import Clock, ramp
 
 
-class DistillationHeads(TwinHeads):
+class DistillationHeads(TeacherHeads):
     """An MLP to a unit vector, scored against prototypes; the target's scores are centred and sharpened.
 
     The centre is a moving average of the target's scores: one for all positions, or with `centres` one for each of
@@ -34,11 +34,11 @@ class DistillationHeads(TwinHeads):
         self.noted: list[Tensor] = []
 
     def predict(self, z_PBD: Tensor) -> Tensor:
-        return each_position(self.prototypes.online, z_PBD)
+        return apply_per_position(self.prototypes.online, z_PBD)
 
     def target(self, x_PBC: Tensor) -> Tensor:
         """The target's distributions (P, B, K) over the prototypes."""
-        scores_PBK = to_float32(each_position(self.prototypes.target, super().target(x_PBC)))
+        scores_PBK = to_float32(apply_per_position(self.prototypes.target, super().target(x_PBC)))
         dimensions = (0, 1) if len(self.centre_P1K) == 1 else (1,)
         self.noted.append(all_reduce_mean(scores_PBK.mean(dimensions, keepdim=True)))
         return torch.softmax((scores_PBK - self.centre_P1K) / self.temperature, dim=-1)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def batch_contrast(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among: Tensor | None = None) -> Tensor:
+def info_nce(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among: Tensor | None = None) -> Tensor:
     """Cross-entropy of each query's own key among the keys of the batch at the same position, a mean.
 
     With `among` (P, B, D), such as the queries themselves, the other images' vectors there are candidates too.
@@ -16,18 +16,18 @@ def batch_contrast(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among
     query_PBD = F.normalize(query_PBD, dim=-1)
     logits_PBN = query_PBD @ F.normalize(key_PBD, dim=-1).mT
     if among is not None:
-        logits_PBN = torch.cat([logits_PBN, others(query_PBD, among).expand(len(logits_PBN), -1, -1)], -1)
-    return own_is_first(logits_PBN / temperature)
+        logits_PBN = torch.cat([logits_PBN, negatives(query_PBD, among).expand(len(logits_PBN), -1, -1)], -1)
+    return diagonal_cross_entropy(logits_PBN / temperature)
 
 
-def others(query_PBD: Tensor, among_PBD: Tensor) -> Tensor:
+def negatives(query_PBD: Tensor, among_PBD: Tensor) -> Tensor:
     """Similarities (P, B, B) to the vectors of the other images; −∞ to the image's own."""
     similar_PBB = query_PBD @ F.normalize(among_PBD, dim=-1).mT
     own_BB = torch.eye(similar_PBB.shape[-1], dtype=torch.bool, device=similar_PBB.device)
     return similar_PBB.masked_fill(own_BB, -torch.inf)
 
 
-def own_is_first(logits_PBN: Tensor) -> Tensor:
+def diagonal_cross_entropy(logits_PBN: Tensor) -> Tensor:
     """Cross-entropy where the right candidate of image b is number b."""
     positions, batch, _ = logits_PBN.shape
     own_B = torch.arange(batch, device=logits_PBN.device)

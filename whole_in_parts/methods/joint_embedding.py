@@ -42,7 +42,7 @@ class JointEmbedding(Method):
     written against these two.
     """
 
-    couples = False
+    needs_global_batch = False
     """Whether `align` compares images with each other, and so needs those of all processes."""
 
     def __init__(self, backbone: Backbone, options):
@@ -67,7 +67,7 @@ class JointEmbedding(Method):
         raise NotImplementedError
 
     def forward(self, batch: Batch) -> Losses:
-        return self.losses(self.embed_whole(self.encode(batch.views)))
+        return self.losses(self.embed_global(self.encode(batch.views)))
 
     def encode(self, views: list[Tensor]) -> Encoded:
         online = [self.encode_online(view_BCSS) for view_BCSS in views]
@@ -76,9 +76,9 @@ class JointEmbedding(Method):
     def encode_online(self, view_BCSS: Tensor) -> Representations:
         return self.backbone(view_BCSS)
 
-    def embed_whole(self, encoded: Encoded) -> Embedded:
+    def embed_global(self, encoded: Encoded) -> Embedded:
         """The embeddings of the global representations, with P = 1."""
-        online, target = ([view.whole_BD[None] for view in views] for views in encoded)
+        online, target = ([view.global_BD[None] for view in views] for views in encoded)
         return self.embed(online, target, self.heads)
 
     def embed(self, online: list[Tensor], target: list[Tensor], heads: Heads) -> Embedded:
@@ -91,7 +91,7 @@ class JointEmbedding(Method):
     def compared(self, embeddings: list[Tensor]) -> list[Tensor]:
         """Embeddings as a loss takes them."""
         embeddings = [to_float32(z_PBD) for z_PBD in embeddings]
-        return [gather(z_PBD, 1) for z_PBD in embeddings] if self.couples else embeddings
+        return [gather(z_PBD, 1) for z_PBD in embeddings] if self.needs_global_batch else embeddings
 
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
         """The embeddings to draw to; where there is one network, they are the projections, with their gradient."""
@@ -108,12 +108,12 @@ class JointEmbedding(Method):
         """The numbers of the views that are aligned, online and target: each target with each other view."""
         return [(view, target) for target in range(TARGETS) for view in range(views) if view != target]
 
-    def times(self, views: int) -> float:
+    def pair_ratio(self, views: int) -> float:
         """How many times as many pairs there are as of two views; the loss divided by it is a mean over more views."""
         return len(self.pairs(views)) / len(self.pairs(TARGETS))
 
-    def project(self, whole_BD: Tensor) -> Tensor:
-        return self.heads.project(whole_BD[None])[0]
+    def project(self, global_BD: Tensor) -> Tensor:
+        return self.heads.project(global_BD[None])[0]
 
     def prepare(self, clock: Clock) -> None:
         self.heads.prepare(clock)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from whole_in_parts.methods.target_network import TargetNetwork, TwinHeads
+from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
-from whole_in_parts.models.heads import Heads, simsiam
+from whole_in_parts.models.heads import Heads, simsiam_mlps
 
 TERMS = 4
 
@@ -19,10 +19,10 @@ TERMS = 4
 class MatrixSSL(TargetNetwork):
     """The heads are SimSiam's, with a target."""
 
-    couples = True
+    needs_global_batch = True
 
-    def make_heads(self, features: int) -> TwinHeads:
-        return TwinHeads(*simsiam(features, self.options), self.options.momentum)
+    def make_heads(self, features: int) -> TeacherHeads:
+        return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
 
     def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
         """Half of −λ tr(log(C_tp + μI)) − γ tr((C_tt + μI) log(C_pp + μI)), of target and prediction, so that two

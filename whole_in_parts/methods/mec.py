@@ -7,9 +7,9 @@ of another view by a slowly moving network, so that one term asks for both agree
 import torch.nn.functional as F
 from torch import Tensor
 
-from whole_in_parts.methods.target_network import TargetNetwork, TwinHeads
+from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
-from whole_in_parts.models.heads import Heads, simsiam
+from whole_in_parts.models.heads import Heads, simsiam_mlps
 from whole_in_parts.schedules import Clock, ramp
 
 TERMS = 4
@@ -22,11 +22,11 @@ START = 8
 class MEC(TargetNetwork):
     """The heads are SimSiam's, with a target."""
 
-    couples = True
+    needs_global_batch = True
     ease = 1.0
 
-    def make_heads(self, features: int) -> TwinHeads:
-        return TwinHeads(*simsiam(features, self.options), self.options.momentum)
+    def make_heads(self, features: int) -> TeacherHeads:
+        return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
 
     def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
         """Half of −tr(log(I + λ p zᵀ)) / (λ B), to four terms; 1/λ = B · distortion / D, larger during the warm-up."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from whole_in_parts.methods.target_network import TargetNetwork, TwinHeads
+from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
 from whole_in_parts.models.precision import to_float32
@@ -19,7 +19,7 @@ from whole_in_parts.models.queue import Queue
 from whole_in_parts.schedules import Clock
 
 
-class QueueHeads(TwinHeads):
+class QueueHeads(TeacherHeads):
     """A projector whose keys are kept for the batches to come. K places in the queue."""
 
     def __init__(self, projector: nn.Module, momentum: tuple[float, float], places: int, output: int):

@@ -6,8 +6,8 @@ authors' code: no biases, and a batch norm without parameters ends the projector
 
 from torch import Tensor
 
-from whole_in_parts.methods.info_nce import batch_contrast
-from whole_in_parts.methods.target_network import TargetNetwork, TwinHeads
+from whole_in_parts.methods.info_nce import info_nce
+from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
 
@@ -15,17 +15,17 @@ from whole_in_parts.models.heads import Heads, mlp
 class MoCoV3(TargetNetwork):
     """Under `co`, the negatives of a local key are the local keys at the same position."""
 
-    couples = True
+    needs_global_batch = True
 
-    def make_heads(self, features: int) -> TwinHeads:
+    def make_heads(self, features: int) -> TeacherHeads:
         widths, output = [features, *self.options.projector], self.options.projector[-1]
         predictor = mlp([output, self.options.predictor, output], bias=False)
-        return TwinHeads(mlp(widths, bias=False, last_norm=True), predictor, self.options.momentum)
+        return TeacherHeads(mlp(widths, bias=False, last_norm=True), predictor, self.options.momentum)
 
     def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
         """Cross-entropy of the right key, times twice the temperature (the paper's Algorithm 1); never negative."""
         temperature = self.options.temperature
-        return 2 * temperature * batch_contrast(online_PBD, target_PBD, temperature)
+        return 2 * temperature * info_nce(online_PBD, target_PBD, temperature)
 
 
 def build(options, backbone: Backbone, classes: int, size: int) -> MoCoV3:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.matching import Placed, match
 from whole_in_parts.augment.views import Batch, Crop
 from whole_in_parts.methods.base import Losses, Method
@@ -68,7 +68,9 @@ class PatchDINO(Method):
 
     def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: Placed, student_at: Placed) -> Tensor:
         """The loss of one pair of crops, by the wholes and by their matched patches."""
-        patches_T, patches_S = (send(1 + numbers, teacher_TBK.device) for numbers in match(teacher_at, student_at))
+        patches_T, patches_S = (
+            copy_async(1 + numbers, teacher_TBK.device) for numbers in match(teacher_at, student_at)
+        )
         whole = -(teacher_TBK[0] * student_TBK[0]).sum(-1).mean()
         patches_M = -(teacher_TBK[patches_T] * student_TBK[patches_S]).sum(-1).mean(-1)
         if self.options.loss == "sum":
@@ -78,8 +80,8 @@ class PatchDINO(Method):
         share = self.options.whole_share
         return share * whole + (1 - share) * (patches_M.mean() if len(patches_M) else 0.0)
 
-    def project(self, whole_BD: Tensor) -> Tensor:
-        return self.heads.project(whole_BD[None])[0]
+    def project(self, global_BD: Tensor) -> Tensor:
+        return self.heads.project(global_BD[None])[0]
 
     def prepare(self, clock: Clock) -> None:
         self.heads.prepare(clock)
@@ -91,7 +93,7 @@ class PatchDINO(Method):
 
 def tokens(view: Representations) -> Tensor:
     """The whole and the patches (T, B, C) of a view."""
-    return torch.cat([view.whole_BD[None], by_position(view.local_BCNN)])
+    return torch.cat([view.global_BD[None], by_position(view.local_BCNN)])
 
 
 def check(backbone: Backbone, options, size: int) -> None:

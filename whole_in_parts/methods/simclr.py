@@ -5,7 +5,7 @@ NT-Xent: of the 2B views of a batch, each has one right candidate and 2(B − 1)
 
 from torch import Tensor
 
-from whole_in_parts.methods.info_nce import batch_contrast
+from whole_in_parts.methods.info_nce import info_nce
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
@@ -14,14 +14,14 @@ from whole_in_parts.models.heads import Heads, mlp
 class SimCLR(JointEmbedding):
     """One network sees all views, with the gradient of each."""
 
-    couples = True
+    needs_global_batch = True
 
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector], norm=self.options.norm))
 
     def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
         """Half of NT-Xent: the share of one view's B embeddings in the mean over 2B."""
-        return batch_contrast(online_PBD, target_PBD, self.options.temperature, among=online_PBD) / 2
+        return info_nce(online_PBD, target_PBD, self.options.temperature, among=online_PBD) / 2
 
 
 def build(options, backbone: Backbone, classes: int, size: int) -> SimCLR:

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
-from whole_in_parts.models.heads import Heads, simsiam
+from whole_in_parts.models.heads import Heads, simsiam_mlps
 
 
 class SimSiam(JointEmbedding):
     """A batch norm without parameters ends the projector; the predictor is narrow in the middle."""
 
     def make_heads(self, features: int) -> Heads:
-        return Heads(*simsiam(features, self.options))
+        return Heads(*simsiam_mlps(features, self.options))
 
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
         return [z_PBD.detach() for z_PBD in projected[: len(target)]]

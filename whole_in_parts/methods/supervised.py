@@ -20,7 +20,7 @@ class Supervised(Method):
         self.classifier = nn.Linear(backbone.features, classes)
 
     def forward(self, batch: Batch) -> Losses:
-        logits_BK = self.classifier(self.backbone(batch.views[0]).whole_BD)
+        logits_BK = self.classifier(self.backbone(batch.views[0]).global_BD)
         return {"classification": F.cross_entropy(to_float32(logits_BK), batch.labels_B)}
 
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from whole_in_parts.methods.joint_embedding import TARGETS, Encoded, JointEmbedding
 from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.models.ema import EMATeacher
-from whole_in_parts.models.heads import Heads, each_position
+from whole_in_parts.models.heads import Heads, apply_per_position
 from whole_in_parts.schedules import Clock
 
 
-class TwinHeads(Heads):
+class TeacherHeads(Heads):
     """Heads of which the projector has a target; the predictor is the online network's alone."""
 
     projector: EMATeacher
@@ -21,11 +21,11 @@ class TwinHeads(Heads):
         super().__init__(EMATeacher(projector, momentum), predictor)
 
     def project(self, x_PBC: Tensor) -> Tensor:
-        return each_position(self.projector.online, x_PBC)
+        return apply_per_position(self.projector.online, x_PBC)
 
     def target(self, x_PBC: Tensor) -> Tensor:
         """The embeddings to draw to, by the target projector."""
-        return each_position(self.projector.target, x_PBC)
+        return apply_per_position(self.projector.target, x_PBC)
 
     def update(self, clock: Clock) -> None:
         self.projector.ema_update(clock)
@@ -53,7 +53,7 @@ class TargetNetwork(JointEmbedding):
 
     @torch.no_grad()
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
-        return [cast(TwinHeads, heads).target(x_PBC) for x_PBC in target]
+        return [cast(TeacherHeads, heads).target(x_PBC) for x_PBC in target]
 
     def update(self, clock: Clock) -> None:
         super().update(clock)

@@ -14,7 +14,7 @@ from whole_in_parts.models.heads import Heads, mlp
 class TCR(JointEmbedding):
     """One network sees all views, with the gradient of each."""
 
-    couples = True
+    needs_global_batch = True
 
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector]))

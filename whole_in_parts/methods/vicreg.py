@@ -15,7 +15,7 @@ from whole_in_parts.models.heads import Heads, mlp
 class VICReg(JointEmbedding):
     """One network sees all views, with the gradient of each. The last layer has no bias, as in the authors' code."""
 
-    couples = True
+    needs_global_batch = True
 
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector], last_bias=False))

@@ -16,13 +16,13 @@ class Representations(NamedTuple):
     """What a backbone says of a batch.
 
     `maps` are the feature maps (B, C, N, N) of its stages or blocks, first to last; `pooled_BC` is the mean of the
-    last one over its positions ("patch" in the CO-SSL paper, section 4.1); `whole_BD` is the global representation:
+    last one over its positions ("patch" in the CO-SSL paper, section 4.1); `global_BD` is the global representation:
     `pooled_BC` again, or what the layers after the last map make of it.
     """
 
     maps: tuple[Tensor, ...]
     pooled_BC: Tensor
-    whole_BD: Tensor
+    global_BD: Tensor
 
     @property
     def local_BCNN(self) -> Tensor:

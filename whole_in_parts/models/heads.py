@@ -20,10 +20,10 @@ class Heads(nn.Module):
         self.projector, self.predictor = projector, predictor or nn.Identity()
 
     def project(self, x_PBC: Tensor) -> Tensor:
-        return each_position(self.projector, x_PBC)
+        return apply_per_position(self.projector, x_PBC)
 
     def predict(self, z_PBD: Tensor) -> Tensor:
-        return each_position(self.predictor, z_PBD)
+        return apply_per_position(self.predictor, z_PBD)
 
     def prepare(self, clock: Clock) -> None:
         """Called before each step, for what follows a schedule."""
@@ -32,7 +32,7 @@ class Heads(nn.Module):
         """Called after each optimizer step, which the clock counts already."""
 
 
-def each_position(head: nn.Module, x_PBC: Tensor) -> Tensor:
+def apply_per_position(head: nn.Module, x_PBC: Tensor) -> Tensor:
     """Apply a head for vectors to each position of each image."""
     return head(x_PBC.flatten(0, 1)).unflatten(0, x_PBC.shape[:2])
 
@@ -63,7 +63,7 @@ def mlp(
     return nn.Sequential(*layers, *([nn.BatchNorm1d(widths[-1], affine=False)] * last_norm))
 
 
-def simsiam(features: int, options) -> tuple[nn.Sequential, nn.Sequential]:
+def simsiam_mlps(features: int, options) -> tuple[nn.Sequential, nn.Sequential]:
     """Projector and predictor of SimSiam (Chen and He, 2021, section 4), which MEC and Matrix-SSL take over."""
     widths, output = [features, *options.projector], options.projector[-1]
     predictor = mlp([output, options.predictor, output], bias=False, last_bias=True)

@@ -28,8 +28,8 @@ class Modified(Method):
     def forward(self, batch: Batch) -> Losses:
         return self.base(batch)
 
-    def project(self, whole_BD: Tensor) -> Tensor:
-        return self.base.project(whole_BD)
+    def project(self, global_BD: Tensor) -> Tensor:
+        return self.base.project(global_BD)
 
     def prepare(self, clock: Clock) -> None:
         self.base.prepare(clock)

@@ -32,7 +32,7 @@ class CO(Modified):
 
     def forward(self, batch: Batch) -> Losses:
         encoded = self.base.encode(batch.views)
-        whole, local = self.base.embed_whole(encoded), self.embed_local(encoded)
+        whole, local = self.base.embed_global(encoded), self.embed_local(encoded)
         losses = self.base.losses(whole)
         with autocast_disabled(whole.online[0]):
             across = [self.across(view, target, whole, local) for view, target in self.base.pairs(len(batch.views))]

@@ -67,7 +67,7 @@ class LoGo(Modified):
         return self.base.crops(views, size) + [Crop(self.options.view, self.options.size)] * LOCAL
 
     def forward(self, batch: Batch) -> Losses:
-        embedded = self.base.embed_whole(self.base.encode(batch.views))
+        embedded = self.base.embed_global(self.base.encode(batch.views))
         losses = self.align(embedded)
         if self.options.local_to_local:
             first_BD, second_BD = (units(z_1BD[0]) for z_1BD in embedded.projected[-LOCAL:])
@@ -77,8 +77,8 @@ class LoGo(Modified):
 
     def align(self, embedded: Embedded) -> Losses:
         """The base's own loss, as a mean over the pairs."""
-        times = self.base.times(len(embedded.online))
-        return {name: loss / times for name, loss in self.base.losses(embedded).items()}
+        pair_ratio = self.base.pair_ratio(len(embedded.online))
+        return {name: loss / pair_ratio for name, loss in self.base.losses(embedded).items()}
 
     def tell_images_apart(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
         """The affinity's own loss, logistic: pairs of one image, with noise, against pairs of two images."""
@@ -95,9 +95,13 @@ class LoGo(Modified):
         if apart is not None:
             encoder = [parameter for parameter in self.base.parameters() if parameter.grad is not None]
             own = torch.autograd.grad(apart, encoder, allow_unused=True, materialize_grads=True)
-            apart_by = [all_reduce_mean(gradient) for gradient in own]
-            share = self.options.ratio * length(each.grad for each in encoder) / length(apart_by).clamp(min=TINY)
-            for parameter, gradient in zip(encoder, apart_by, strict=True):
+            apart_gradients = [all_reduce_mean(gradient) for gradient in own]
+            share = (
+                self.options.ratio
+                * grad_norm(each.grad for each in encoder)
+                / grad_norm(apart_gradients).clamp(min=TINY)
+            )
+            for parameter, gradient in zip(encoder, apart_gradients, strict=True):
                 cast(Tensor, parameter.grad).add_(gradient * share)
 
 
@@ -114,7 +118,7 @@ class PublicLoGo(LoGo):
         super().__init__(base, options)
         self.affinity.requires_grad_(False)
         self.encoder = [parameter for parameter in base.parameters() if parameter.requires_grad]
-        self.steppers = {
+        self.optimizers = {
             "affinity": SGD(self.affinity.parameters(), options.learning_rate, momentum=0.9, weight_decay=1e-4),
             "encoder": SGD(self.encoder, options.learning_rate, momentum=0.9, weight_decay=1e-4),
         }
@@ -122,45 +126,45 @@ class PublicLoGo(LoGo):
 
     def prepare(self, clock: Clock) -> None:
         super().prepare(clock)
-        self.steppers["encoder"].param_groups[0]["lr"] = clock.learning_rate
+        self.optimizers["encoder"].param_groups[0]["lr"] = clock.learning_rate
         if clock.step % clock.per_epoch == 0:
             self.last_length.zero_()
 
     def forward(self, batch: Batch) -> Losses:
         self.draw_apart(batch.views[-LOCAL:])
-        embedded = self.base.embed_whole(self.base.encode(batch.views))
+        embedded = self.base.embed_global(self.base.encode(batch.views))
         return self.align(embedded)
 
     def draw_apart(self, local: list[Tensor]) -> None:
         """One step of the affinity, then one of the encoder."""
-        whole = [self.base.encode_online(view_BCSS).whole_BD[None] for view_BCSS in local]
-        first_BD, second_BD = (units(self.base.heads.project(whole_1BC)[0]) for whole_1BC in whole)
+        whole = [self.base.encode_online(view_BCSS).global_BD[None] for view_BCSS in local]
+        first_BD, second_BD = (units(self.base.heads.project(global_1BC)[0]) for global_1BC in whole)
         self.affinity.requires_grad_(True)
         self.step("affinity", self.tell_images_apart(first_BD.detach(), second_BD.detach()))
         self.affinity.requires_grad_(False)
         self.step("encoder", F.softplus(self.affinity(first_BD, second_BD)).mean())
 
     def step(self, name: str, loss: Tensor) -> None:
-        stepper = self.steppers[name]
-        stepper.zero_grad()
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad()
         loss.backward()
         if name == "encoder":
             average_gradients(self.encoder)
-            shorten(
+            clip_grads_(
                 [each.grad for each in self.encoder if each.grad is not None], self.options.ratio * self.last_length
             )
-        stepper.step()
+        optimizer.step()
 
     def backward(self, losses: Losses) -> None:
         super().backward(losses)
-        self.last_length.copy_(length(each.grad for each in self.encoder if each.grad is not None))
+        self.last_length.copy_(grad_norm(each.grad for each in self.encoder if each.grad is not None))
 
     def get_extra_state(self) -> dict:
-        return {name: stepper.state_dict() for name, stepper in self.steppers.items()}
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def set_extra_state(self, state: dict) -> None:
-        for name, stepper in self.steppers.items():
-            stepper.load_state_dict(state[name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
 
 
 def units(z_BD: Tensor) -> Tensor:
@@ -168,14 +172,14 @@ def units(z_BD: Tensor) -> Tensor:
     return gather(F.normalize(to_float32(z_BD)))
 
 
-def length(gradients: Iterable[Tensor | None]) -> Tensor:
+def grad_norm(gradients: Iterable[Tensor | None]) -> Tensor:
     """The Euclidean length of a gradient that lies in several tensors."""
     return torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
 
 
-def shorten(gradients: list[Tensor], longest: Tensor) -> None:
+def clip_grads_(gradients: list[Tensor], longest: Tensor) -> None:
     """Make a gradient no longer than that, as `clip_grad_norm_` does, which would wait for the device to know it."""
-    factor = (longest / (length(gradients) + 1e-6)).clamp(max=1)
+    factor = (longest / (grad_norm(gradients) + 1e-6)).clamp(max=1)
     for gradient in gradients:
         gradient.mul_(factor)
 

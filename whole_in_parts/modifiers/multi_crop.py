@@ -22,8 +22,8 @@ class MultiCrop(Modified):
         return self.base.crops(views, size) + small
 
     def forward(self, batch: Batch) -> Losses:
-        times = self.base.times(len(batch.views)) if self.options.average else 1
-        return {name: loss / times for name, loss in self.base(batch).items()}
+        pair_ratio = self.base.pair_ratio(len(batch.views)) if self.options.average else 1
+        return {name: loss / pair_ratio for name, loss in self.base(batch).items()}
 
 
 def modify(method: JointEmbedding, options, size: int) -> MultiCrop:

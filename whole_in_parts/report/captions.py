@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from whole_in_parts.config.evaluations import AttackSetting
 from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.results import Measured
+from whole_in_parts.report.results import RunResults
 
 ERRORS = {
     "mean_error": "Mean error over the corruptions, in per cent",
@@ -18,7 +18,7 @@ def means(groups: list[Group]) -> str:
     return f"Means over seeds; {spread}the dotted line is chance."
 
 
-def errors(groups: list[Group], measured: Measured) -> str:
+def errors(groups: list[Group], measured: RunResults) -> str:
     """The errors under corruption that stand for all of them, of each group that has them."""
     sentences = []
     for metric, meaning in ERRORS.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from whole_in_parts.config.study import Study
 from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.results import Measured
+from whole_in_parts.report.results import RunResults
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Verdict:
         return ""
 
 
-def verdicts(study: Study, groups: list[Group], measured: Measured) -> list[Verdict]:
+def verdicts(study: Study, groups: list[Group], measured: RunResults) -> list[Verdict]:
     """The linear probe and the first k of kNN, for every self-supervised group."""
     nearest = [("knn", f"top1_k{k}", f"kNN, k = {k}") for k in study.knn.neighbours[:1]]
     evaluations = [("linear", "top1", "linear"), *nearest]
@@ -68,7 +68,7 @@ def verdicts(study: Study, groups: list[Group], measured: Measured) -> list[Verd
     ]
 
 
-def verdict(each: Group, groups: list[Group], measured: Measured, kind: str, metric: str, label: str) -> Verdict:
+def verdict(each: Group, groups: list[Group], measured: RunResults, kind: str, metric: str, label: str) -> Verdict:
     found = [(other, summarise(measured, other, kind, metric)) for other in groups if comparable(other, each)]
     baseline, random = max(found, key=lambda pair: pair[1].mean or 0, default=(None, Summary([])))
     return Verdict(each, kind, metric, label, summarise(measured, each, kind, metric), baseline, random)

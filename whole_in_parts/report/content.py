@@ -12,7 +12,7 @@ from whole_in_parts.report.claim import Verdict
 from whole_in_parts.report.figures import Drawing
 from whole_in_parts.report.groups import Group, summarise
 from whole_in_parts.report.pictures import Picture
-from whole_in_parts.report.results import EVALUATIONS, Measured
+from whole_in_parts.report.results import EVALUATIONS, RunResults
 
 TEMPLATES = Path(__file__).parent
 
@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent
 def render(
     study: Study,
     groups: list[Group],
-    measured: Measured,
+    measured: RunResults,
     verdicts: list[Verdict],
     drawings: list[Drawing],
     pictures: list[Picture],

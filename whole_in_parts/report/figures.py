@@ -15,7 +15,7 @@ from whole_in_parts.report import captions
 from whole_in_parts.report.drawing import FULL, HALF, PANELS, STYLE, legend, panels, svg
 from whole_in_parts.report.groups import Group, Summary, summarise
 from whole_in_parts.report.palette import DASHES, MUTED, Look, looks
-from whole_in_parts.report.results import BESIDE, Measured
+from whole_in_parts.report.results import ONLINE_METRICS, RunResults
 
 TERMS = ["--", ":", "-."]
 
@@ -39,7 +39,7 @@ class Scene:
     study: Study
     dataset: str
     groups: list[Group]
-    measured: Measured
+    measured: RunResults
     looks: dict[str, Look]
 
     def summaries(self, group: Group, kind: str, metrics: list[str]) -> list[Summary]:
@@ -50,7 +50,7 @@ class Scene:
         return 100 / self.study.datasets[self.dataset].expect.classes
 
 
-def draw(study: Study, groups: list[Group], measured: Measured) -> list[Drawing]:
+def draw(study: Study, groups: list[Group], measured: RunResults) -> list[Drawing]:
     """All figures, in the order of the page."""
     drawings = []
     for dataset in dict.fromkeys(each.options.dataset for each in groups):
@@ -95,7 +95,7 @@ def losses(scene: Scene) -> list[Drawing]:
 def terms_of(scene: Scene, each: Group) -> list[str]:
     """The terms of a loss that is a sum of several."""
     columns = scene.measured.histories[each.runs[0]].columns
-    terms = [name for name in columns if name not in ("step", "epoch", "learning_rate", "loss", *BESIDE)]
+    terms = [name for name in columns if name not in ("step", "epoch", "learning_rate", "loss", *ONLINE_METRICS)]
     return terms if len(terms) > 1 else []
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from whole_in_parts.config.runs import Run
-from whole_in_parts.report.results import Measured
+from whole_in_parts.report.results import RunResults
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def group(runs: Mapping[str, Run]) -> list[Group]:
     return list(groups.values())
 
 
-def summarise(measured: Measured, members: Group, kind: str, metric: str) -> Summary:
+def summarise(measured: RunResults, members: Group, kind: str, metric: str) -> Summary:
     return Summary([measured.value(run, kind, metric) for run in members.runs])

@@ -26,10 +26,10 @@ OWNERS |= {kind: kind for kind in ("transfer", "analyse")}
 
 ALWAYS = ["steps", "epochs", "seconds", "peak_memory_mb", "parameters", "receptive_field", "stride", "map_size"]
 IF_CONVOLUTIONAL = ["receptive_field", "stride"]
-BESIDE = ["online_linear", "online_knn", "rank", "spread", "collapsed"]
+ONLINE_METRICS = ["online_linear", "online_knn", "rank", "spread", "collapsed"]
 """What is measured beside a training, in some of its steps."""
 
-IF_TRAINED = ["images_per_second", "loss", *BESIDE]
+IF_TRAINED = ["images_per_second", "loss", *ONLINE_METRICS]
 CURVES = {"step", "epoch", "loss"}
 
 Metrics = dict[str, float]
@@ -72,7 +72,7 @@ class Contract(BaseModel):
 
 
 @dataclass
-class Measured:
+class RunResults:
     """`metrics[run][kind]` and `analyses[entry]` have finite numbers only: what is not there was not measured."""
 
     metrics: dict[str, dict[str, Metrics]] = field(default_factory=dict)
@@ -89,14 +89,14 @@ class Measured:
         return bool(self.value(run, "pretrain", "collapsed"))
 
 
-def read(study: Study) -> Measured:
+def read(study: Study) -> RunResults:
     """Read all results of a study.
 
     Raises:
         Failure: a result belongs to no entry of the study.
     """
     refuse_leftovers(study)
-    measured = Measured()
+    measured = RunResults()
     for run in study.runs:
         measured.metrics[run] = {kind: metrics(study, run, kind, measured.flags) for kind in ("pretrain", *EVALUATIONS)}
         measured.histories[run] = history(run, measured.flags)
@@ -220,7 +220,7 @@ def history(run: str, flags: list[Flag]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))
         return pd.DataFrame({name: [] for name in sorted(CURVES)})
-    bad = ~rows.drop(columns=BESIDE, errors="ignore").map(math.isfinite).all(axis=1)
+    bad = ~rows.drop(columns=ONLINE_METRICS, errors="ignore").map(math.isfinite).all(axis=1)
     if bad.any():
         flags.append(Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[bad, 'step'].iloc[0]:.0f}"))
     return rows

@@ -12,7 +12,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.report.claim import Verdict
 from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.results import ALWAYS, EVALUATIONS, IF_TRAINED, Measured, applies, asked, headline
+from whole_in_parts.report.results import ALWAYS, EVALUATIONS, IF_TRAINED, RunResults, applies, asked, headline
 
 PRETRAIN = ALWAYS + IF_TRAINED
 MISSING = "missing"
@@ -76,7 +76,7 @@ def by(percent: int) -> str:
     return "" if percent == 100 else f", {percent}{NBSP}% of labels"
 
 
-def results(study: Study, groups: list[Group], measured: Measured) -> dict[str, list[tuple[Group, list[Cell]]]]:
+def results(study: Study, groups: list[Group], measured: RunResults) -> dict[str, list[tuple[Group, list[Cell]]]]:
     """The rows of the main table for each dataset: a group and a cell for each column."""
     return {
         dataset: rows([each for each in groups if each.options.dataset == dataset], columns(study), measured)
@@ -84,7 +84,7 @@ def results(study: Study, groups: list[Group], measured: Measured) -> dict[str, 
     }
 
 
-def rows(groups: list[Group], over: list[Column], measured: Measured) -> list[tuple[Group, list[Cell]]]:
+def rows(groups: list[Group], over: list[Column], measured: RunResults) -> list[tuple[Group, list[Cell]]]:
     lines = [(each, [summarise(measured, each, column.kind, column.metric) for column in over]) for each in groups]
     contenders = [line for each, line in lines if each.role == "self-supervised"]
     highest = [max(map(shown, cells)) for cells in zip(*contenders, strict=True)] or [nan] * len(over)
@@ -105,7 +105,7 @@ def shown(summary: Summary) -> float:
     return float("-inf") if summary.mean is None else round(summary.mean, 1)
 
 
-def write(study: Study, groups: list[Group], measured: Measured, verdicts: list[Verdict], folder: Path) -> None:
+def write(study: Study, groups: list[Group], measured: RunResults, verdicts: list[Verdict], folder: Path) -> None:
     """Write every table in full, `missing` standing for what was not measured."""
     save(folder / "claim.csv", CLAIM, (claim_row(verdict) for verdict in verdicts))
     save(folder / "results.csv", RESULTS, result_rows(study, groups, measured))
@@ -139,7 +139,7 @@ def claim_row(verdict: Verdict) -> list[object]:
     return [verdict.group.name, against, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
 
 
-def result_rows(study: Study, groups: list[Group], measured: Measured) -> Iterable[list[object]]:
+def result_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
     for each in groups:
         for kind in EVALUATIONS:
             for metric in asked(study, each.name, kind):
@@ -150,7 +150,7 @@ def result_rows(study: Study, groups: list[Group], measured: Measured) -> Iterab
                 yield [each.name, kind, metric, len(each.runs), len(found), summary.mean, std, *bounds]
 
 
-def run_rows(study: Study, groups: list[Group], measured: Measured) -> Iterable[list[object]]:
+def run_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
     """Every number of every run, also those that nothing asked for."""
     for each in groups:
         for run in each.runs:
@@ -159,7 +159,7 @@ def run_rows(study: Study, groups: list[Group], measured: Measured) -> Iterable[
                     yield [run, each.name, study.runs[run].seed, kind, metric, found.get(metric)]
 
 
-def pretrain_row(each: Group, measured: Measured) -> list[object]:
+def pretrain_row(each: Group, measured: RunResults) -> list[object]:
     options = each.options
     names = [options.method.name, options.modifier.name, options.backbone.name]
     means = [
@@ -168,19 +168,19 @@ def pretrain_row(each: Group, measured: Measured) -> list[object]:
     return [each.name, options.dataset, *names, options.image_size, len(each.runs), *means]
 
 
-def analysis_rows(study: Study, measured: Measured) -> Iterable[list[object]]:
+def analysis_rows(study: Study, measured: RunResults) -> Iterable[list[object]]:
     for key, entry in study.analyse.items():
         found = measured.analyses[key]
         for metric in found or [entry.analysis.headline]:
             yield [key, entry.run, entry.dataset, entry.analysis.name, metric, found.get(metric)]
 
 
-def loss_rows(measured: Measured) -> Iterable[list[object]]:
+def loss_rows(measured: RunResults) -> Iterable[list[object]]:
     for run, history in measured.histories.items():
         yield from ([run, step, loss] for step, loss in zip(history["step"], history["loss"], strict=True))
 
 
-def contract_rows(measured: Measured) -> Iterable[list[object]]:
+def contract_rows(measured: RunResults) -> Iterable[list[object]]:
     for dataset, contract in measured.contracts.items():
         for line in contract.expectations:
             split, expectation, held, *evidence = line.model_dump().values()

@@ -15,16 +15,16 @@ class Interruption:
     """While it is entered, remembers whether one of the signals came, and nothing ends because of it."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self.before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self.ask) for number in SIGNALS}
+            self.before = {number: signal.signal(number, self.request) for number in SIGNALS}
         return self
 
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

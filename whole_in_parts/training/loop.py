@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.augment.views import Batch, Crop, make_batch
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images
-from whole_in_parts.data.variable_size import AHEAD, Originals
+from whole_in_parts.data.variable_size import AHEAD, VariableSizeImages
 from whole_in_parts.distributed.collectives import all_reduce_mean, local_shard
 from whole_in_parts.distributed.environment import is_rank_zero
-from whole_in_parts.distributed.group import agree, any_process
+from whole_in_parts.distributed.group import any_process, assert_same_config
 from whole_in_parts.distributed.replica import replicate
 from whole_in_parts.malloc import keep_freed_memory
 from whole_in_parts.methods.base import Losses, Method
@@ -32,7 +32,7 @@ from whole_in_parts.progress import progress
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.interruption import Interrupted, Interruption
-from whole_in_parts.training.nonfinite_guard import Watch
+from whole_in_parts.training.nonfinite_guard import NonFiniteGuard
 from whole_in_parts.training.online import Online
 from whole_in_parts.training.optimizers import Rates
 
@@ -57,7 +57,7 @@ class Training:
         return (self.step - 1) % max(1, self.steps // ROWS) == 0 or self.step == self.steps
 
 
-class Parts(NamedTuple):
+class TrainState(NamedTuple):
     """What a training changes, and a checkpoint holds."""
 
     method: Method
@@ -83,13 +83,13 @@ def train(
     """
     keep_freed_memory()
     per_epoch = sample_order.steps_per_epoch(len(images), run.batch_size)
-    training, watch = Training(run.epochs * per_epoch), Watch(device)
-    model = replicate(on(device, method).train(), device)
-    parts = Parts(method, optimizers.build(run.optimizer, method), online)
+    training, guard = Training(run.epochs * per_epoch), NonFiniteGuard(device)
+    model = replicate(to_device(device, method).train(), device)
+    parts = TrainState(method, optimizers.build_optimizer(run.optimizer, method), online)
     if state := checkpoints.load():
         parts.restore(state)
         training = Training(**state["training"])
-    agree(checkpoints.configuration | {"the step to go on from": str(training.step)})
+    assert_same_config(checkpoints.configuration | {"the step to go on from": str(training.step)})
     labels, crops = torch.from_numpy(images.shards.labels).to(device), method.crops(run.views, run.image_size)
     steps = range(training.step, training.steps)
     bar = progress(steps, "train", unit="step", initial=training.step, total=training.steps)
@@ -98,15 +98,15 @@ def train(
             started = time.monotonic()
             rates = optimizers.rates(run, step, per_epoch)
             clock = Clock(step, training.steps, per_epoch, rates.learning_rate)
-            losses = advance(parts, model, load(images, labels, crops, run, step), clock, rates, run)
-            watch.see(step, losses)
+            losses = train_step(parts, model, iter_batches(images, labels, crops, run, step), clock, rates, run)
+            guard.record(step, losses)
             training.step = step + 1
-            evaluates, stops = online.due(clock._replace(step=step + 1)), any_process(interruption.asked)
+            evaluates, stops = online.due(clock._replace(step=step + 1)), any_process(interruption.requested)
             logs, saves = training.logs() or evaluates, is_rank_zero() and (stops or checkpoints.due())
             if logs or saves:
-                watch.check(method)
+                guard.raise_if_nonfinite(method)
             if logs:
-                training.history.append(row(clock, losses))
+                training.history.append(history_row(clock, losses))
                 bar.set_postfix(loss=f"{training.history[-1]['loss']:.3f}", refresh=False)
             training.seconds += time.monotonic() - started
             if evaluates:
@@ -118,7 +118,7 @@ def train(
     return training
 
 
-def on(device: torch.device, method: Method) -> Method:
+def to_device(device: torch.device, method: Method) -> Method:
     """The method on a device; with `COMPILE=1` in the environment, the layers of its backbones are compiled."""
     if os.environ.get("COMPILE") == "1":
         for backbone in [module for module in method.modules() if isinstance(module, Backbone)]:
@@ -127,38 +127,40 @@ def on(device: torch.device, method: Method) -> Method:
     return method.to(device)
 
 
-def load(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) -> Iterator[Batch]:
+def iter_batches(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) -> Iterator[Batch]:
     """This process's part of the batch of a step, in as many pieces as gradients are accumulated over."""
 
     def pieces(step: int) -> list[NDArray[np.int64]]:
         numbers = sample_order.batch(step, len(images), run.batch_size, run.seed)
         return [local_shard(piece) for piece in np.split(numbers, run.accumulate)]
 
-    if isinstance(images, Originals) and not any(crop.uniform for crop in crops):
+    if isinstance(images, VariableSizeImages) and not any(crop.uniform for crop in crops):
         last = run.epochs * sample_order.steps_per_epoch(len(images), run.batch_size)
         yield from images.batches(labels, crops, pieces, run.seed, range(step, min(step + 1 + AHEAD, last)))
         return
     for own in pieces(step):
-        labels_B = labels[send(torch.from_numpy(own), labels.device)]
-        yield make_batch(send(images[own], labels.device), labels_B, crops, own, run.seed, step)
+        labels_B = labels[copy_async(torch.from_numpy(own), labels.device)]
+        yield make_batch(copy_async(images[own], labels.device), labels_B, crops, own, run.seed, step)
 
 
-def advance(parts: Parts, model: nn.Module, batches: Iterable[Batch], clock: Clock, rates: Rates, run) -> Losses:
+def train_step(
+    parts: TrainState, model: nn.Module, batches: Iterable[Batch], clock: Clock, rates: Rates, run
+) -> Losses:
     """One step of the method, and one of what learns beside it; what either draws is a function of the step."""
     torch.manual_seed(int(hashes(np.array([clock.step]), run.seed, "torch")[0]))
-    optimizers.follow(parts.optimizer, rates)
+    optimizers.set_rates(parts.optimizer, rates)
     parts.method.prepare(clock)
     parts.optimizer.zero_grad(set_to_none=True)
-    pieces = [learn_from(batch, parts, model, number, run) for number, batch in enumerate(batches, 1)]
+    pieces = [forward_backward(batch, parts, model, number, run) for number, batch in enumerate(batches, 1)]
     if run.optimizer.clip_norm:
-        optimizers.clip(parts.method, run.optimizer.clip_norm)
+        optimizers.clip_gradients(parts.method, run.optimizer.clip_norm)
     parts.optimizer.step()
     parts.method.update(clock._replace(step=clock.step + 1))
     parts.online.learn(clock)
     return {name: torch.stack([losses[name] for losses in pieces]).sum() for name in pieces[0]}
 
 
-def learn_from(batch: Batch, parts: Parts, model: nn.Module, number: int, run) -> Losses:
+def forward_backward(batch: Batch, parts: TrainState, model: nn.Module, number: int, run) -> Losses:
     """Add the gradient of one piece of a batch; with the last, processes average what they have."""
     alone = isinstance(model, DistributedDataParallel) and number < run.accumulate
     with model.no_sync() if alone else nullcontext():  # type: ignore[operator]
@@ -171,7 +173,7 @@ def learn_from(batch: Batch, parts: Parts, model: nn.Module, number: int, run) -
     return {name: loss.detach() for name, loss in losses.items()}
 
 
-def row(clock: Clock, losses: Losses) -> dict[str, float]:
+def history_row(clock: Clock, losses: Losses) -> dict[str, float]:
     """A row of the history: the losses as numbers, with their sum."""
     numbers = {name: float(all_reduce_mean(loss)) for name, loss in losses.items()}
     when = {"step": clock.step, "epoch": clock.epoch, "learning_rate": clock.learning_rate}

@@ -10,18 +10,18 @@ NEVER = -1
 ADVICE = "try a lower optimizer.learning_rate, a longer optimizer.warmup_epochs or an optimizer.clip_norm"
 
 
-class Watch:
+class NonFiniteGuard:
     """Remembers the first step whose loss was not finite, on the device, so that no step waits for it."""
 
     def __init__(self, device: torch.device):
         self.first = torch.tensor(NEVER, device=device)
 
-    def see(self, step: int, losses: Losses) -> None:
+    def record(self, step: int, losses: Losses) -> None:
         """Look at the losses of a step."""
         finite = torch.stack([loss.detach() for loss in losses.values()]).isfinite().all()
         self.first = torch.where(finite | (self.first != NEVER), self.first, step)
 
-    def check(self, module: nn.Module) -> None:
+    def raise_if_nonfinite(self, module: nn.Module) -> None:
         """To be called before anything is kept of a training.
 
         Raises:

@@ -29,23 +29,23 @@ MEASURED = ("online_linear", "online_knn", "rank", "spread", "collapsed")
 BATCH = 500
 
 
-class Part:
+class EvalSubset:
     """A part of a split, the same share of each class and always the same, by `labels_N` and `batches`."""
 
     def __init__(self, images: Images, samples: int, device: torch.device):
         self.images, self.device = images, device
-        self.numbers = stratified(images.shards.labels, samples, "online")
-        self.labels_N = torch.from_numpy(images.shards.labels[self.numbers]).to(device)
+        self.indices = stratified(images.shards.labels, samples, "online")
+        self.labels_N = torch.from_numpy(images.shards.labels[self.indices]).to(device)
 
     def batches(self) -> Iterator[Tensor]:
         """This process's share of the images (B, C, S, S), in [0, 1]."""
-        numbers = local_shard(self.numbers)
-        for start in range(0, len(numbers), BATCH):
-            yield self.images[numbers[start : start + BATCH]].to(self.device).float() / 255
+        indices = local_shard(self.indices)
+        for start in range(0, len(indices), BATCH):
+            yield self.images[indices[start : start + BATCH]].to(self.device).float() / 255
 
     def features(self, backbone: Backbone) -> Tensor:
         """The global representations (N, D) of all images, of which each process computes its share."""
-        shares = [backbone(images_BCSS).whole_BD for images_BCSS in self.batches()]
+        shares = [backbone(images_BCSS).global_BD for images_BCSS in self.batches()]
         return gather_uneven(torch.cat(shares) if shares else torch.empty(0, backbone.features, device=self.device))
 
 
@@ -62,11 +62,14 @@ class Online:
             Failure: the samples are too few for an image of some class, or for as many neighbours.
         """
         self.run, self.heard = run, list[tuple[Tensor, Tensor]]()
-        self.bank, self.test = Part(train, run.online.samples, device), Part(test, run.online.samples, device)
-        if not len(self.test.numbers):
+        self.bank, self.test = (
+            EvalSubset(train, run.online.samples, device),
+            EvalSubset(test, run.online.samples, device),
+        )
+        if not len(self.test.indices):
             raise Failure(f"online.samples: {run.online.samples} of {len(test)} images is not one image of any class")
-        if run.online.neighbours > len(self.bank.numbers):
-            raise Failure(f"online.neighbours: {run.online.neighbours} of {len(self.bank.numbers)} training images")
+        if run.online.neighbours > len(self.bank.indices):
+            raise Failure(f"online.neighbours: {run.online.neighbours} of {len(self.bank.indices)} training images")
         self.probe = probe(features, len(train.shards.classes)).to(device)
         self.optimizer = torch.optim.SGD(self.probe.parameters(), lr=0.0, momentum=optimizers.MOMENTUM)
 
@@ -74,7 +77,7 @@ class Online:
     def hear(self, backbone: Backbone, labels_B: Tensor) -> Iterator[None]:
         """Keep the representations (B, D) that a backbone gives of the large views, which come first, meanwhile."""
         views: list[Tensor] = []
-        hook = backbone.register_forward_hook(lambda _, images, given: views.append(given.whole_BD.detach().float()))
+        hook = backbone.register_forward_hook(lambda _, images, given: views.append(given.global_BD.detach().float()))
         try:
             yield
         finally:

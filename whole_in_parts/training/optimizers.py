@@ -26,7 +26,7 @@ class Rates(NamedTuple):
     weight_decay: float
 
 
-def build(options, module: nn.Module) -> Optimizer:
+def build_optimizer(options, module: nn.Module) -> Optimizer:
     """An optimizer over what is trained."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
@@ -72,7 +72,7 @@ def weight_decay(step: int, steps: int, start: float, end: float | None = None) 
     return start if end is None else cosine(start, end, step / steps)
 
 
-def follow(optimizer: Optimizer, rates: Rates) -> None:
+def set_rates(optimizer: Optimizer, rates: Rates) -> None:
     """Let the next step go by these rates."""
     for group in optimizer.param_groups:
         group["lr"] = rates.learning_rate
@@ -80,7 +80,7 @@ def follow(optimizer: Optimizer, rates: Rates) -> None:
 
 
 @torch.no_grad()
-def clip(module: nn.Module, norm: float) -> None:
+def clip_gradients(module: nn.Module, norm: float) -> None:
     """Shorten the gradient of each parameter tensor that is longer than `norm`, as DINO's code does."""
     for parameter in module.parameters():
         if parameter.grad is not None:

@@ -12,7 +12,7 @@ from torchvision.transforms import ColorJitter
 from torchvision.transforms.v2 import functional as tv
 
 from tests.whole_in_parts.augment.pictures import BATCH, SIZE, SPREAD, drawn, equal, random_images
-from whole_in_parts.augment.colours import change
+from whole_in_parts.augment.colours import augment_colours
 from whole_in_parts.augment.views import draws
 from whole_in_parts.config.views import View
 
@@ -34,7 +34,7 @@ def recipe(**options) -> View:
 
 
 def changed(images_BCHW: Tensor, options: dict, **given) -> Tensor:
-    return change(images_BCHW.float() / 255, recipe(**options), drawn(**given))
+    return augment_colours(images_BCHW.float() / 255, recipe(**options), drawn(**given))
 
 
 def jittered_by_torchvision(x_BCHW: Tensor, order: tuple[int, ...], value: float) -> Tensor:
@@ -65,7 +65,7 @@ def test_hue_equals_torchvision_adjust_for_every_kind_of_colour():
     """All colours of seven levels a channel: each channel is the largest, the least, or a tie, of each hue."""
     levels = torch.linspace(0, 1, 7)
     colours_CHW = torch.stack(torch.meshgrid(levels, levels, levels, indexing="ij")).reshape(3, 7, 49)
-    ours_BCHW = change(colours_CHW.repeat(BATCH, 1, 1, 1), recipe(jitter=1, hue=0.5), drawn(hue=SPREAD))
+    ours_BCHW = augment_colours(colours_CHW.repeat(BATCH, 1, 1, 1), recipe(jitter=1, hue=0.5), drawn(hue=SPREAD))
     for ours_CHW, value in zip(ours_BCHW, SPREAD.tolist(), strict=True):
         equal(ours_CHW, tv.adjust_hue(colours_CHW, value - 0.5))
 
@@ -84,7 +84,7 @@ def test_all_orders_of_the_jitter_are_drawn_equally_often():
     number = 1200
     colours_BCHW = torch.rand(1, 3, 2, 2, generator=torch.Generator().manual_seed(0)).repeat(number, 1, 1, 1)
     draw = draws(np.arange(number), 0, 0, 0)
-    ours_BCHW = change(
+    ours_BCHW = augment_colours(
         colours_BCHW.clone(),
         recipe(jitter=1, **STRENGTHS),
         lambda name, times=1: draw(name, times) if name == "jitter_order" else torch.full((number,), 0.7),
@@ -108,7 +108,7 @@ def test_changes_are_distributed_as_those_of_torchvision(name, colour, measure):
     """The change is read from a colour that is far from where it would be cut off."""
     number, strength = 3000, {name: 0.1 if name == "hue" else 0.4}
     x_BCHW = torch.tensor(colour)[None, :, None].repeat(number, 1, 1, 1)
-    ours_BCHW = change(x_BCHW, recipe(jitter=1, **strength), draws(np.arange(number), 0, 0, 0))
+    ours_BCHW = augment_colours(x_BCHW, recipe(jitter=1, **strength), draws(np.arange(number), 0, 0, 0))
     jitter = ColorJitter(**strength)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

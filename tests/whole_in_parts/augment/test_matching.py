@@ -30,10 +30,10 @@ def matched(first: Placed, second: Placed) -> tuple[list[int], list[int]]:
     return one.tolist(), other.tolist()
 
 
-def centres(crop: Placed, numbers: list[int]) -> np.ndarray:
+def centres(crop: Placed, indices: list[int]) -> np.ndarray:
     """Where the patches of a crop are in the image (N, 2), from their numbers alone."""
     top, left, height, width = crop.box
-    rows, columns = np.divmod(np.array(numbers, int), crop.patches)
+    rows, columns = np.divmod(np.array(indices, int), crop.patches)
     columns = crop.patches - 1 - columns if crop.flip else columns
     return np.stack([top + (rows + 0.5) * height / crop.patches, left + (columns + 0.5) * width / crop.patches], 1)
 
@@ -85,10 +85,10 @@ def test_crops_that_are_not_mirrored_are_matched_as_by_the_authors(first, second
 @exact
 @given(crops(), crops())
 def test_matches_are_pairs_of_different_patches(first, second):
-    numbers, other_numbers = match(first, second)
-    assert numbers.dtype == other_numbers.dtype == torch.int64
-    assert len(numbers) == len(other_numbers)
-    for crop, list_ in ((first, numbers.tolist()), (second, other_numbers.tolist())):
+    indices, other_numbers = match(first, second)
+    assert indices.dtype == other_numbers.dtype == torch.int64
+    assert len(indices) == len(other_numbers)
+    for crop, list_ in ((first, indices.tolist()), (second, other_numbers.tolist())):
         assert len(set(list_)) == len(list_)
         assert set(list_) <= set(range(crop.patches**2))
 
@@ -96,8 +96,8 @@ def test_matches_are_pairs_of_different_patches(first, second):
 @settings(exact, max_examples=300)
 @given(crops(), crops())
 def test_matched_patches_are_within_three_times_the_distance_at_which_they_overlap(first, second):
-    numbers, other_numbers = matched(first, second)
-    distance_N2 = np.abs(centres(first, numbers) - centres(second, other_numbers))
+    indices, other_numbers = matched(first, second)
+    distance_N2 = np.abs(centres(first, indices) - centres(second, other_numbers))
     assert (distance_N2 <= 1.5 * (sizes(first) + sizes(second)) + 1e-9).all()
 
 
@@ -105,26 +105,26 @@ def test_matched_patches_are_within_three_times_the_distance_at_which_they_overl
 @given(crops(), st.integers(1, 28), st.booleans())
 def test_crops_of_one_box_have_matches_that_overlap(crop, patches, flip):
     other = Placed(crop.box, flip, patches)
-    numbers, other_numbers = matched(crop, other)
-    distance_N2 = np.abs(centres(crop, numbers) - centres(other, other_numbers))
-    assert len(numbers) == min(crop.patches, patches) ** 2
+    indices, other_numbers = matched(crop, other)
+    distance_N2 = np.abs(centres(crop, indices) - centres(other, other_numbers))
+    assert len(indices) == min(crop.patches, patches) ** 2
     assert (distance_N2 <= 0.5 * (sizes(crop) + sizes(other)) + 1e-9).all()
 
 
 @exact
 @given(crops())
 def test_a_crop_matches_itself_patch_by_patch(crop):
-    numbers, other_numbers = matched(crop, crop)
-    assert numbers == other_numbers
-    assert sorted(numbers) == list(range(crop.patches**2))
+    indices, other_numbers = matched(crop, crop)
+    assert indices == other_numbers
+    assert sorted(indices) == list(range(crop.patches**2))
 
 
 @exact
 @given(crops(), crops())
 def test_mirroring_a_crop_mirrors_its_columns_and_leaves_the_other(first, second):
-    numbers, other_numbers = matched(first, second)
+    indices, other_numbers = matched(first, second)
     mirror, others = matched(mirrored(first), second)
-    rows, columns = np.divmod(np.array(numbers, int), first.patches)
+    rows, columns = np.divmod(np.array(indices, int), first.patches)
     assert mirror == (rows * first.patches + first.patches - 1 - columns).tolist()
     assert others == other_numbers
 
@@ -138,8 +138,8 @@ def test_swapping_the_crops_swaps_the_result(first, second):
 @exact
 @given(crops(), crops())
 def test_the_order_is_that_of_the_image(first, second):
-    numbers, _ = matched(first, second)
-    where = [tuple(centre) for centre in centres(first, numbers)]
+    indices, _ = matched(first, second)
+    where = [tuple(centre) for centre in centres(first, indices)]
     assert where == sorted(where)
 
 
@@ -158,5 +158,5 @@ def test_crops_that_share_at_most_half_a_patch_have_no_match(box, flip):
 def test_where_start_and_count_are_both_rounded_up_no_patch_beyond_the_last_is_matched(flip, columns):
     """Of 7 patches of 2 pixels, those from 11 to 14: 5.5 and 1.5, rounded to even, are 6 and 2, of which one is."""
     crop, other = Placed((0, 0, 14, 14), flip, 7), Placed((0, 11, 14, 14), False, 7)
-    numbers, _ = matched(crop, other)
-    assert numbers == [row * 7 + column for row in range(7) for column in columns]
+    indices, _ = matched(crop, other)
+    assert indices == [row * 7 + column for row in range(7) for column in columns]

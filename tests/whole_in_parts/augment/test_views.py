@@ -72,7 +72,7 @@ def test_a_box_always_has_pixels_of_the_image(options):
 
 def test_the_largest_draw_leaves_a_box_within_the_image(monkeypatch):
     """In float32 the largest draws are one, which would be a box one pixel beyond the image."""
-    monkeypatch.setattr(views, "uniforms", lambda numbers, *context: np.full(numbers.shape, 1 - 2.0**-53))
+    monkeypatch.setattr(views, "uniforms", lambda indices, *context: np.full(indices.shape, 1 - 2.0**-53))
     (batch,) = made(random_images(), crops=[Crop(View(crop_scale=(0.01, 0.1)), SIZE)]).boxes
     top, left, height, width = batch[0].tolist()
     assert (top + height, left + width) == (SIZE, SIZE)

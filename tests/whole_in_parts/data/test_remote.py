@@ -77,8 +77,8 @@ def test_images_of_shards_on_a_server_are_those_of_shards_on_the_disk(whole, her
     split = Shards(here)
     assert not Handler.asked
     assert [split[number] for number in (17, 3, 9)] == [whole[number] for number in (17, 3, 9)]
-    images, numbers = (Images(given, 12, 3) for given in (split, whole)), np.arange(len(whole))
-    assert np.array_equal(*(given[numbers] for given in images))
+    images, indices = (Images(given, 12, 3) for given in (split, whole)), np.arange(len(whole))
+    assert np.array_equal(*(given[indices] for given in images))
     assert sorted(Handler.asked) == sorted(file.name for file in whole.folder.glob("*.tar"))
     assert sorted(file.suffix for file in cached(tmp_path)) == [".tar"] * SHARDS
 

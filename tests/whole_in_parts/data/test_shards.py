@@ -141,9 +141,9 @@ def test_images_are_the_decoded_pixels_in_the_order_that_is_asked_for(packed, mo
     monkeypatch.setattr(shards, "HELD_IN_MEMORY", 1 << 30 if held else 0)
     split = Shards(packed(some_samples()))
     images = Images(split, 12, 3)
-    for numbers in (np.array([3, 0, 3]), np.array([9, 3])):
-        expected = [np.asarray(Image.open(io.BytesIO(split[number]))) for number in numbers]
-        assert torch.equal(images[numbers], torch.tensor(np.stack(expected)).permute(0, 3, 1, 2))
+    for indices in (np.array([3, 0, 3]), np.array([9, 3])):
+        expected = [np.asarray(Image.open(io.BytesIO(split[number]))) for number in indices]
+        assert torch.equal(images[indices], torch.tensor(np.stack(expected)).permute(0, 3, 1, 2))
 
 
 @pytest.mark.parametrize(

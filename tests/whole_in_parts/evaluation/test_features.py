@@ -17,7 +17,7 @@ def test_representations_read_back_as_they_were_written_in_batches_of_any_size(t
     keys, labels_N = [f"a/{n}" for n in range(number)], torch.arange(number) % 3
     whole_ND, patch_ND = torch.randn(number, 4), torch.randn(number, 2)
     parts = zip(whole_ND.split(sizes), patch_ND.split(sizes), strict=True)
-    features.write(keys, labels_N, ({"whole": whole_BD, "patch": patch_BD} for whole_BD, patch_BD in parts), file)
+    features.write(keys, labels_N, ({"whole": global_BD, "patch": patch_BD} for global_BD, patch_BD in parts), file)
     assert features.names(file) == ["whole", "patch"]
     for read, expected_ND in ((features.read(file), whole_ND), (features.read(file, "patch"), patch_ND)):
         assert read.keys == keys
@@ -65,19 +65,19 @@ def test_features_are_the_global_representations_of_all_images_in_order(small, i
     assert made.keys == images.shards.keys
     assert made.labels_N.tolist() == images.shards.labels.tolist()
     assert len(made.features_ND) == len(images)
-    numbers = np.array([0, 6, 7, 499, 500, 1346])
+    indices = np.array([0, 6, 7, 499, 500, 1346])
     with torch.no_grad():
-        expected = backbone(images[numbers].float() / 255).whole_BD
-    torch.testing.assert_close(made.features_ND[numbers], expected)
+        expected = backbone(images[indices].float() / 255).global_BD
+    torch.testing.assert_close(made.features_ND[indices], expected)
 
 
 def test_batches_are_images_in_the_unit_range_in_the_order_of_their_numbers(images, monkeypatch):
     monkeypatch.setattr(features, "BATCH", 4)
-    numbers = np.array([9, 3, 3, 1000, 5, 0])
-    given, batches = zip(*features.batches(images, numbers, CPU, "test"), strict=True)
-    assert np.array_equal(np.concatenate(given), numbers)
+    indices = np.array([9, 3, 3, 1000, 5, 0])
+    given, batches = zip(*features.batches(images, indices, CPU, "test"), strict=True)
+    assert np.array_equal(np.concatenate(given), indices)
     assert [len(batch) for batch in batches] == [4, 2]
-    assert torch.equal(torch.cat(batches), images[numbers].float() / 255)
+    assert torch.equal(torch.cat(batches), images[indices].float() / 255)
 
 
 def test_a_classifier_can_learn_from_features(images, small):

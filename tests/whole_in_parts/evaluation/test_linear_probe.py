@@ -103,19 +103,19 @@ def test_steps_lead_to_another_classifier_that_is_as_good(pixels, claim):
 @pytest.mark.parametrize("percent", [1, 10, 33, 100])
 def test_a_share_of_the_labels_is_that_of_each_class_and_always_the_same(pixels, percent):
     train = pixels["train"]
-    some, again = linear_probe.labelled(train, percent), linear_probe.labelled(train, percent)
+    some, again = linear_probe.label_fraction(train, percent), linear_probe.label_fraction(train, percent)
     expected = [round(percent / 100 * count) for count in np.bincount(train.labels_N)]
     assert np.bincount(some.labels_N).tolist() == expected
     assert some.keys == again.keys
-    assert set(some.keys) <= set(linear_probe.labelled(train, min(100, 2 * percent)).keys)
+    assert set(some.keys) <= set(linear_probe.label_fraction(train, min(100, 2 * percent)).keys)
     place = {key: number for number, key in enumerate(train.keys)}
-    numbers = [place[key] for key in some.keys]
-    assert torch.equal(some.features_ND, train.features_ND[numbers])
-    assert torch.equal(some.labels_N, train.labels_N[numbers])
+    indices = [place[key] for key in some.keys]
+    assert torch.equal(some.features_ND, train.features_ND[indices])
+    assert torch.equal(some.labels_N, train.labels_N[indices])
 
 
 def test_a_share_that_is_no_sample_of_a_class_is_refused_by_the_key_and_the_class():
     labels_N = torch.tensor([0] * 100 + [7] * 20)
     content = Features([str(number) for number in range(120)], labels_N, torch.zeros(120, 2))
     with pytest.raises(Failure, match=r"linear\.labels: 1 % of the 20 training samples with label 7 is not one sample"):
-        linear_probe.labelled(content, 1)
+        linear_probe.label_fraction(content, 1)

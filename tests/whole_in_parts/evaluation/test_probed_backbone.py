@@ -3,35 +3,35 @@ import pytest
 import torch
 
 from whole_in_parts.data.shards import Shards
-from whole_in_parts.evaluation.probed_backbone import subject
+from whole_in_parts.evaluation.probed_backbone import eval_inputs
 from whole_in_parts.failure import Failure
 
 CPU = torch.device("cpu")
 
 
 def test_a_subset_holds_each_class_by_its_share_and_is_always_the_same(small, built, shards):
-    first, second = (subject(small, "supervised", 150, CPU) for _ in range(2))
-    assert first.numbers.tolist() == second.numbers.tolist()
+    first, second = (eval_inputs(small, "supervised", 150, CPU) for _ in range(2))
+    assert first.indices.tolist() == second.indices.tolist()
     labels = Shards(shards / "test").labels
-    assert first.labels_N.tolist() == labels[first.numbers].tolist()
+    assert first.labels_N.tolist() == labels[first.indices].tolist()
     np.testing.assert_array_equal(np.bincount(first.labels_N), np.round(np.bincount(labels) / 3))
 
 
 def test_the_model_gives_the_logits_of_probe_on_backbone_and_learned_something(small, built, claim):
-    given = subject(small, "supervised", 10**6, CPU)
-    assert len(given.numbers) == 450
+    given = eval_inputs(small, "supervised", 10**6, CPU)
+    assert len(given.indices) == 450
     assert not given.model.training
-    images_BCHW = given.images[given.numbers].float() / 255
+    images_BCHW = given.images[given.indices].float() / 255
     with torch.no_grad():
         logits_BK = given.model(images_BCHW)
-        expected_BK = given.model.layer(given.model.backbone(images_BCHW).whole_BD)
+        expected_BK = given.model.layer(given.model.backbone(images_BCHW).global_BD)
     assert torch.equal(logits_BK, expected_BK)
     claim("accuracy", (logits_BK.argmax(1) == given.labels_N).double().mean().item(), above=0.8)
 
 
 def test_a_subset_of_no_image_of_any_class_is_refused_by_the_number_asked_for(small, built):
     with pytest.raises(Failure, match="subset: 4 of 450 test images"):
-        subject(small, "supervised", 4, CPU)
+        eval_inputs(small, "supervised", 4, CPU)
 
 
 def test_a_subset_of_one_class_alone_is_refused_before_any_model_is_read(small, built, shards, monkeypatch):
@@ -40,4 +40,4 @@ def test_a_subset_of_one_class_alone_is_refused_before_any_model_is_read(small, 
         "whole_in_parts.evaluation.probed_backbone.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2]
     )
     with pytest.raises(Failure, match="subset: 20 of 450 test images is images of class 3 alone"):
-        subject(small, "supervised", 20, CPU)
+        eval_inputs(small, "supervised", 20, CPU)

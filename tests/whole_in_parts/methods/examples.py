@@ -40,7 +40,7 @@ def apart(method) -> None:
 
 
 def embedded(method: JointEmbedding, given: Batch) -> Embedded:
-    return method.embed_whole(method.encode(given.views))
+    return method.embed_global(method.encode(given.views))
 
 
 def both_ways(method: JointEmbedding, given: Embedded) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.every_method import METHODS
 from tests.whole_in_parts.methods.examples import EXACT, batch, made, vectors
-from whole_in_parts.methods.amdim import PENALTY, Parts, tell_parts
+from whole_in_parts.methods.amdim import PENALTY, Parts, nce_loss
 from whole_in_parts.methods.base import build_method
 from whole_in_parts.models.backbone import build_backbone
 
@@ -47,13 +47,13 @@ def naive(source_BD: Tensor, parts_PBD: Tensor) -> tuple[float, float]:
 @pytest.mark.parametrize("positions", [1, 9])
 def test_each_part_of_an_image_is_told_from_all_parts_of_the_others_and_from_none_of_its_own(positions, size):
     source_1BD, parts_PBD = size * vectors(1, 5, 16), size * vectors(positions, 5, 16)
-    loss, square = tell_parts(source_1BD, parts_PBD)
+    loss, square = nce_loss(source_1BD, parts_PBD)
     expected = naive(source_1BD[0], parts_PBD)
     assert (float(loss), float(square)) == pytest.approx(expected, rel=1e-10)
 
 
 def test_an_image_whose_scores_are_all_one_is_one_among_the_parts_of_the_others_and_one():
-    loss, square = tell_parts(torch.zeros(1, 5, 16), torch.zeros(9, 5, 16))
+    loss, square = nce_loss(torch.zeros(1, 5, 16), torch.zeros(9, 5, 16))
     assert float(loss) == pytest.approx(math.log(1 + 9 * 4))
     assert float(square) == 0
 

@@ -37,8 +37,8 @@ def test_the_loss_is_minus_twice_the_cosine_of_prediction_and_target_summed_over
     networks, projector = byol.networks, byol.heads.projector
     expected = 0
     for first, second in ((v, w), (w, v)):
-        p_BD = byol.heads.predictor(projector.online(networks.online(first).whole_BD))
-        z_BD = projector.target(networks.target(second).whole_BD)
+        p_BD = byol.heads.predictor(projector.online(networks.online(first).global_BD))
+        z_BD = projector.target(networks.target(second).global_BD)
         expected -= 2 * (unit(p_BD) * unit(z_BD)).sum(1).mean()
     torch.testing.assert_close(byol(given)["global"], expected, rtol=1e-12, atol=0)
 

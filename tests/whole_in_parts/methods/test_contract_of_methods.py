@@ -15,8 +15,8 @@ from tests.every_method import CARRIES, METHODS, MODIFIERS, TRAINS, VIEW
 from whole_in_parts.augment.views import make_batch
 from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.config.runs import Run
-from whole_in_parts.config.variants import variants
 from whole_in_parts.config.study import Study
+from whole_in_parts.config.variants import variants
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.ema import EMATeacher
 from whole_in_parts.schedules import Clock
@@ -173,9 +173,9 @@ def test_in_bfloat16_losses_are_single_and_those_of_single_precision(run, images
 @pytest.mark.parametrize(("method", "modifier"), CARRIES)
 def test_the_backbone_to_keep_says_what_a_representation_is_embedded_as(run, method, modifier):
     made = build(run(method, modifier), 10).eval()
-    whole_BD = made.backbone(torch.rand(4, 1, 8, 8)).whole_BD
+    global_BD = made.backbone(torch.rand(4, 1, 8, 8)).global_BD
     assert isinstance(made.backbone, Backbone)
-    assert made.project(whole_BD).shape[0] == 4
+    assert made.project(global_BD).shape[0] == 4
 
 
 @pytest.mark.parametrize(("method", "modifier"), CARRIES)

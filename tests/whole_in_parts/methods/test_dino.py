@@ -50,7 +50,7 @@ def teacher_scores(dino, given):
     """The target's scores of both large views, each (B, K)."""
     projector, prototypes = dino.heads.projector.target, dino.heads.prototypes.target
     with torch.no_grad():
-        return [prototypes(projector(dino.networks.target(view).whole_BD)) for view in given.views[:2]]
+        return [prototypes(projector(dino.networks.target(view).global_BD)) for view in given.views[:2]]
 
 
 @pytest.mark.parametrize("small_crops", [0, 3])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.whole_in_parts.methods.examples import EXACT, unit, vectors
-from whole_in_parts.methods.info_nce import batch_contrast
+from whole_in_parts.methods.info_nce import info_nce
 
 TEMPERATURE, IMAGES = 0.3, 5
 
@@ -31,19 +31,19 @@ def test_the_candidates_are_the_keys_at_the_position_and_the_other_images_querie
     for position in range(max(queries, keys)):
         query_BD, key_BD = query_PBD[min(position, queries - 1)], key_PBD[min(position, keys - 1)]
         expected.append(naive(query_BD, key_BD, query_BD if with_queries else None))
-    ours = batch_contrast(query_PBD, key_PBD, TEMPERATURE, query_PBD if with_queries else None)
+    ours = info_nce(query_PBD, key_PBD, TEMPERATURE, query_PBD if with_queries else None)
     torch.testing.assert_close(ours, sum(expected) / len(expected), **EXACT)
 
 
 @pytest.mark.parametrize(("with_queries", "candidates"), [(False, IMAGES), (True, 2 * IMAGES - 1)])
 def test_of_vectors_that_are_all_alike_the_loss_is_the_logarithm_of_the_candidates(with_queries, candidates):
     z_1BD = torch.ones(1, IMAGES, 8, dtype=torch.float64)
-    loss = batch_contrast(z_1BD, z_1BD, TEMPERATURE, z_1BD if with_queries else None)
+    loss = info_nce(z_1BD, z_1BD, TEMPERATURE, z_1BD if with_queries else None)
     assert float(loss) == pytest.approx(math.log(candidates), rel=1e-12)
 
 
 def test_the_lengths_of_the_vectors_do_not_matter():
     query_1BD, key_1BD = vectors(1, IMAGES, 8), vectors(1, IMAGES, 8)
     lengths_1B1 = torch.rand(1, IMAGES, 1, dtype=torch.float64) + 0.5
-    ours = batch_contrast(lengths_1B1 * query_1BD, 3 * key_1BD, TEMPERATURE, lengths_1B1 * query_1BD)
-    torch.testing.assert_close(ours, batch_contrast(query_1BD, key_1BD, TEMPERATURE, query_1BD), **EXACT)
+    ours = info_nce(lengths_1B1 * query_1BD, 3 * key_1BD, TEMPERATURE, lengths_1B1 * query_1BD)
+    torch.testing.assert_close(ours, info_nce(query_1BD, key_1BD, TEMPERATURE, query_1BD), **EXACT)

@@ -102,7 +102,7 @@ def test_in_one_direction_only_the_keys_that_are_compared_enter(one_way):
 def test_in_one_direction_small_crops_are_compared_with_both_keys(one_way):
     assert one_way.pairs(2) == [(0, 1)]
     assert set(one_way.pairs(3)) == {(0, 1), (2, 0), (2, 1)}
-    assert one_way.times(3) == 3
+    assert one_way.pair_ratio(3) == 3
 
 
 def test_the_projector_has_no_batch_norm(moco):
@@ -118,7 +118,7 @@ def test_under_co_the_negatives_are_of_the_kind_of_the_key_and_one_position_an_i
     co = modified(moco, COConfig(name="co", weight=1.0))
     given = batch()
     encoded = moco.encode(given.views)
-    whole, local = moco.embed_whole(encoded), co.embed_local(encoded)
+    whole, local = moco.embed_global(encoded), co.embed_local(encoded)
     queues = [heads.queue.vectors_KD.clone() for heads in (moco.heads, co.local_heads)]
     assert not torch.equal(*queues)
     to_whole = [of_lightly(query_BD, whole.target[1][0], queues[0]) for query_BD in local.online[0]]
@@ -139,7 +139,7 @@ def test_under_co_one_direction_stays_one(one_way):
     losses = co(given)
     assert [len(heads.queue.noted) for heads in (one_way.heads, co.local_heads)] == [1, 1]
     encoded = one_way.encode(given.views)
-    expected = co.across(0, 1, one_way.embed_whole(encoded), co.embed_local(encoded))
+    expected = co.across(0, 1, one_way.embed_global(encoded), co.embed_local(encoded))
     torch.testing.assert_close(losses["local"], 0.5 * expected, **EXACT)
 
 

@@ -64,7 +64,7 @@ def token(network, view_BCSS: Tensor, number: int) -> Tensor:
     """The representation (B, C) of the whole, which is number 0, or of a patch, row by row."""
     seen = network(view_BCSS)
     if number == 0:
-        return seen.whole_BD
+        return seen.global_BD
     row, column = divmod(number - 1, seen.local_BCNN.shape[-1])
     return seen.local_BCNN[:, :, row, column]
 

@@ -44,4 +44,4 @@ def test_each_target_is_aligned_with_each_other_view(small, name):
     method = made(small, name)
     assert sorted(method.pairs(2)) == [(0, 1), (1, 0)]
     assert sorted(method.pairs(4)) == [(0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1)]
-    assert method.times(4) == 3
+    assert method.pair_ratio(4) == 3

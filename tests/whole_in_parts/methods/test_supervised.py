@@ -7,7 +7,7 @@ from tests.whole_in_parts.methods.examples import EXACT, batch, made
 
 def test_the_loss_is_the_mean_cross_entropy_of_the_labels(small):
     supervised, given = made(small, "supervised"), batch()._replace(labels_B=torch.tensor([3, 0, 9, 9, 1, 4]))
-    logits_BK = supervised.classifier(supervised.backbone(given.views[0]).whole_BD)
+    logits_BK = supervised.classifier(supervised.backbone(given.views[0]).global_BD)
     terms = [
         torch.logsumexp(logits_K, 0) - logits_K[label]
         for logits_K, label in zip(logits_BK, given.labels_B, strict=True)

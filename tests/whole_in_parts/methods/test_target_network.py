@@ -27,11 +27,11 @@ def twin():
 
 def test_the_online_network_drops_paths_and_the_target_none(twin):
     view_BCSS = torch.rand(16, 1, 8, 8)
-    online = [twin.online(view_BCSS).whole_BD for _ in range(2)]
-    target = [twin.target(view_BCSS).whole_BD for _ in range(2)]
+    online = [twin.online(view_BCSS).global_BD for _ in range(2)]
+    target = [twin.target(view_BCSS).global_BD for _ in range(2)]
     assert not torch.equal(*online)
     assert torch.equal(*target)
-    assert torch.equal(target[0], twin.online.eval()(view_BCSS).whole_BD)
+    assert torch.equal(target[0], twin.online.eval()(view_BCSS).global_BD)
 
 
 def test_the_target_stays_so_when_it_follows(twin):
@@ -59,8 +59,8 @@ def test_the_target_sees_the_two_large_views_and_the_online_network_all(small, n
     encoded = method.encode(given.views)
     assert seen == {"online": [8, 8, 6, 6, 6], "target": [8, 8]}
     assert (len(encoded.online), len(encoded.target)) == (5, TARGETS)
-    assert not any(view.whole_BD.requires_grad for view in encoded.target)
-    assert all(view.whole_BD.requires_grad for view in encoded.online)
+    assert not any(view.global_BD.requires_grad for view in encoded.target)
+    assert all(view.global_BD.requires_grad for view in encoded.online)
 
 
 @pytest.mark.parametrize("name", WITH_TARGET)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.whole_in_parts.methods.examples import EXACT, vectors
-from whole_in_parts.models.heads import Heads, each_position, mlp
+from whole_in_parts.models.heads import Heads, apply_per_position, mlp
 
 LINEAR, NORM, RELU = nn.Linear, nn.BatchNorm1d, nn.ReLU
 
@@ -18,7 +18,7 @@ def test_a_head_on_all_positions_is_a_1x1_convolution_with_a_batch_norm_over_ima
     norm_2d.load_state_dict(norm.state_dict())
     x_BCNN = norm_2d(x_BCNN).relu()
     expected = torch.conv2d(x_BCNN, last.weight[:, :, None, None], last.bias)
-    ours_PBD = each_position(head, local_BCNN.flatten(2).permute(2, 0, 1))
+    ours_PBD = apply_per_position(head, local_BCNN.flatten(2).permute(2, 0, 1))
     torch.testing.assert_close(ours_PBD, expected.flatten(2).permute(2, 0, 1), **EXACT)
     for name in ("running_mean", "running_var"):
         torch.testing.assert_close(getattr(norm, name), getattr(norm_2d, name), **EXACT)

@@ -59,7 +59,7 @@ def test_timm_loads_what_it_knows_with_the_same_features_of_normalised_images(tm
     assert (config["mean"], config["std"], config["input_size"]) == (options.mean, options.std, (3, 32, 32))
     mean_C11, std_C11 = (torch.tensor(config[part]).view(3, 1, 1) for part in ("mean", "std"))
     images_BCHW = torch.rand(2, 3, 32, 32)
-    torch.testing.assert_close(theirs((images_BCHW - mean_C11) / std_C11), backbone(images_BCHW).whole_BD)
+    torch.testing.assert_close(theirs((images_BCHW - mean_C11) / std_C11), backbone(images_BCHW).global_BD)
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def test_timm_loads_a_vit_that_was_trained_at_another_size_than_it_is_built_for(
     saved_backbone.save(backbone, options, 32, tmp_path / "model")
     theirs = timm.create_model(f"local-dir:{tmp_path / 'model'}", pretrained=True).eval()
     images_BCHW = torch.rand(2, 3, 32, 32)
-    torch.testing.assert_close(theirs(backbone.normalised(images_BCHW)), backbone(images_BCHW).whole_BD)
+    torch.testing.assert_close(theirs(backbone.normalised(images_BCHW)), backbone(images_BCHW).global_BD)
 
 
 @pytest.mark.parametrize(

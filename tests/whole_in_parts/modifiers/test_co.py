@@ -74,8 +74,8 @@ def test_the_local_term_is_the_mean_over_positions_of_both_kinds_in_both_directi
     expected = 0
     for first, second in ((0, 1), (1, 0)):
         online, target = encoded.online[first], encoded.target[second]
-        p_1BD = base.heads.predict(base.heads.project(online.whole_BD[None]))
-        p_BD, z_BD = p_1BD[0], base.heads.target(target.whole_BD[None])[0]
+        p_1BD = base.heads.predict(base.heads.project(online.global_BD[None]))
+        p_BD, z_BD = p_1BD[0], base.heads.target(target.global_BD[None])[0]
         p_BDNN = convolved(heads.predictor, convolved(heads.projector.online, online.local_BCNN))
         z_BDNN = convolved(heads.projector.target, target.local_BCNN)
         positions = [(row, column) for row in range(4) for column in range(4)]

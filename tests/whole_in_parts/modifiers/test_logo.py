@@ -202,7 +202,7 @@ def optimizer_of(logo: LoGo) -> torch.optim.Optimizer:
 def test_the_affinity_steps_first_then_the_encoder_against_it_then_all_crops_are_seen_anew(public, monkeypatch):
     logo, events = public(), []
     logo.base.networks.online.register_forward_pre_hook(lambda _, inputs: events.append(inputs[0].shape[-1]))
-    for name, stepper in logo.steppers.items():
+    for name, stepper in logo.optimizers.items():
         step = stepper.step
         monkeypatch.setattr(stepper, "step", lambda name=name, step=step: (events.append(name), step()))
     losses = logo(batch(small_crops=2))
@@ -213,8 +213,8 @@ def test_the_affinity_steps_first_then_the_encoder_against_it_then_all_crops_are
 def drawn(logo: LoGo, local: list[Tensor]) -> tuple[LoGo, dict[str, Tensor]]:
     """A copy of which the affinity has taken its step, and the gradient of what draws apart there."""
     logo = copy.deepcopy(logo)
-    views = [logo.base.encode_online(view).whole_BD[None] for view in local]
-    first_BD, second_BD = (unit(logo.base.heads.project(whole_1BC)[0]) for whole_1BC in views)
+    views = [logo.base.encode_online(view).global_BD[None] for view in local]
+    first_BD, second_BD = (unit(logo.base.heads.project(global_1BC)[0]) for global_1BC in views)
     logo.affinity.requires_grad_(True)
     logo.step("affinity", logo.tell_images_apart(first_BD.detach(), second_BD.detach()))
     logo.zero_grad()
@@ -252,7 +252,7 @@ def test_the_first_step_of_an_epoch_moves_the_encoder_by_weight_decay_and_moment
         assert logo.last_length > 0
     logo.prepare(Clock(4, 40, 4, 0.1))
     assert logo.last_length == 0
-    state = logo.steppers["encoder"].state
+    state = logo.optimizers["encoder"].state
     before = {name: p.detach().clone() for name, p in logo.base.named_parameters()}
     momentum = {name: state[p]["momentum_buffer"].clone() for name, p in logo.base.named_parameters() if p in state}
     assert all(buffer.norm() > 0 for buffer in momentum.values())
@@ -280,7 +280,7 @@ def test_the_affinitys_learning_rate_is_its_own_and_the_encoders_that_of_the_run
     logo = public(learning_rate=0.02)
     for step, rate in ((0, 0.3), (5, 0.1)):
         logo.prepare(Clock(step, 40, 4, rate))
-        rates = {name: stepper.param_groups[0]["lr"] for name, stepper in logo.steppers.items()}
+        rates = {name: stepper.param_groups[0]["lr"] for name, stepper in logo.optimizers.items()}
         assert rates == {"affinity": 0.02, "encoder": rate}
 
 

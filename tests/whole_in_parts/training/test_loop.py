@@ -76,7 +76,7 @@ def test_no_checkpoint_holds_what_is_not_finite(run, begin, tmp_path, monkeypatc
     assert len(calls) == 8
     state = Checkpoints(tmp_path / "checkpoints").load()
     assert state["training"]["step"] == 7
-    nonfinite_guard.Watch(CPU).check(method_of(state))
+    nonfinite_guard.NonFiniteGuard(CPU).raise_if_nonfinite(method_of(state))
 
 
 def method_of(state: dict) -> nn.Module:

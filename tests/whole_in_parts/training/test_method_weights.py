@@ -70,8 +70,8 @@ def test_a_loaded_method_projects_as_it_did(options, tmp_path):
     before = build(run, classes=10).eval()
     for head in before.base.heads.projector.parameters():
         head.data.normal_()
-    whole_BD = torch.rand(5, before.backbone.features)
-    assert torch.equal(kept(before, run, tmp_path).project(whole_BD), before.project(whole_BD))
+    global_BD = torch.rand(5, before.backbone.features)
+    assert torch.equal(kept(before, run, tmp_path).project(global_BD), before.project(global_BD))
 
 
 def test_neither_the_backbone_nor_a_queue_is_saved_twice(options, tmp_path):
@@ -87,7 +87,7 @@ def test_the_affinity_of_the_authors_code_loads_without_its_optimizers(options, 
     run = options("byol", PUBLIC)
     method = kept(trained(run), run, tmp_path)
     assert isinstance(method, PublicLoGo)
-    assert method.steppers["affinity"].state_dict()["state"] == {}
+    assert method.optimizers["affinity"].state_dict()["state"] == {}
 
 
 @pytest.mark.parametrize("problem", ["missing", "short", "other"])

@@ -13,7 +13,7 @@ from whole_in_parts.failure import Failure
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import collapse
 from whole_in_parts.training.building import build
-from whole_in_parts.training.online import MEASURED, Online, Part
+from whole_in_parts.training.online import MEASURED, EvalSubset, Online
 
 CPU = torch.device("cpu")
 CLOCK = Clock(step=3, steps=10, per_epoch=5)
@@ -40,9 +40,9 @@ def make(small, images, unseen):
 @pytest.fixture
 def batch(small, images):
     """64 digits in two views."""
-    numbers = np.arange(64)
+    indices = np.arange(64)
     crops = [Crop(view, 8) for view in small.runs["byol"].views]
-    return make_batch(images[numbers], torch.from_numpy(images.shards.labels[numbers]), crops, numbers, 0, 0)
+    return make_batch(images[indices], torch.from_numpy(images.shards.labels[indices]), crops, indices, 0, 0)
 
 
 def state(method: nn.Module) -> dict[str, torch.Tensor]:
@@ -128,8 +128,8 @@ def test_what_is_measured_is_that_of_the_kept_backbone_in_evaluation_mode(make, 
     found = online.evaluate(method)
     method.eval(), online.probe.eval()
     with torch.no_grad():
-        bank, test = (Part(split, 300, CPU) for split in (images, unseen))
-        bank_ND, test_ND = (method.backbone(torch.cat(list(part.batches()))).whole_BD for part in (bank, test))
+        bank, test = (EvalSubset(split, 300, CPU) for split in (images, unseen))
+        bank_ND, test_ND = (method.backbone(torch.cat(list(part.batches()))).global_BD for part in (bank, test))
         similarity_NK, labels_NK = nearest(bank_ND, bank.labels_N, [test_ND], 7)
         knn_N = vote(similarity_NK, labels_NK, 0.07).argmax(1)
         linear_N, z_ND = online.probe(test_ND).argmax(1), method.project(test_ND)
@@ -148,12 +148,12 @@ def test_a_method_whose_embeddings_are_all_the_same_has_collapsed(make):
 
 
 def test_a_part_has_the_same_share_of_each_class_and_is_always_the_same(images):
-    parts = [Part(images, 300, CPU) for _ in range(2)]
-    assert parts[0].numbers.tolist() == parts[1].numbers.tolist()
-    assert len(parts[0].numbers) == pytest.approx(300, abs=5)
+    parts = [EvalSubset(images, 300, CPU) for _ in range(2)]
+    assert parts[0].indices.tolist() == parts[1].indices.tolist()
+    assert len(parts[0].indices) == pytest.approx(300, abs=5)
     counts = np.bincount(images.shards.labels) / len(images)
-    np.testing.assert_allclose(np.bincount(parts[0].labels_N) / len(parts[0].numbers), counts, atol=0.005)
-    assert torch.equal(torch.cat(list(parts[0].batches())), images[parts[0].numbers].float() / 255)
+    np.testing.assert_allclose(np.bincount(parts[0].labels_N) / len(parts[0].indices), counts, atol=0.005)
+    assert torch.equal(torch.cat(list(parts[0].batches())), images[parts[0].indices].float() / 255)
 
 
 @pytest.mark.parametrize(

@@ -67,17 +67,17 @@ def opt(name: str, **changes):
     return TypeAdapter(OptimizerOptions).validate_python(options)
 
 
-def build(name: str, module: nn.Module, weight_decay: float, **changes) -> torch.optim.Optimizer:
-    return optimizers.build(opt(name, weight_decay=weight_decay, **changes), module)
+def build_optimizer(name: str, module: nn.Module, weight_decay: float, **changes) -> torch.optim.Optimizer:
+    return optimizers.build_optimizer(opt(name, weight_decay=weight_decay, **changes), module)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
 def test_an_optimizer_moves_what_is_trained_and_decays_its_matrices_alone(module, name):
-    optimizer, before = build(name, module, weight_decay=0.1), [p.clone() for p in module.parameters()]
+    optimizer, before = build_optimizer(name, module, weight_decay=0.1), [p.clone() for p in module.parameters()]
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     for weight_decay in (0.1, 0.3):
-        optimizers.follow(optimizer, Rates(0.5, weight_decay))
+        optimizers.set_rates(optimizer, Rates(0.5, weight_decay))
         optimizer.step()
     momentum = 0 if name == "adamw" else 0.9 * 0.1
     for number, (old, new) in enumerate(zip(before, module.parameters(), strict=True)):
@@ -103,13 +103,13 @@ def lars(p, gradients, rates, weight_decay, trust, clips):
 def test_lars_is_its_formula_for_matrices_over_several_steps_and_sgd_for_all_else(
     module, weight_decay, scale, trust, clips
 ):
-    optimizer = build("lars", module, weight_decay, trust=trust, clip_trust=clips)
+    optimizer = build_optimizer("lars", module, weight_decay, trust=trust, clip_trust=clips)
     before, rates = [p.detach().clone() for p in module.parameters()], [0.1, 0.5, 0.02, 0.3]
     gradients = [[scale * torch.randn_like(p) for p in module.parameters()] for _ in rates]
     for rate, each in zip(rates, gradients, strict=True):
         for parameter, gradient in zip(module.parameters(), each, strict=True):
             parameter.grad = gradient.clone()
-        optimizers.follow(optimizer, Rates(rate, weight_decay))
+        optimizers.set_rates(optimizer, Rates(rate, weight_decay))
         optimizer.step()
     for number, (parameter, *given) in enumerate(zip(module.parameters(), *gradients, strict=True)):
         plain = torch.optim.SGD([start := before[number].clone().requires_grad_(parameter.requires_grad)], momentum=0.9)
@@ -125,8 +125,8 @@ def test_lars_has_the_pair_of_small_images_unless_told_otherwise():
 
 
 def test_the_second_step_of_sgd_has_nine_tenths_of_the_first(module):
-    optimizer, start = build("sgd", module, 0.0), module[0].bias.clone()
-    optimizers.follow(optimizer, Rates(1.0, 0.0))
+    optimizer, start = build_optimizer("sgd", module, 0.0), module[0].bias.clone()
+    optimizers.set_rates(optimizer, Rates(1.0, 0.0))
     for gradient in (1.0, 0.0):
         module[0].bias.grad = torch.full((4,), gradient)
         optimizer.step()
@@ -136,7 +136,7 @@ def test_the_second_step_of_sgd_has_nine_tenths_of_the_first(module):
 def test_each_gradient_that_is_too_long_is_shortened_by_itself_and_no_other(module):
     long, short, zero = module[0].weight, module[0].bias, module[1].bias
     long.grad, short.grad, zero.grad = torch.full((4, 6), 3.0), torch.full((4,), 0.2), torch.zeros(4)
-    optimizers.clip(module, 2.0)
+    optimizers.clip_gradients(module, 2.0)
     assert long.grad.norm() == pytest.approx(2, rel=1e-5)
     torch.testing.assert_close(long.grad, torch.full((4, 6), 2 / 24**0.5), rtol=1e-5, atol=0)
     assert short.grad.tolist() == pytest.approx([0.2] * 4)

@@ -82,7 +82,7 @@ def test_a_training_that_is_killed_after_its_last_step_takes_no_step_more(run, t
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
     finished = train(run())
     kill_at(monkeypatch, STEPS)
-    monkeypatch.setattr(loop, "advance", lambda *_: pytest.fail("a step too many"))
+    monkeypatch.setattr(loop, "train_step", lambda *_: pytest.fail("a step too many"))
     same(train(run()), finished)
 
 

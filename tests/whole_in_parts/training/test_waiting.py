@@ -7,7 +7,7 @@ import torch
 from tests.every_method import METHODS, MODIFIERS, TRAINS
 from tests.fake_cuda import CPU, GPU, Accelerator, put
 from tests.fake_results import RESNET
-from whole_in_parts.async_copy import send
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.config.backbones.resnet import ResNetConfig
 from whole_in_parts.config.views import View
 from whole_in_parts.data.shards import Images, Shards
@@ -16,8 +16,8 @@ from whole_in_parts.models.backbone import build_backbone
 from whole_in_parts.modifiers.base import apply_modifier
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
-from whole_in_parts.training.loop import Parts, advance, load
-from whole_in_parts.training.nonfinite_guard import Watch
+from whole_in_parts.training.loop import TrainState, iter_batches, train_step
+from whole_in_parts.training.nonfinite_guard import NonFiniteGuard
 from whole_in_parts.training.online import Online
 
 COLOUR = {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "stem": {"kernel": 3, "stride": 1, "pool": False}}
@@ -38,7 +38,7 @@ class Held:
         return len(self.all)
 
     def __getitem__(self, numbers):
-        return self.all[send(torch.from_numpy(numbers), self.device)]
+        return self.all[copy_async(torch.from_numpy(numbers), self.device)]
 
 
 @pytest.fixture
@@ -51,15 +51,18 @@ def accelerator(images, shards, run):
         method = apply_modifier(base, MODIFIERS[modifier], SIZE).train()
         online = Online(options, method.backbone.features, images, Images(Shards(shards / "test"), SIZE, 1), CPU)
         held = Held(images, home)
-        parts, watch = Parts(method, optimizers.build(options.optimizer, method), online), Watch(CPU)
+        parts, watch = (
+            TrainState(method, optimizers.build_optimizer(options.optimizer, method), online),
+            NonFiniteGuard(CPU),
+        )
         labels = torch.from_numpy(images.shards.labels)
         put(*method.parameters(), *method.buffers(), *online.probe.parameters(), *online.probe.buffers(), labels)
         put(watch.first)
         crops, rates = method.crops(options.views, SIZE), optimizers.Rates(0.01, 0.0)
         with Accelerator() as seen:
             for step in range(STEPS):
-                batches = load(held, labels, crops, options, step)
-                watch.see(step, advance(parts, method, batches, Clock(step, STEPS, 1, 0.01), rates, options))
+                batches = iter_batches(held, labels, crops, options, step)
+                watch.record(step, train_step(parts, method, batches, Clock(step, STEPS, 1, 0.01), rates, options))
         return seen
 
     return go

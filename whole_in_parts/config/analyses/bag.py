@@ -6,7 +6,7 @@ from pydantic import Field
 
 from whole_in_parts.config.analysis import AnalysisConfig
 from whole_in_parts.config.evaluations import Linear
-from whole_in_parts.config.section import Bounds, Count, Section, SomeShares
+from whole_in_parts.config.section import Bounds, Count, PositiveFractions, Section
 
 
 class Windows(Section):
@@ -22,7 +22,7 @@ class BagConfig(AnalysisConfig):
     headline = "top1"
     name: Literal["bag"]
     patches: Annotated[list[Count], Field(min_length=1)]
-    scale: SomeShares
+    scale: PositiveFractions
     ratio: Bounds = (3 / 4, 4 / 3)
     windows: Windows | None = None
     train_subset: Count

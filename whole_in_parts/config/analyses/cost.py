@@ -3,7 +3,7 @@
 from typing import Literal
 
 from whole_in_parts.config.analysis import AnalysisConfig
-from whole_in_parts.config.section import SomeShare
+from whole_in_parts.config.section import PositiveFraction
 
 
 class CostConfig(AnalysisConfig):
@@ -11,4 +11,4 @@ class CostConfig(AnalysisConfig):
 
     headline = "forward_macs"
     name: Literal["cost"]
-    crop_scale: SomeShare
+    crop_scale: PositiveFraction

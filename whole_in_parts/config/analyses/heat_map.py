@@ -4,7 +4,7 @@ from typing import Literal
 
 from whole_in_parts.config.analysis import AnalysisConfig
 from whole_in_parts.config.runs import Run
-from whole_in_parts.config.section import Count, Share
+from whole_in_parts.config.section import Count, Fraction
 
 
 class HeatMapConfig(AnalysisConfig):
@@ -16,7 +16,7 @@ class HeatMapConfig(AnalysisConfig):
     name: Literal["heat_map"]
     size: Count
     stride: Count
-    place: tuple[Share, Share] = (0.5, 0.5)
+    place: tuple[Fraction, Fraction] = (0.5, 0.5)
     shown: Count = 4
 
     def misfit(self, run: Run) -> str:

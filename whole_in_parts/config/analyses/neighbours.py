@@ -3,7 +3,7 @@
 from typing import Literal
 
 from whole_in_parts.config.analysis import AnalysisConfig
-from whole_in_parts.config.section import Bounds, Count, SomeShares
+from whole_in_parts.config.section import Bounds, Count, PositiveFractions
 
 
 class NeighboursConfig(AnalysisConfig):
@@ -14,7 +14,7 @@ class NeighboursConfig(AnalysisConfig):
     headline = "same_class_embedding"
     name: Literal["neighbours"]
     patches: Count
-    scale: SomeShares
+    scale: PositiveFractions
     ratio: Bounds = (3 / 4, 4 / 3)
     neighbours: Count = 8
     shown: Count = 6

@@ -17,5 +17,5 @@ class AlexNetConfig(BackboneConfig):
     features: Count
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"width {self.width}, for {self.image_size} px"

@@ -12,5 +12,5 @@ class BagNetConfig(StagedBackboneConfig):
     mlp: bool
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"{'·'.join(map(str, self.blocks))}, width {self.width}"

@@ -22,5 +22,5 @@ class ResNetConfig(StagedBackboneConfig):
     stem: Stem
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"{'·'.join(map(str, self.blocks))} {self.block}, width {self.width}"

@@ -29,5 +29,5 @@ class TimmConfig(BackboneConfig):
         return arguments
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return ", ".join([self.model, *[f"{name} {value}" for name, value in self.arguments.items()]])

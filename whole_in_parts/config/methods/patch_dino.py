@@ -3,7 +3,7 @@
 from typing import Literal
 
 from whole_in_parts.config.method import DistillationConfig
-from whole_in_parts.config.section import Share
+from whole_in_parts.config.section import Fraction
 from whole_in_parts.config.views import SmallCrops
 
 
@@ -14,7 +14,7 @@ class PatchDinoConfig(DistillationConfig):
     name: Literal["patch_dino"]
     local: SmallCrops
     loss: Literal["mean", "sum", "lambda"] = "mean"
-    whole_share: Share = 0.2
+    whole_share: Fraction = 0.2
     centre: Literal["position", "shared"] = "position"
 
     def crop_sizes(self) -> dict[str, int]:

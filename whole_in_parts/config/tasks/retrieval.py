@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from whole_in_parts.config.section import Count, SomeShare
+from whole_in_parts.config.section import Count, PositiveFraction
 from whole_in_parts.config.task import TaskConfig
 
 
@@ -17,7 +17,7 @@ class RetrievalConfig(TaskConfig):
 
     name: Literal["retrieval"]
     image_size: Count | None = None
-    scales: Annotated[tuple[SomeShare, ...], Field(min_length=1)] = (1.0,)
+    scales: Annotated[tuple[PositiveFraction, ...], Field(min_length=1)] = (1.0,)
 
     @property
     def headline(self) -> str:

@@ -16,7 +16,7 @@ from whole_in_parts.process import end_with_parent
 Result = TypeVar("Result")
 
 
-def each(work: Callable[[int], Result], numbers: range, processes: int) -> Iterator[Result]:
+def each(work: Callable[[int], Result], indices: range, processes: int) -> Iterator[Result]:
     """What the work gives for each number, in their order; what it raises stops what has not begun.
 
     Processes are forked, so that the work, with all that it holds, is in each without being sent.
@@ -24,15 +24,15 @@ def each(work: Callable[[int], Result], numbers: range, processes: int) -> Itera
     Raises:
         Failure: one of the processes was killed.
     """
-    if (processes := min(processes, len(numbers))) <= 1:
-        yield from map(work, numbers)
+    if (processes := min(processes, len(indices))) <= 1:
+        yield from map(work, indices)
         return
     fork, begun = multiprocessing.get_context("fork"), (work, os.getpid())
     with ProcessPoolExecutor(processes, fork, _begin, begun) as pool:
         with warnings.catch_warnings():
             # The other threads are those of numpy, which knows how to be forked.
             warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
-            results = pool.map(_do, numbers)
+            results = pool.map(_do, indices)
         try:
             yield from results
         except BrokenProcessPool as error:

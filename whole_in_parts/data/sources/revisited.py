@@ -80,11 +80,11 @@ def ground_truth(file: Path) -> Truth:
         raise Failure(f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
     except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Failure(f"{file}: not a ground truth: {error}") from error
-    numbers = [number for query in truth.gnd for kind in (query.easy, query.hard, query.junk) for number in kind]
-    if len(truth.gnd) != len(truth.qimlist) or not all(0 <= number < len(truth.imlist) for number in numbers):
+    indices = [number for query in truth.gnd for kind in (query.easy, query.hard, query.junk) for number in kind]
+    if len(truth.gnd) != len(truth.qimlist) or not all(0 <= number < len(truth.imlist) for number in indices):
         raise Failure(
             f"{file}: not a ground truth: it has {len(truth.gnd)} entries for {len(truth.qimlist)} queries, and the "
-            f"numbers {min(numbers, default=0)} to {max(numbers, default=0)} for {len(truth.imlist)} images"
+            f"numbers {min(indices, default=0)} to {max(indices, default=0)} for {len(truth.imlist)} images"
         )
     return truth
 
@@ -120,8 +120,8 @@ class Queries(Sequence[Sample]):
         return len(self.images)
 
     def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
-        numbers = self.truths[number].model_dump()
-        annotation = {kind: [self.keys[each] for each in some] for kind, some in numbers.items()}
+        indices = self.truths[number].model_dump()
+        annotation = {kind: [self.keys[each] for each in some] for kind, some in indices.items()}
         return self.images[number]._replace(annotation=annotation)
 
 

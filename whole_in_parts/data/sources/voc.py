@@ -38,7 +38,7 @@ def fetch(options, directory: Path) -> None:
         split: [
             photograph(options.path / year, number)
             for year, name in (chosen.split("/") for chosen in several)
-            for number in progress(numbers(options.path / year, name), f"{year} {name}", unit="image")
+            for number in progress(indices(options.path / year, name), f"{year} {name}", unit="image")
         ]
         for split, several in sets.items()
     }
@@ -49,7 +49,7 @@ def read(options, directory: Path) -> Dataset:
     return _objects.read(options, directory)
 
 
-def numbers(year: Path, name: str) -> list[str]:
+def indices(year: Path, name: str) -> list[str]:
     """What the images of a set are called."""
     return (year / "ImageSets/Main" / f"{name}.txt").read_text(encoding="utf-8").split()
 

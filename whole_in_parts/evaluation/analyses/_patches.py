@@ -12,7 +12,7 @@ from torch import Tensor
 from whole_in_parts.augment.views import Batch, Crop, make_batch
 from whole_in_parts.config.views import View
 from whole_in_parts.data.shards import Images
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.failure import Failure
 
 
@@ -37,7 +37,7 @@ def windows(images_BCHW: Tensor, size: int, stride: int) -> list[Tensor]:
     ]
 
 
-def spaces(given: Given, images_BCHW: Tensor) -> dict[str, Tensor]:
+def spaces(context: AnalysisContext, images_BCHW: Tensor) -> dict[str, Tensor]:
     """The unit vectors (B, D) of images in the `embedding`, which the backbone gives, and in the `projection`, which
     the loss compares.
 
@@ -45,23 +45,23 @@ def spaces(given: Given, images_BCHW: Tensor) -> dict[str, Tensor]:
     run can stand beside the others. Where the target network is kept, as DINO's, the projector is the online one, which
     the target's follows.
     """
-    whole_BD = given.backbone(images_BCHW).whole_BD
-    projected_BD = given.method.project(whole_BD)
-    found = {"embedding": whole_BD} | ({} if projected_BD is whole_BD else {"projection": projected_BD})
+    global_BD = context.backbone(images_BCHW).global_BD
+    projected_BD = context.method.project(global_BD)
+    found = {"embedding": global_BD} | ({} if projected_BD is global_BD else {"projection": projected_BD})
     return {space: F.normalize(x_BD).cpu() for space, x_BD in found.items()}
 
 
-def by_class(given: Given) -> NDArray[np.int64]:
+def by_class(context: AnalysisContext) -> NDArray[np.int64]:
     """The numbers (N,) of the images to look at, class after class.
 
     Raises:
         Failure: there is only one.
     """
-    if len(given.numbers) < 2:
+    if len(context.indices) < 2:
         raise Failure("subset: this analysis compares images, and there is only one")
-    return given.numbers[np.argsort(given.test.shards.labels[given.numbers], kind="stable")]
+    return context.indices[np.argsort(context.test.shards.labels[context.indices], kind="stable")]
 
 
-def spread(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """At most `count` places among some numbers: the middles of equal parts."""
-    return np.unique(((np.arange(count) + 0.5) / count * len(numbers)).astype(np.int64))
+    return np.unique(((np.arange(count) + 0.5) / count * len(indices)).astype(np.int64))

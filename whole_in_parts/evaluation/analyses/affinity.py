@@ -26,7 +26,7 @@ from whole_in_parts.augment.randomness import permutation
 from whole_in_parts.augment.views import Crop, make_batch
 from whole_in_parts.evaluation.analyses._patches import by_class
 from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, save
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.modifiers.logo import Affinity, LoGo
 from whole_in_parts.progress import progress
 
@@ -43,29 +43,29 @@ class Compared(NamedTuple):
 
 
 @torch.no_grad()
-def measure(given: Given, options) -> dict[str, float]:
-    crop_NCD = embed(given, 2 * options.pairs)
+def measure(context: AnalysisContext, options) -> dict[str, float]:
+    crop_NCD = embed(context, 2 * options.pairs)
     first_NPD, second_NPD = crop_NCD[:, 0::2], crop_NCD[:, 1::2]
-    affinity = cast(LoGo, given.method).affinity
+    affinity = cast(LoGo, context.method).affinity
     same = compare(affinity, first_NPD, second_NPD)
     different = compare(affinity, first_NPD, second_NPD.roll(1, 0))
-    save(picture(same, different), given.directory / "affinity.png")
+    save(picture(same, different), context.directory / "affinity.png")
     return agreement(same, different)
 
 
-def embed(given: Given, count: int) -> Tensor:
+def embed(context: AnalysisContext, count: int) -> Tensor:
     """The unit embeddings (N, C, D) of `count` local crops of each image, as the affinity was trained on them.
 
     The images are shuffled: those next to each other are of any classes.
     """
-    method, numbers = cast(LoGo, given.method), by_class(given)
-    numbers = numbers[permutation(len(numbers), "affinity")]
+    method, indices = cast(LoGo, context.method), by_class(context)
+    indices = indices[permutation(len(indices), "affinity")]
     crops = [Crop(method.options.view, method.options.size)] * count
     found = []
-    for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "local crops", unit="batch"):
-        batch = make_batch(given.test[some].to(given.device), torch.empty(0), crops, some, 0, 0)
-        whole = [method.base.encode_online(view_BCSS).whole_BD for view_BCSS in batch.views]
-        found.append(torch.stack([F.normalize(method.project(whole_BD)) for whole_BD in whole], 1))
+    for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "local crops", unit="batch"):
+        batch = make_batch(context.test[some].to(context.device), torch.empty(0), crops, some, 0, 0)
+        whole = [method.base.encode_online(view_BCSS).global_BD for view_BCSS in batch.views]
+        found.append(torch.stack([F.normalize(method.project(global_BD)) for global_BD in whole], 1))
     return torch.cat(found)
 
 

@@ -21,7 +21,7 @@ from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation import linear_probe
 from whole_in_parts.evaluation.analyses._patches import patches, windows
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.progress import progress
 
@@ -29,65 +29,67 @@ BATCH = 64
 
 
 @torch.no_grad()
-def measure(given: Given, options) -> dict[str, float]:
-    learns = stratified(given.train.shards.labels, options.train_subset, "bag")
-    splits = ((given.train, learns), (given.test, given.numbers))
-    central = [embed_whole(given, *split) for split in splits]
-    metrics = {"top1_central": probe(given, splits, central, options)}
-    bags = [embed_patches(given, *split, options) for split in splits]
+def measure(context: AnalysisContext, options) -> dict[str, float]:
+    learns = stratified(context.train.shards.labels, options.train_subset, "bag")
+    splits = ((context.train, learns), (context.test, context.indices))
+    central = [embed_global(context, *split) for split in splits]
+    metrics = {"top1_central": probe(context, splits, central, options)}
+    bags = [embed_patches(context, *split, options) for split in splits]
     for count in options.patches:
-        metrics[f"top1_{count}"] = probe(given, splits, [bag_NPD[:, :count].mean(1) for bag_NPD in bags], options)
+        metrics[f"top1_{count}"] = probe(context, splits, [bag_NPD[:, :count].mean(1) for bag_NPD in bags], options)
     metrics["top1"] = metrics[f"top1_{max(options.patches)}"]
-    metrics |= converge(given, bags[1], central[1], options.patches)
+    metrics |= converge(context, bags[1], central[1], options.patches)
     if options.windows:
-        bags = [embed_windows(given, *split, options.windows) for split in splits]
-        metrics["top1_windows_mean"] = probe(given, splits, [bag_NPD.mean(1) for bag_NPD in bags], options)
-        metrics["top1_windows_joined"] = probe(given, splits, [bag_NPD.flatten(1) for bag_NPD in bags], options)
+        bags = [embed_windows(context, *split, options.windows) for split in splits]
+        metrics["top1_windows_mean"] = probe(context, splits, [bag_NPD.mean(1) for bag_NPD in bags], options)
+        metrics["top1_windows_joined"] = probe(context, splits, [bag_NPD.flatten(1) for bag_NPD in bags], options)
     return metrics
 
 
-def probe(given: Given, splits, embedded: list[Tensor], options) -> float:
+def probe(context: AnalysisContext, splits, embedded: list[Tensor], options) -> float:
     """Top-1 of a linear probe, trained on the first and tested on the second."""
     keys: list[str] = []
     seen, unseen = (
-        Features(keys, torch.from_numpy(images.shards.labels[numbers]), x_ND)
-        for (images, numbers), x_ND in zip(splits, embedded, strict=True)
+        Features(keys, torch.from_numpy(images.shards.labels[indices]), x_ND)
+        for (images, indices), x_ND in zip(splits, embedded, strict=True)
     )
     with torch.enable_grad():
-        layer = linear_probe.train(seen, len(given.train.shards.classes), options.probe)
+        layer = linear_probe.train(seen, len(context.train.shards.classes), options.probe)
     return linear_probe.top1(layer(unseen.features_ND), unseen.labels_N)
 
 
-def embed_whole(given: Given, images: Images, numbers: NDArray[np.int64]) -> Tensor:
+def embed_global(context: AnalysisContext, images: Images, indices: NDArray[np.int64]) -> Tensor:
     """The embeddings (N, D) of whole images."""
-    chunks = progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "whole images", unit="batch")
-    return torch.cat([given.backbone(images[some].to(given.device).float() / 255).whole_BD.cpu() for some in chunks])
+    chunks = progress(np.array_split(indices, -(-len(indices) // BATCH)), "whole images", unit="batch")
+    return torch.cat(
+        [context.backbone(images[some].to(context.device).float() / 255).global_BD.cpu() for some in chunks]
+    )
 
 
-def embed_patches(given: Given, images: Images, numbers: NDArray[np.int64], options) -> Tensor:
+def embed_patches(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options) -> Tensor:
     """The embeddings (N, P, D) of the patches of images."""
     found = []
-    for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "patches", unit="batch"):
-        batch = patches(images, some, options, max(options.patches), given.device)
-        found.append(torch.stack([given.backbone(view_BCSS).whole_BD.cpu() for view_BCSS in batch.views], 1))
+    for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
+        batch = patches(images, some, options, max(options.patches), context.device)
+        found.append(torch.stack([context.backbone(view_BCSS).global_BD.cpu() for view_BCSS in batch.views], 1))
     return torch.cat(found)
 
 
-def embed_windows(given: Given, images: Images, numbers: NDArray[np.int64], options) -> Tensor:
+def embed_windows(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options) -> Tensor:
     """The embeddings (N, P, D) of windows, row by row, each resized to the image size."""
     found = []
-    for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "windows", unit="batch"):
-        views = windows(images[some].to(given.device).float() / 255, options.size, options.stride)
-        found.append(torch.stack([given.backbone(view_BCSS).whole_BD.cpu() for view_BCSS in views], 1))
+    for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "windows", unit="batch"):
+        views = windows(images[some].to(context.device).float() / 255, options.size, options.stride)
+        found.append(torch.stack([context.backbone(view_BCSS).global_BD.cpu() for view_BCSS in views], 1))
     return torch.cat(found)
 
 
-def converge(given: Given, bag_NPD: Tensor, whole_ND: Tensor, counts: list[int]) -> dict[str, float]:
+def converge(context: AnalysisContext, bag_NPD: Tensor, whole_ND: Tensor, counts: list[int]) -> dict[str, float]:
     """The mean cosine of the whole with the mean of the first n patches, for each n; written in full."""
     patches = bag_NPD.shape[1]
     means_NPD = bag_NPD.cumsum(1) / torch.arange(1, patches + 1)[:, None]
     curve_P = F.cosine_similarity(means_NPD, whole_ND[:, None], dim=2).mean(0)
-    with (given.directory / "convergence.csv").open("w", newline="") as stream:
+    with (context.directory / "convergence.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["patches", "cosine"])
         writer.writerows((number + 1, round(float(cosine), 6)) for number, cosine in enumerate(curve_P))

@@ -5,22 +5,22 @@ two FLOPs a multiply-add. `crop_scale_least` is T_min, the least share of an ima
 asked to recognise the whole: min(1, RF² / side²) times the least crop scale; it needs a receptive field.
 """
 
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.models import backbone_cost
 from whole_in_parts.models.receptive_field import receptive_field
 
 VIEWS, NETWORKS, FLOPS_PER_MAC = 2, 2, 2
 
 
-def measure(given: Given, options) -> dict[str, float]:
-    size, macs = given.test.size, backbone_cost.multiply_adds(given.backbone, given.test.size)
+def measure(context: AnalysisContext, options) -> dict[str, float]:
+    size, macs = context.test.size, backbone_cost.multiply_adds(context.backbone, context.test.size)
     metrics = {
-        "parameters": float(backbone_cost.parameters(given.backbone)),
+        "parameters": float(backbone_cost.parameters(context.backbone)),
         "forward_macs": float(macs),
         "pair_flops": float(macs * VIEWS * NETWORKS * FLOPS_PER_MAC),
-        "positions": float(given.backbone.map_sizes(size)[-1] ** 2),
+        "positions": float(context.backbone.map_sizes(size)[-1] ** 2),
     }
-    if field := receptive_field(given.backbone):
+    if field := receptive_field(context.backbone):
         metrics["receptive_field"] = float(field[0])
         metrics["crop_scale_least"] = min(1.0, field[0] ** 2 / size**2) * options.crop_scale
     return metrics

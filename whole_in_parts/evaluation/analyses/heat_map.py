@@ -20,7 +20,7 @@ from torch import Tensor
 
 from whole_in_parts.evaluation.analyses._patches import by_class, spaces, spread, windows
 from whole_in_parts.evaluation.analyses._pictures import COLOURS, QUERY, bare, frame, pixels, save, scale
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.progress import progress
 
 BATCH = 64
@@ -35,22 +35,22 @@ class Maps(NamedTuple):
 
 
 @torch.no_grad()
-def measure(given: Given, options) -> dict[str, float]:
-    numbers = by_class(given)
+def measure(context: AnalysisContext, options) -> dict[str, float]:
+    indices = by_class(context)
     found: dict[str, list[Maps]] = {}
-    for start in progress(range(0, len(numbers), BATCH), "windows", unit="batch"):
-        some = numbers[np.arange(start, min(start + BATCH, len(numbers)) + 1) % len(numbers)]
-        for space, maps in compare(given, some, options).items():
+    for start in progress(range(0, len(indices), BATCH), "windows", unit="batch"):
+        some = indices[np.arange(start, min(start + BATCH, len(indices)) + 1) % len(indices)]
+        for space, maps in compare(context, some, options).items():
             found.setdefault(space, []).append(maps)
     joined = {space: Maps(*map(torch.cat, zip(*parts, strict=True))) for space, parts in found.items()}
-    save(picture(given, numbers, joined, options), given.directory / "heat_map.png")
+    save(picture(context, indices, joined, options), context.directory / "heat_map.png")
     return {name: value for space, maps in joined.items() for name, value in means(space, maps).items()}
 
 
-def compare(given: Given, some: NDArray[np.int64], options) -> dict[str, Maps]:
+def compare(context: AnalysisContext, some: NDArray[np.int64], options) -> dict[str, Maps]:
     """The maps of all of some images but the last, of which each is compared with the one after it too."""
-    views = windows(given.test[some].to(given.device).float() / 255, options.size, options.stride)
-    embedded = [spaces(given, view_BCHW) for view_BCHW in views]
+    views = windows(context.test[some].to(context.device).float() / 255, options.size, options.stride)
+    embedded = [spaces(context, view_BCHW) for view_BCHW in views]
     side = round(len(views) ** 0.5)
     row, column = place(options, side)
     found = {}
@@ -74,27 +74,29 @@ def means(space: str, maps: Maps) -> dict[str, float]:
     return {f"same_image_{space}": same.mean().item(), f"other_image_{space}": maps.other.double().mean().item()}
 
 
-def picture(given: Given, numbers: NDArray[np.int64], found: dict[str, Maps], options) -> Figure:
+def picture(context: AnalysisContext, indices: NDArray[np.int64], found: dict[str, Maps], options) -> Figure:
     """A row for each image that is shown: the image with its query and the maps of it; then the same of the other."""
-    rows, titles = spread(numbers, options.shown), ["image", *found, "another image", *found]
+    rows, titles = spread(indices, options.shown), ["image", *found, "another image", *found]
     every = torch.cat([part[rows].flatten() for maps in found.values() for part in maps])
     limits = float(every.min()), float(every.max())
     figure = Figure(figsize=(len(titles) * INCH + 0.9, len(rows) * INCH + 0.3), layout="constrained")
     grid = figure.subplots(len(rows), len(titles), squeeze=False)
     for turn, row in enumerate(rows):
         for part, axes in enumerate(np.split(grid[turn], 2)):
-            number = numbers[(row + part) % len(numbers)]
-            drawn = show(axes, given, number, [maps[part][row] for maps in found.values()], limits)
-        show_query(grid[turn, 0], given, options)
+            number = indices[(row + part) % len(indices)]
+            drawn = show(axes, context, number, [maps[part][row] for maps in found.values()], limits)
+        show_query(grid[turn, 0], context, options)
     for axes, title in zip(grid[0], titles, strict=True):
         bare(axes, title)
     scale(figure, drawn, grid, "cosine with the query")
     return figure
 
 
-def show(grid: NDArray, given: Given, number: int, maps: list[Tensor], limits: tuple[float, float]) -> ScalarMappable:
+def show(
+    grid: NDArray, context: AnalysisContext, number: int, maps: list[Tensor], limits: tuple[float, float]
+) -> ScalarMappable:
     """An image and its maps (P, P); gives the last of these, which has the colour scale."""
-    grid[0].imshow(pixels(given.test[np.array([number])][0].float() / 255))
+    grid[0].imshow(pixels(context.test[np.array([number])][0].float() / 255))
     for axes, map_PP in zip(grid[1:], maps, strict=True):
         drawn = axes.imshow(map_PP.numpy(), COLOURS, vmin=limits[0], vmax=limits[1])
     for axes in grid:
@@ -102,8 +104,8 @@ def show(grid: NDArray, given: Given, number: int, maps: list[Tensor], limits: t
     return drawn
 
 
-def show_query(axes: Axes, given: Given, options) -> None:
+def show_query(axes: Axes, context: AnalysisContext, options) -> None:
     """The frame of the query, in pixels of which the first has its middle at 0."""
-    side = (given.test.size - options.size) // options.stride + 1
+    side = (context.test.size - options.size) // options.stride + 1
     top, left = (each * options.stride - 0.5 for each in place(options, side))
     frame(axes, (left, top, options.size, options.size), QUERY, "--")

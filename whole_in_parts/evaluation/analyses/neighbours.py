@@ -24,7 +24,7 @@ from torch import Tensor
 from whole_in_parts.evaluation import nearest_neighbours
 from whole_in_parts.evaluation.analyses._patches import by_class, patches, spaces, spread
 from whole_in_parts.evaluation.analyses._pictures import INK, QUERY, SAME, bare, frame, pixels, save
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
@@ -53,32 +53,32 @@ class Nearest(NamedTuple):
 
 
 @torch.no_grad()
-def measure(given: Given, options) -> dict[str, float]:
-    there = (len(given.numbers) - 1) * options.patches
+def measure(context: AnalysisContext, options) -> dict[str, float]:
+    there = (len(context.indices) - 1) * options.patches
     if options.neighbours > there:
         raise Failure(f"analysis.neighbours: {options.neighbours} of each patch, and other images have {there} patches")
-    bank = collect(given, options)
+    bank = collect(context, options)
     found = {space: nearest(x_MD, bank.images_M, options) for space, x_MD in bank.spaces.items()}
-    pq.write_table(table(given, bank, found), given.directory / "neighbours.parquet")
-    save(picture(given, bank, found, options), given.directory / "neighbours.png")
+    pq.write_table(table(context, bank, found), context.directory / "neighbours.parquet")
+    save(picture(context, bank, found, options), context.directory / "neighbours.png")
     labels_M1 = bank.labels_M[:, None]
     same = {space: bank.labels_M[each.which_MK] == labels_M1 for space, each in found.items()}
     return {f"same_class_{space}": 100 * same_MK.double().mean().item() for space, same_MK in same.items()}
 
 
-def collect(given: Given, options) -> Bank:
+def collect(context: AnalysisContext, options) -> Bank:
     """Cut and embed the patches of the images, class after class."""
-    numbers, boxes, found = by_class(given), [], []
-    for some in progress(np.array_split(numbers, -(-len(numbers) // BATCH)), "patches", unit="batch"):
-        batch = patches(given.test, some, options, options.patches, given.device)
+    indices, boxes, found = by_class(context), [], []
+    for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
+        batch = patches(context.test, some, options, options.patches, context.device)
         boxes.append(torch.stack(batch.boxes, 1).flatten(0, 1))
-        views = [spaces(given, view_BCSS) for view_BCSS in batch.views]
+        views = [spaces(context, view_BCSS) for view_BCSS in batch.views]
         found.append({space: torch.stack([view[space] for view in views], 1).flatten(0, 1) for space in views[0]})
-    images_M = numbers.repeat(options.patches)
+    images_M = indices.repeat(options.patches)
     return Bank(
         images_M,
-        np.tile(np.arange(options.patches), len(numbers)),
-        torch.from_numpy(given.test.shards.labels[images_M]),
+        np.tile(np.arange(options.patches), len(indices)),
+        torch.from_numpy(context.test.shards.labels[images_M]),
         torch.cat(boxes).int(),
         {space: torch.cat([each[space] for each in found]) for space in found[0]},
     )
@@ -95,9 +95,9 @@ def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options) -> Nearest:
     return Nearest(similarity_MK[:, : options.neighbours], which_MK.gather(1, order_MK)[:, : options.neighbours])
 
 
-def table(given: Given, bank: Bank, found: dict[str, Nearest]) -> pa.Table:
+def table(context: AnalysisContext, bank: Bank, found: dict[str, Nearest]) -> pa.Table:
     """A row for each neighbour of each patch in each space."""
-    keys = np.array([given.test.shards.keys[number] for number in bank.images_M])
+    keys = np.array([context.test.shards.keys[number] for number in bank.images_M])
     parts = []
     for space, (similarity_MK, which_MK) in found.items():
         (queries, count), which = which_MK.shape, which_MK.flatten()
@@ -119,19 +119,19 @@ def boxes(box_N4: Tensor) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(box_N4.flatten().numpy()), 4)
 
 
-def picture(given: Given, bank: Bank, found: dict[str, Nearest], options) -> Figure:
+def picture(context: AnalysisContext, bank: Bank, found: dict[str, Nearest], options) -> Figure:
     """A row for each query that is shown: the query, and its neighbours in each space, the nearest first."""
     queries = spread(bank.images_M, options.shown)
     size = 1 + len(found) * (options.neighbours + GAP), len(queries) + GAP
     figure = Figure(figsize=(size[0] * INCH, size[1] * INCH))
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     for row, query in enumerate(queries):
-        tile(axes, given, bank, query, (0, row), options)
+        tile(axes, context, bank, query, (0, row), options)
         frame(axes, (0, row, TILE, TILE), QUERY, "--")
         for turn, each in enumerate(found.values()):
             left = 1 + GAP + turn * (options.neighbours + GAP)
             for rank, which in enumerate(each.which_MK[query].tolist()):
-                tile(axes, given, bank, which, (left + rank, row), options)
+                tile(axes, context, bank, which, (left + rank, row), options)
                 if bank.labels_M[which] == bank.labels_M[query]:
                     frame(axes, (left + rank, row, TILE, TILE), SAME)
     title(axes, [f"nearest in the {space}" for space in found], options)
@@ -146,8 +146,8 @@ def title(axes: Axes, titles: list[str], options) -> None:
         axes.text(1 + GAP + turn * (options.neighbours + GAP), -0.15, text, fontsize=8, color=INK)
 
 
-def tile(axes: Axes, given: Given, bank: Bank, which: int, at: tuple[float, float], options) -> None:
+def tile(axes: Axes, context: AnalysisContext, bank: Bank, which: int, at: tuple[float, float], options) -> None:
     """Draw a patch, cut once more."""
-    views = patches(given.test, bank.images_M[which : which + 1], options, options.patches, given.device).views
+    views = patches(context.test, bank.images_M[which : which + 1], options, options.patches, context.device).views
     left, top = at
     axes.imshow(pixels(views[bank.places_M[which]][0]), extent=(left, left + TILE, top + TILE, top))

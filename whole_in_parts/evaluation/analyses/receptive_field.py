@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from whole_in_parts.evaluation.analyses._pictures import COLOURS, bare, save, scale
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.progress import progress
 
 SHARES = (5, 32)
@@ -29,22 +29,22 @@ SIZE = (8.0, 2.3)
 BATCH = 50
 
 
-def measure(given: Given, options) -> dict[str, float]:
-    side = given.backbone.map_sizes(given.test.size)[-1]
+def measure(context: AnalysisContext, options) -> dict[str, float]:
+    side = context.backbone.map_sizes(context.test.size)[-1]
     grid = [(row, column) for row in range(0, side, options.stride) for column in range(0, side, options.stride)]
     shown = [(int(row * side), int(column * side)) for row, column in SHOWN]
     sides: dict[int, list[float]] = {share: [] for share in SHARES}
-    fields = {position: torch.zeros(given.test.size, given.test.size, device=given.device) for position in shown}
-    for images_BCHW in given.batches("receptive field", BATCH):
+    fields = {position: torch.zeros(context.test.size, context.test.size, device=context.device) for position in shown}
+    for images_BCHW in context.batches("receptive field", BATCH):
         for position in progress(dict.fromkeys(grid + shown), "positions"):
-            reach_BHW = gradient(given, images_BCHW, *position)
+            reach_BHW = gradient(context, images_BCHW, *position)
             for share in SHARES if position in grid else ():
                 sides[share] += (reach_BHW > share / 100).sum((1, 2)).double().sqrt().tolist()
             if position in fields:
                 fields[position] += reach_BHW.sum(0)
     maps = [relative(fields[position]) for position in shown]
-    np.save(given.directory / "field.npy", maps[-1].numpy())
-    save(picture(maps), given.directory / "field.png")
+    np.save(context.directory / "field.npy", maps[-1].numpy())
+    save(picture(maps), context.directory / "field.png")
     return {f"side_{share}": float(np.mean(sides[share])) for share in SHARES}
 
 
@@ -64,9 +64,9 @@ def picture(maps: list[Tensor]) -> Figure:
     return figure
 
 
-def gradient(given: Given, images_BCHW: Tensor, row: int, column: int) -> Tensor:
+def gradient(context: AnalysisContext, images_BCHW: Tensor, row: int, column: int) -> Tensor:
     """How much each pixel (B, H, W) moves the representation at a position, as a share of the most that any does."""
     images_BCHW = images_BCHW.clone().requires_grad_(True)
-    given.backbone(images_BCHW).local_BCNN[:, :, row, column].sum().backward()
+    context.backbone(images_BCHW).local_BCNN[:, :, row, column].sum().backward()
     reach_BHW = images_BCHW.grad.abs().amax(1)  # type: ignore[union-attr]
     return reach_BHW / reach_BHW.amax((1, 2), keepdim=True).clamp(min=1e-12)

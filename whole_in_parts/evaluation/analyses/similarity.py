@@ -13,17 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import uniforms
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 
 
 @torch.no_grad()
-def measure(given: Given, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options) -> dict[str, float]:
     whole, mean, positions = [], [], 1
-    for images_BCHW in given.batches("similarity"):
-        view = given.backbone(images_BCHW)
+    for images_BCHW in context.batches("similarity"):
+        view = context.backbone(images_BCHW)
         local_BCP = F.normalize(view.local_BCNN.flatten(2), dim=1)
         positions = local_BCP.shape[2]
-        whole.append(F.normalize(view.whole_BD, dim=1))
+        whole.append(F.normalize(view.global_BD, dim=1))
         mean.append(local_BCP.mean(2))
     whole_ND, mean_NC = torch.cat(whole).double(), torch.cat(mean).double()
     first, second = pairs(len(whole_ND), options.pairs)

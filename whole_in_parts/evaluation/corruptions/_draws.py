@@ -11,14 +11,14 @@ from torch import Tensor
 from whole_in_parts.augment.randomness import uniforms
 
 
-def uniform(numbers: NDArray[np.int64], shape: Sequence[int], *context: int | str) -> Tensor:
+def uniform(indices: NDArray[np.int64], shape: Sequence[int], *context: int | str) -> Tensor:
     """Numbers in [0, 1) of shape (B, *shape), in double precision."""
     size = math.prod(shape)
-    elements_BP = numbers[:, None] * size + np.arange(size)
-    return torch.from_numpy(uniforms(elements_BP, *context)).view(len(numbers), *shape)
+    elements_BP = indices[:, None] * size + np.arange(size)
+    return torch.from_numpy(uniforms(elements_BP, *context)).view(len(indices), *shape)
 
 
-def normal(numbers: NDArray[np.int64], shape: Sequence[int], *context: int | str) -> Tensor:
+def normal(indices: NDArray[np.int64], shape: Sequence[int], *context: int | str) -> Tensor:
     """Standard normal numbers of shape (B, *shape), by Box and Muller's transform of uniform ones."""
-    radius, angle = (uniform(numbers, shape, *context, part) for part in ("radius", "angle"))
+    radius, angle = (uniform(indices, shape, *context, part) for part in ("radius", "angle"))
     return (-2 * torch.log1p(-radius)).sqrt() * (2 * math.pi * angle).cos()

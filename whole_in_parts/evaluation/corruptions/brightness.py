@@ -15,7 +15,7 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, added: float, numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, added: float, indices: NDArray[np.int64], severity: int) -> Tensor:
     value_B1HW = images_BCHW.amax(1, keepdim=True)
     raised_B1HW = (value_B1HW + added).clamp(max=1)
     return torch.where(value_B1HW > 0, images_BCHW * (raised_B1HW / value_B1HW), raised_B1HW)

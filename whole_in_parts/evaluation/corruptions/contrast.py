@@ -11,6 +11,6 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, left: float, numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, left: float, indices: NDArray[np.int64], severity: int) -> Tensor:
     mean_BC11 = images_BCHW.mean((2, 3), keepdim=True)
     return (images_BCHW - mean_BC11) * left + mean_BC11

@@ -13,7 +13,7 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[np.int64], severity: int) -> Tensor:
     """By the Fourier transform: torch has no fast convolution in double precision. The kernel is symmetric."""
     kernel_KK = disk(*constant).to(images_BCHW.device)
     border = len(kernel_KK) // 2

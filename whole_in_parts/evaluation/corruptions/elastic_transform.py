@@ -28,12 +28,12 @@ CONSTANTS = {
 
 
 def apply(
-    images_BCHW: Tensor, constant: tuple[float, float, float], numbers: NDArray[np.int64], severity: int
+    images_BCHW: Tensor, constant: tuple[float, float, float], indices: NDArray[np.int64], severity: int
 ) -> Tensor:
     size, device = images_BCHW.shape[-1], images_BCHW.device
     length, sigma, reach = (size * share for share in constant)
     moves_B32, field_BHW2 = (
-        (2 * uniform(numbers, shape, "elastic_transform", severity, part) - 1).to(device)
+        (2 * uniform(indices, shape, "elastic_transform", severity, part) - 1).to(device)
         for part, shape in (("affine", (3, 2)), ("field", (size, size, 2)))
     )
     bent_BCHW = sampled(images_BCHW, affine(size, reach * moves_B32), "reflect_101")

@@ -18,11 +18,11 @@ CONSTANTS = {
 ROUGHNESS = 100
 
 
-def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[np.int64], severity: int) -> Tensor:
     thickness, decay = constant
     size = images_BCHW.shape[-1]
     extent = 1 << (size - 1).bit_length()
-    drawn_BMM = uniform(numbers, (extent, extent), "fog", severity).to(images_BCHW.device)
+    drawn_BMM = uniform(indices, (extent, extent), "fog", severity).to(images_BCHW.device)
     clouds_B1HW = clouds(drawn_BMM, decay)[:, None, :size, :size]
     brightest_B111 = images_BCHW.amax((1, 2, 3), keepdim=True)
     return (images_BCHW + thickness * clouds_B1HW) * brightest_B111 / (brightest_B111 + thickness)

@@ -29,17 +29,17 @@ SCALES = {"ImageNet-C": 1.0, "Tiny-ImageNet-C": 0.3, "CIFAR-C": 0.2}
 PHOTOGRAPHS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 
 
-def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
-    ice_BCHW = ice(numbers, images_BCHW.shape[-1], severity).to(images_BCHW.device)
+def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[np.int64], severity: int) -> Tensor:
+    ice_BCHW = ice(indices, images_BCHW.shape[-1], severity).to(images_BCHW.device)
     return constant[0] * images_BCHW + constant[1] * (grey(ice_BCHW) if images_BCHW.shape[1] == 1 else ice_BCHW)
 
 
-def ice(numbers: NDArray[np.int64], size: int, severity: int) -> Tensor:
+def ice(indices: NDArray[np.int64], size: int, severity: int) -> Tensor:
     """A part (B, 3, S, S) of a photograph for each sample, in [0, 1]."""
     released = released_as(size)
     every = photographs(SCALES[released] * max(1, size / RELEASED_SIZES[released]))
     parts = []
-    for which, down, right in uniform(numbers, (3,), "frost", severity).tolist():
+    for which, down, right in uniform(indices, (3,), "frost", severity).tolist():
         photograph_3HW = every[int(which * len(every))]
         top, left = (
             int(share * (extent - size)) for share, extent in zip((down, right), photograph_3HW.shape[1:], strict=True)

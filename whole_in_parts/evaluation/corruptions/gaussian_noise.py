@@ -13,6 +13,6 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, sigma: float, numbers: NDArray[np.int64], severity: int) -> Tensor:
-    noise_BCHW = normal(numbers, images_BCHW.shape[1:], "gaussian_noise", severity)
+def apply(images_BCHW: Tensor, sigma: float, indices: NDArray[np.int64], severity: int) -> Tensor:
+    noise_BCHW = normal(indices, images_BCHW.shape[1:], "gaussian_noise", severity)
     return images_BCHW + sigma * noise_BCHW.to(images_BCHW.device)

@@ -20,12 +20,12 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, constant: tuple[float, int, int], numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, constant: tuple[float, int, int], indices: NDArray[np.int64], severity: int) -> Tensor:
     sigma, reach, times = constant
     matrix_SS = gaussian(images_BCHW.shape[-1], sigma, 4, "nearest").to(images_BCHW.device)
     pixels_BCP = truncated(blurred(images_BCHW, matrix_SS)).flatten(2)
     for time in range(times):
-        moves = uniform(numbers, images_BCHW.shape[2:], "glass_blur", severity, time)
+        moves = uniform(indices, images_BCHW.shape[2:], "glass_blur", severity, time)
         source_BP = sources(moves.to(images_BCHW.device), reach)
         pixels_BCP = pixels_BCP.gather(2, source_BP[:, None].expand_as(pixels_BCP))
     return blurred(pixels_BCP.view_as(images_BCHW), matrix_SS)

@@ -14,7 +14,7 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, share: float, numbers: NDArray[np.int64], severity: int) -> Tensor:
-    drawn_BCHW = uniform(numbers, images_BCHW.shape[1:], "impulse_noise", severity).to(images_BCHW.device)
+def apply(images_BCHW: Tensor, share: float, indices: NDArray[np.int64], severity: int) -> Tensor:
+    drawn_BCHW = uniform(indices, images_BCHW.shape[1:], "impulse_noise", severity).to(images_BCHW.device)
     salt_BCHW = (drawn_BCHW < share / 2).double()
     return torch.where(drawn_BCHW < share, salt_BCHW, images_BCHW)

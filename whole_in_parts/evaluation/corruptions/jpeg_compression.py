@@ -16,7 +16,7 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, quality: int, numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, quality: int, indices: NDArray[np.int64], severity: int) -> Tensor:
     return through_jpeg(images_BCHW, quality)
 
 

@@ -18,8 +18,8 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, constant: tuple[int, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
-    angles_B = 90 * uniform(numbers, (), "motion_blur", severity) - 45
+def apply(images_BCHW: Tensor, constant: tuple[int, float], indices: NDArray[np.int64], severity: int) -> Tensor:
+    angles_B = 90 * uniform(indices, (), "motion_blur", severity) - 45
     return moved(images_BCHW, angles_B, *constant).mul(255).round() / 255
 
 

@@ -17,7 +17,7 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, share: float, numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, share: float, indices: NDArray[np.int64], severity: int) -> Tensor:
     size = images_BCHW.shape[-1]
     small = max(1, int(size * share))
 

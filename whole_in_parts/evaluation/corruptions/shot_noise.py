@@ -17,11 +17,11 @@ CONSTANTS = {
 LEVELS = 256
 
 
-def apply(images_BCHW: Tensor, photons: int, numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, photons: int, indices: NDArray[np.int64], severity: int) -> Tensor:
     """By inversion: an image of 8 bits has few means, so one table has the distributions of all."""
     table = cumulative(photons).to(images_BCHW.device)
     levels_BCHW = (images_BCHW * (LEVELS - 1)).round().long()
-    drawn_BCHW = uniform(numbers, images_BCHW.shape[1:], "shot_noise", severity).to(images_BCHW.device)
+    drawn_BCHW = uniform(indices, images_BCHW.shape[1:], "shot_noise", severity).to(images_BCHW.device)
     place_BCHW = torch.searchsorted(table, levels_BCHW + drawn_BCHW, right=True)
     return (place_BCHW - levels_BCHW * (len(table) // LEVELS)).double() / photons
 

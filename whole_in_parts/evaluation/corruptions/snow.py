@@ -43,20 +43,20 @@ GREY = (0.299, 0.587, 0.114)
 """How much of red, green and blue is in grey (ITU-R BT.601)."""
 
 
-def apply(images_BCHW: Tensor, constant: Constant, numbers: NDArray[np.int64], severity: int) -> Tensor:
-    layer_B1HW = flakes(images_BCHW, constant, numbers, severity)
+def apply(images_BCHW: Tensor, constant: Constant, indices: NDArray[np.int64], severity: int) -> Tensor:
+    layer_B1HW = flakes(images_BCHW, constant, indices, severity)
     kept = constant[-1]
     pale_BCHW = torch.maximum(images_BCHW, grey(images_BCHW) * 1.5 + 0.5)
     return kept * images_BCHW + (1 - kept) * pale_BCHW + layer_B1HW + layer_B1HW.rot90(2, (2, 3))
 
 
-def flakes(images_BCHW: Tensor, constant: Constant, numbers: NDArray[np.int64], severity: int) -> Tensor:
+def flakes(images_BCHW: Tensor, constant: Constant, indices: NDArray[np.int64], severity: int) -> Tensor:
     """Layers of snow (B, 1, S, S) that falls within 45° of straight, in 8 bits before and after the motion blur."""
     mean, deviation, factor, threshold, radius, sigma, _ = constant
-    drawn_B1HW = mean + deviation * normal(numbers, (1, *images_BCHW.shape[2:]), "snow", severity)
+    drawn_B1HW = mean + deviation * normal(indices, (1, *images_BCHW.shape[2:]), "snow", severity)
     layer_B1HW = zoomed(drawn_B1HW.to(images_BCHW.device), factor)
     layer_B1HW = truncated(layer_B1HW.where(layer_B1HW >= threshold, 0).clamp(0, 1))
-    angles_B = 90 * uniform(numbers, (), "snow", severity, "angle") - 135
+    angles_B = 90 * uniform(indices, (), "snow", severity, "angle") - 135
     return moved(layer_B1HW, angles_B, radius, sigma).mul(255).round() / 255
 
 

@@ -14,7 +14,7 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, constant: tuple[float, float], numbers: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[np.int64], severity: int) -> Tensor:
     """The factor 1 is among the factors, so that the image itself counts twice."""
     end, step = constant
     # numpy's own range, whose rounding errors decide whether the end is a factor

@@ -94,7 +94,7 @@ class Heads(RoIHeads):
                 [boxes[chosen] for boxes, chosen in zip(proposals, positive, strict=True)],
                 [target["masks"] for target in targets],
                 [target["labels"] for target in targets],
-                [numbers[chosen] for numbers, chosen in zip(matched, positive, strict=True)],
+                [indices[chosen] for indices, chosen in zip(matched, positive, strict=True)],
             )
         return losses
 

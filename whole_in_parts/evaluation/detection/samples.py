@@ -48,12 +48,12 @@ class Course:
         """
         self.images, self.options, self.device = images, options, device
         self.marked = annotations(images.shards, options.masks)
-        self.numbers = np.array([number for number, each in enumerate(self.marked) if not all(each["crowd"])])
-        sample_order.steps_per_epoch(len(self.numbers), options.batch_size)
+        self.indices = np.array([number for number, each in enumerate(self.marked) if not all(each["crowd"])])
+        sample_order.steps_per_epoch(len(self.indices), options.batch_size)
 
     def batch(self, step: int) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """Images, decoded on all cores, and their targets: a pure function of the step."""
-        chosen = self.numbers[sample_order.batch(step, len(self.numbers), self.options.batch_size, self.options.seed)]
+        chosen = self.indices[sample_order.batch(step, len(self.indices), self.options.batch_size, self.options.seed)]
         with ThreadPoolExecutor() as pool:
             originals = [image_CHW.to(self.device) for image_CHW in pool.map(self.images.original, chosen)]
         return [

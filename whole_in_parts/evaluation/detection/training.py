@@ -13,7 +13,7 @@ from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.data.shards import INDEX
 from whole_in_parts.evaluation.detection.model import Detector, Losses
 from whole_in_parts.evaluation.detection.samples import Course
-from whole_in_parts.evaluation.task import Given
+from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
@@ -22,18 +22,18 @@ FIRST = 0.001
 """The learning rate of the first step, as a share of that after the warm-up."""
 
 
-def train(given: Given, options, classes: int) -> Detector:
+def train(context: TaskContext, options, classes: int) -> Detector:
     """A trained detector on a copy of the backbone; always the same for the same backbone, images and options.
 
     Raises:
         Failure: the images do not say what is to be learnt, or a loss is not finite.
         ValueError: fewer images have an object than a batch takes.
     """
-    course = Course(given.train, options, given.device)
+    course = Course(context.train, options, context.device)
     torch.manual_seed(options.seed)
-    model = Detector(given.backbone, classes, options).to(given.device).train()
+    model = Detector(context.backbone, classes, options).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
-    checkpoints = Checkpoints(given.directory.parent / f"detection_{digest(given, options)}")
+    checkpoints = Checkpoints(context.directory.parent / f"detection_{digest(context, options)}")
     first = restore(checkpoints.load(), model, optimizer)
     bar = progress(range(first, options.steps), "train", unit="step", initial=first, total=options.steps)
     for step in bar:
@@ -99,11 +99,11 @@ def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimize
     return state["step"]
 
 
-def digest(given: Given, options) -> str:
+def digest(context: TaskContext, options) -> str:
     """Stands for all that a training depends on: options, backbone, data and code."""
     state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
-    for tensor in given.backbone.state_dict().values():
+    for tensor in context.backbone.state_dict().values():
         state.update(tensor.cpu().contiguous().numpy().tobytes())
-    state.update((given.train.shards.folder / INDEX).read_bytes())
-    state.update(given.code_digest.encode())
+    state.update((context.train.shards.folder / INDEX).read_bytes())
+    state.update(context.code_digest.encode())
     return state.hexdigest()[:16]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from whole_in_parts.data.shards import Images
 from whole_in_parts.data.sources.copydays import WHITENING
-from whole_in_parts.evaluation.task import Given, average_precision, mean_average_precision, shared_class_names
+from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Representations
 from whole_in_parts.progress import progress
@@ -31,25 +31,25 @@ FLOOR = 1e-5
 """The least variance that a direction is taken to have, as a share of the largest."""
 
 
-def evaluate(given: Given, options) -> dict[str, float]:
+def evaluate(context: TaskContext, options) -> dict[str, float]:
     """
     Raises:
         Failure: a query is of no class that the database has.
     """
-    classes, labels = shared_class_names(given), given.train.shards.labels
+    classes, labels = shared_class_names(context), context.train.shards.labels
     whitens = np.array(classes)[labels] == WHITENING
-    if unknown := sorted(set(given.test.shards.labels.tolist()) - set(labels[~whitens].tolist())):
+    if unknown := sorted(set(context.test.shards.labels.tolist()) - set(labels[~whitens].tolist())):
         raise Failure(
             f"the label spaces differ: test has class {classes[unknown[0]]}, and no image of train is of it; copy "
             "detection needs source copydays"
         )
-    size = options.image_size or given.train.size
-    database_MF = describe(given, given.train, np.flatnonzero(~whitens), size, "database")
-    queries_QF = describe(given, given.test, np.arange(len(given.test)), size, "queries")
+    size = options.image_size or context.train.size
+    database_MF = describe(context, context.train, np.flatnonzero(~whitens), size, "database")
+    queries_QF = describe(context, context.test, np.arange(len(context.test)), size, "queries")
     if whitens.any():
-        mean_F, whitening_FF = whitening(describe(given, given.train, np.flatnonzero(whitens), size, "whitening"))
+        mean_F, whitening_FF = whitening(describe(context, context.train, np.flatnonzero(whitens), size, "whitening"))
         database_MF, queries_QF = ((x_NF - mean_F) @ whitening_FF for x_NF in (database_MF, queries_QF))
-    precisions = rank(queries_QF, given.test.shards.labels, database_MF, labels[~whitens], options.top)
+    precisions = rank(queries_QF, context.test.shards.labels, database_MF, labels[~whitens], options.top)
     return {
         "map": mean_average_precision(precisions),
         "queries": len(queries_QF),
@@ -59,12 +59,12 @@ def evaluate(given: Given, options) -> dict[str, float]:
 
 
 @torch.no_grad()
-def describe(given: Given, images: Images, numbers: NDArray[np.int64], size: int, what: str) -> Tensor:
+def describe(context: TaskContext, images: Images, indices: NDArray[np.int64], size: int, what: str) -> Tensor:
     """The descriptors (N, F) of some images, each of which is resized to (size, size) whatever its shape."""
     found = []
-    for start in progress(range(0, len(numbers), BATCH), what, unit="batch"):
-        batch = [squared(images.original(number), size) for number in numbers[start : start + BATCH]]
-        found.append(descriptor(given.backbone(torch.stack(batch).to(given.device) / 255)).double())
+    for start in progress(range(0, len(indices), BATCH), what, unit="batch"):
+        batch = [squared(images.original(number), size) for number in indices[start : start + BATCH]]
+        found.append(descriptor(context.backbone(torch.stack(batch).to(context.device) / 255)).double())
     return torch.cat(found)
 
 
@@ -74,10 +74,10 @@ def squared(image_CHW: Tensor, size: int) -> Tensor:
     return resized_CSS.round().clamp(0, 255)
 
 
-def descriptor(given: Representations) -> Tensor:
+def descriptor(context: Representations) -> Tensor:
     """The global representation and the generalised mean of the local ones, (B, F)."""
-    pooled_BC = given.local_BCNN.clamp(min=SMALLEST).pow(POWER).mean((2, 3)).pow(1 / POWER)
-    return torch.cat([given.whole_BD, pooled_BC], 1)
+    pooled_BC = context.local_BCNN.clamp(min=SMALLEST).pow(POWER).mean((2, 3)).pow(1 / POWER)
+    return torch.cat([context.global_BD, pooled_BC], 1)
 
 
 def whitening(x_NF: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,19 +16,19 @@ from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation.detection import precision, samples, training
 from whole_in_parts.evaluation.detection.model import Detector
 from whole_in_parts.evaluation.detection.precision import Detections
-from whole_in_parts.evaluation.task import Given, shared_class_names
+from whole_in_parts.evaluation.task import TaskContext, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
 
-def evaluate(given: Given, options) -> dict[str, float | None]:
-    classes = shared_class_names(given)
-    marked = samples.annotations(given.test.shards, options.masks)
+def evaluate(context: TaskContext, options) -> dict[str, float | None]:
+    classes = shared_class_names(context)
+    marked = samples.annotations(context.test.shards, options.masks)
     if not any(countable(each) for each in marked):
-        raise Failure(f"{given.test.shards.folder}: no object counts: there is none, or all are crowds or difficult")
-    model = training.train(given, options, len(classes))
-    found = [detect(model, given.test, number, options) for number in progress(range(len(given.test)), "test")]
-    write(given, found, classes)
+        raise Failure(f"{context.test.shards.folder}: no object counts: there is none, or all are crowds or difficult")
+    model = training.train(context, options, len(classes))
+    found = [detect(model, context.test, number, options) for number in progress(range(len(context.test)), "test")]
+    write(context, found, classes)
     return precision.average_precisions(marked, found, len(classes), options.masks, options.recalls)
 
 
@@ -60,9 +60,9 @@ def encoded(mask_HW: np.ndarray) -> str:
     return mask.encode(np.asfortranarray(mask_HW))["counts"].decode()
 
 
-def write(given: Given, found: list[Detections], classes: list[str]) -> None:
+def write(context: TaskContext, found: list[Detections], classes: list[str]) -> None:
     """Write `predictions.parquet`: best first for each image."""
-    keys = [key for key, each in zip(given.test.shards.keys, found, strict=True) for _ in each.labels]
+    keys = [key for key, each in zip(context.test.shards.keys, found, strict=True) for _ in each.labels]
     boxes_N4 = np.concatenate([each.boxes for each in found])
     columns = {
         "key": pa.array(keys, pa.string()),
@@ -72,4 +72,4 @@ def write(given: Given, found: list[Detections], classes: list[str]) -> None:
     }
     if found[0].masks is not None:
         columns["mask"] = pa.array([runs for each in found for runs in each.masks or []], pa.string())
-    pq.write_table(pa.table(columns), given.directory / "predictions.parquet")
+    pq.write_table(pa.table(columns), context.directory / "predictions.parquet")

@@ -16,7 +16,7 @@ from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation.features import batches
 from whole_in_parts.evaluation.linear_probe import top1
-from whole_in_parts.evaluation.task import Given, decode_all, random_crops, shared_class_names
+from whole_in_parts.evaluation.task import TaskContext, decode_all, random_crops, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
@@ -36,33 +36,33 @@ class Tuned(nn.Module):
         nn.init.zeros_(self.layer.bias)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        return self.layer(self.backbone(images_BCHW).whole_BD)
+        return self.layer(self.backbone(images_BCHW).global_BD)
 
 
-def evaluate(given: Given, options) -> dict[str, float]:
-    decode_all(given.test)
-    model = finetune(given, options).eval()
+def evaluate(context: TaskContext, options) -> dict[str, float]:
+    decode_all(context.test)
+    model = finetune(context, options).eval()
     logits = []
-    for _, images_BCHW in batches(given.test, np.arange(len(given.test)), given.device, "test"):
+    for _, images_BCHW in batches(context.test, np.arange(len(context.test)), context.device, "test"):
         with torch.no_grad():
             logits.append(model(images_BCHW).cpu())
-    return {"top1": top1(torch.cat(logits), torch.from_numpy(given.test.shards.labels))}
+    return {"top1": top1(torch.cat(logits), torch.from_numpy(context.test.shards.labels))}
 
 
-def finetune(given: Given, options) -> Tuned:
+def finetune(context: TaskContext, options) -> Tuned:
     """A trained copy; always the same for the same backbone, images and options.
 
     Raises:
         Failure: its weights are no longer finite.
     """
-    model = Tuned(given.backbone, len(shared_class_names(given))).to(given.device).train()
+    model = Tuned(context.backbone, len(shared_class_names(context))).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), options.learning_rate, momentum=MOMENTUM)
-    steps = options.epochs * sample_order.steps_per_epoch(len(given.train), options.batch_size)
+    steps = options.epochs * sample_order.steps_per_epoch(len(context.train), options.batch_size)
     for step in progress(range(steps), "finetune", unit="step"):
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
         optimizer.param_groups[0]["lr"] = cosine(options.learning_rate, 0.0, step / steps)
         optimizer.zero_grad()
-        loss(model, given, options, step).backward()
+        loss(model, context, options, step).backward()
         optimizer.step()
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         raise Failure(
@@ -71,7 +71,7 @@ def finetune(given: Given, options) -> Tuned:
     return model
 
 
-def loss(model: Tuned, given: Given, options, step: int) -> Tensor:
+def loss(model: Tuned, context: TaskContext, options, step: int) -> Tensor:
     """The cross-entropy of the batch of a step."""
-    images_BCHW, labels_B = random_crops(given, options.batch_size, options.seed, step)
+    images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
     return F.cross_entropy(model(images_BCHW), labels_B)

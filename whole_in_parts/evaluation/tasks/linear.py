@@ -10,19 +10,21 @@ from torch import Tensor
 from whole_in_parts.evaluation import linear_probe, logistic_probe
 from whole_in_parts.evaluation.features import Features, features
 from whole_in_parts.evaluation.linear_probe import top1
-from whole_in_parts.evaluation.task import Given, shared_class_names
+from whole_in_parts.evaluation.task import TaskContext, shared_class_names
 
 
-def evaluate(given: Given, options) -> dict[str, float]:
-    classes = shared_class_names(given)
-    seen, unseen = (features(given.backbone, images, given.device, "features") for images in (given.train, given.test))
-    x_ND, y_N = seen.features_ND.to(given.device), seen.labels_N.to(given.device)
+def evaluate(context: TaskContext, options) -> dict[str, float]:
+    classes = shared_class_names(context)
+    seen, unseen = (
+        features(context.backbone, images, context.device, "features") for images in (context.train, context.test)
+    )
+    x_ND, y_N = seen.features_ND.to(context.device), seen.labels_N.to(context.device)
     found: dict[str, float] = {}
     if options.probe:
         layer = linear_probe.train(Features(seen.keys, y_N, x_ND), len(classes), options.probe)
     else:
         layer, found["penalty"] = logistic_probe.fit(x_ND, y_N, len(classes))
-    logits_NC = layer(unseen.features_ND.to(given.device)).cpu()
+    logits_NC = layer(unseen.features_ND.to(context.device)).cpu()
     accuracies = {name: score(logits_NC, unseen.labels_N) for name, score in METRICS.items()}
     return accuracies | found
 

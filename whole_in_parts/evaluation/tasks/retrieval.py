@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from whole_in_parts.data.shards import Images, array
-from whole_in_parts.evaluation.task import Given, average_precision, mean_average_precision
+from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
@@ -29,11 +29,11 @@ PROTOCOLS = {"medium": (("easy", "hard"), ("junk",)), "hard": (("hard",), ("easy
 Annotation = Mapping[str, Sequence[str]]
 
 
-def evaluate(given: Given, options) -> dict[str, float | None]:
-    annotations = sought(given)
-    gallery_MD, queries_QD = (describe(given, images, options) for images in (given.train, given.test))
+def evaluate(context: TaskContext, options) -> dict[str, float | None]:
+    annotations = sought(context)
+    gallery_MD, queries_QD = (describe(context, images, options) for images in (context.train, context.test))
     order_QM = (queries_QD @ gallery_MD.T).argsort(dim=1, descending=True, stable=True).cpu()
-    keys, metrics = given.train.shards.keys, dict[str, float | None]()
+    keys, metrics = context.train.shards.keys, dict[str, float | None]()
     for protocol in PROTOCOLS:
         scored = [
             score(order_M, keys, annotation, protocol)
@@ -45,13 +45,13 @@ def evaluate(given: Given, options) -> dict[str, float | None]:
     return metrics
 
 
-def sought(given: Given) -> list[Annotation]:
+def sought(context: TaskContext) -> list[Annotation]:
     """For each query, the keys of the images that are easy, hard and junk.
 
     Raises:
         Failure: a query has none, or names an image that the gallery has not.
     """
-    queries, keys = given.test.shards, set(given.train.shards.keys)
+    queries, keys = context.test.shards, set(context.train.shards.keys)
     if absent := [key for key in queries.keys if key not in queries.annotations]:
         raise Failure(f"{queries.folder}: nothing says what {absent[0]} is to find; retrieval needs source revisited")
     for key, annotation in queries.annotations.items():
@@ -71,13 +71,13 @@ def score(order_M: Tensor, keys: list[str], annotation: Annotation, protocol: st
 
 
 @torch.no_grad()
-def describe(given: Given, images: Images, options) -> Tensor:
+def describe(context: TaskContext, images: Images, options) -> Tensor:
     """The representations (N, D) of all images, of length one: one image at a time, since each has its own shape."""
-    size, step, found = options.image_size or images.size, stride(given.backbone, images.size), []
+    size, step, found = options.image_size or images.size, stride(context.backbone, images.size), []
     for number in progress(range(len(images)), "features", unit="image"):
-        image_1CHW = thumbnail(images.original(number), size)[None].to(given.device) / 255
+        image_1CHW = thumbnail(images.original(number), size)[None].to(context.device) / 255
         views = [scaled(image_1CHW, scale, step) for scale in options.scales]
-        found.append(torch.stack([given.backbone(view).whole_BD[0] for view in views]).mean(0))
+        found.append(torch.stack([context.backbone(view).global_BD[0] for view in views]).mean(0))
     return F.normalize(torch.stack(found))
 
 

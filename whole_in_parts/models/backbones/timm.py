@@ -35,7 +35,7 @@ class Timm(Backbone):
         try:
             with torch.device("meta"):
                 maps, final = dry.run(torch.empty(1, options.channels, size, size))
-                whole_BD = dry.network.forward_head(final, pre_logits=True)
+                global_BD = dry.network.forward_head(final, pre_logits=True)
         except Exception as error:  # what timm's networks raise where they cannot has no type in common
             raise ValueError(
                 f"backbone.model: {self.name} gives no feature map ({error or type(error).__name__}); allowed is a "
@@ -43,7 +43,7 @@ class Timm(Backbone):
             ) from error
         self.head_reads_map = final is maps[-1]
         self.widths = [map_BCNN.shape[1] for map_BCNN in maps]
-        self.features = whole_BD.shape[1]
+        self.features = global_BD.shape[1]
 
     @property
     def stored(self) -> nn.Module:
@@ -51,8 +51,8 @@ class Timm(Backbone):
 
     def forward(self, images_BCHW: Tensor) -> Representations:
         maps, final = self.run(self.normalised(images_BCHW))
-        whole_BD = self.network.forward_head(final, pre_logits=True)
-        return Representations(tuple(maps), maps[-1].mean((2, 3)), whole_BD)
+        global_BD = self.network.forward_head(final, pre_logits=True)
+        return Representations(tuple(maps), maps[-1].mean((2, 3)), global_BD)
 
     def maps(self, x_BCHW: Tensor) -> list[Tensor]:
         return self.run(x_BCHW)[0]

@@ -9,30 +9,30 @@ import torch
 from tests.every_method import MODIFIERS
 from whole_in_parts.config.runs import Run
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.analysis import Given
+from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.training.building import build
 
 
-def looked_at(run: Run, shards: Path, folder: Path) -> Given:
+def looked_at(run: Run, shards: Path, folder: Path) -> AnalysisContext:
     """A method as it is built, and the first 60 test images."""
     method = build(run, classes=10).eval().requires_grad_(False)
     train, test = (Images(Shards(shards / split), 8, 1) for split in ("train", "test"))
-    return Given(method, method.backbone, train, test, np.arange(60), torch.device("cpu"), folder)
+    return AnalysisContext(method, method.backbone, train, test, np.arange(60), torch.device("cpu"), folder)
 
 
 @pytest.fixture
-def given(small, shards, tmp_path) -> Given:
+def context(small, shards, tmp_path) -> AnalysisContext:
     """A backbone with a map of 4×4 positions, and a projector."""
     return looked_at(small.runs["co_byol"], shards, tmp_path)
 
 
 @pytest.fixture
-def given_plain(small, shards, tmp_path) -> Given:
+def given_plain(small, shards, tmp_path) -> AnalysisContext:
     """A backbone without a projector."""
     return looked_at(small.runs["random"], shards, tmp_path)
 
 
 @pytest.fixture
-def given_logo(small, shards, tmp_path) -> Given:
+def given_logo(small, shards, tmp_path) -> AnalysisContext:
     """BYOL with LoGo's affinity."""
     return looked_at(small.runs["byol"].model_copy(update={"modifier": MODIFIERS["logo"]}), shards, tmp_path)

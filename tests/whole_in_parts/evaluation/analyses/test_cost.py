@@ -24,23 +24,23 @@ RF99 = R50 | {"name": "rf_resnet", "blocks": [3, 4, 6, 4], "mlp": True, "stem": 
 @pytest.mark.parametrize(
     ("options", "gigaflops", "positions"), [(R50, 32.8, 49), (RF99, 106, 196)], ids=["ResNet-50", "RF99-ResNet-50"]
 )
-def test_the_flops_of_a_pair_of_views_are_those_of_the_paper(given, options, gigaflops, positions):
-    given.test.size = 224
-    metrics = measure(given._replace(backbone=build_backbone(backbone_config(options))), cost(0.2))
+def test_the_flops_of_a_pair_of_views_are_those_of_the_paper(context, options, gigaflops, positions):
+    context.test.size = 224
+    metrics = measure(context._replace(backbone=build_backbone(backbone_config(options))), cost(0.2))
     assert metrics["pair_flops"] / 1e9 == pytest.approx(gigaflops, rel=0.006)
     assert metrics["positions"] == positions
 
 
 @pytest.mark.parametrize(("crop_scale", "least"), [(0.2, 0.0391), (0.08, 0.0156)])
-def test_t_min_of_rf99_is_the_share_of_the_image_that_it_sees_times_the_least_crop(given, crop_scale, least):
-    given.test.size = 224
-    metrics = measure(given._replace(backbone=build_backbone(backbone_config(RF99))), cost(crop_scale))
+def test_t_min_of_rf99_is_the_share_of_the_image_that_it_sees_times_the_least_crop(context, crop_scale, least):
+    context.test.size = 224
+    metrics = measure(context._replace(backbone=build_backbone(backbone_config(RF99))), cost(crop_scale))
     assert metrics["receptive_field"] == 99
     assert metrics["crop_scale_least"] == pytest.approx(least, abs=1e-4)
 
 
-def test_t_min_is_the_least_crop_where_a_position_sees_the_whole_image(given):
-    assert measure(given, cost(0.2))["crop_scale_least"] == pytest.approx(0.2)
+def test_t_min_is_the_least_crop_where_a_position_sees_the_whole_image(context):
+    assert measure(context, cost(0.2))["crop_scale_least"] == pytest.approx(0.2)
 
 
 def cost(crop_scale: float) -> CostConfig:

@@ -16,16 +16,16 @@ def options(**changes) -> NeighboursConfig:
     return NeighboursConfig(**({"name": "neighbours", "patches": 2, "scale": (0.2, 0.5), "neighbours": 3} | changes))
 
 
-def found(given):
-    return pq.read_table(given.directory / "neighbours.parquet").to_pandas()
+def found(context):
+    return pq.read_table(context.directory / "neighbours.parquet").to_pandas()
 
 
-def test_a_copy_of_an_image_is_its_first_neighbour_with_similarity_1(given):
-    images = given.test
+def test_a_copy_of_an_image_is_its_first_neighbour_with_similarity_1(context):
+    images = context.test
     images[np.array([4, 31])]  # decodes them
     images._held[31] = images._held[4]
-    measure(given, options(**WHOLE))
-    rows = found(given).query("rank == 1").set_index(["space", "query"])
+    measure(context, options(**WHOLE))
+    rows = found(context).query("rank == 1").set_index(["space", "query"])
     for space in ("embedding", "projection"):
         nearest = rows.loc[space, images.shards.keys[4]]
         assert nearest.neighbour == images.shards.keys[31]
@@ -34,33 +34,33 @@ def test_a_copy_of_an_image_is_its_first_neighbour_with_similarity_1(given):
 
 
 @torch.no_grad()
-def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(given):
+def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(context):
     asked = options()
-    metrics = measure(given, asked)
-    views = _patches.patches(given.test, given.numbers, asked, 2, given.device).views
-    labels = given.test.shards.labels
+    metrics = measure(context, asked)
+    views = _patches.patches(context.test, context.indices, asked, 2, context.device).views
+    labels = context.test.shards.labels
     for space in ("embedding", "projection"):
-        x_MD = torch.stack([_patches.spaces(given, view)[space] for view in views], 1).flatten(0, 1).double()
-        rows = found(given).query("space == @space")
+        x_MD = torch.stack([_patches.spaces(context, view)[space] for view in views], 1).flatten(0, 1).double()
+        rows = found(context).query("space == @space")
         same = []
         for query in range(120):
             others = [number for number in range(120) if number // 2 != query // 2]
             nearest = sorted(others, key=lambda number: -float(x_MD[query] @ x_MD[number]))[:3]
             same += [labels[query // 2] == labels[number // 2] for number in nearest]
             if query in (0, 57):
-                key, box = given.test.shards.keys[query // 2], box_of(given, asked, query)
+                key, box = context.test.shards.keys[query // 2], box_of(context, asked, query)
                 mine = rows[(rows["query"] == key) & (rows["query_box"].map(tuple) == box)]
                 assert list(mine["rank"]) == [1, 2, 3]
-                keys = [given.test.shards.keys[number // 2] for number in nearest]
+                keys = [context.test.shards.keys[number // 2] for number in nearest]
                 assert list(mine["neighbour"]) == keys
                 expected = [float(x_MD[query] @ x_MD[number]) for number in nearest]
                 assert list(mine["similarity"]) == pytest.approx(expected, abs=1e-5)
         assert metrics[f"same_class_{space}"] == pytest.approx(100 * np.mean(same))
 
 
-def box_of(given, asked, query: int) -> tuple[int, ...]:
+def box_of(context, asked, query: int) -> tuple[int, ...]:
     """The box of a patch."""
-    batch = _patches.patches(given.test, given.numbers, asked, 2, given.device)
+    batch = _patches.patches(context.test, context.indices, asked, 2, context.device)
     return tuple(batch.boxes[query % 2][query // 2].int().tolist())
 
 
@@ -69,23 +69,23 @@ def test_a_method_without_a_projector_has_the_embedding_alone(given_plain):
     assert set(found(given_plain)["space"]) == {"embedding"}
 
 
-def test_the_picture_is_the_same_each_time_and_wider_with_two_spaces(given, given_plain):
-    measure(given, options(shown=2))
-    first = (given.directory / "neighbours.png").read_bytes()
-    measure(given, options(shown=2))
-    assert (given.directory / "neighbours.png").read_bytes() == first
-    wide = imread(given.directory / "neighbours.png").shape[1]
+def test_the_picture_is_the_same_each_time_and_wider_with_two_spaces(context, given_plain):
+    measure(context, options(shown=2))
+    first = (context.directory / "neighbours.png").read_bytes()
+    measure(context, options(shown=2))
+    assert (context.directory / "neighbours.png").read_bytes() == first
+    wide = imread(context.directory / "neighbours.png").shape[1]
     measure(given_plain, options(shown=2))
     assert imread(given_plain.directory / "neighbours.png").shape[1] < wide
 
 
-def test_more_neighbours_than_there_are_patches_are_refused_before_any_work(given):
-    few = given._replace(numbers=given.numbers[:2])
+def test_more_neighbours_than_there_are_patches_are_refused_before_any_work(context):
+    few = context._replace(indices=context.indices[:2])
     with pytest.raises(Failure, match=r"analysis.neighbours: 3 of each patch, and other images have 2 patches"):
         measure(few, options())
-    assert not list(given.directory.glob("neighbours.*"))
+    assert not list(context.directory.glob("neighbours.*"))
 
 
-def test_one_image_has_nothing_to_be_compared_with(given):
+def test_one_image_has_nothing_to_be_compared_with(context):
     with pytest.raises(Failure, match="there is only one"):
-        _patches.by_class(given._replace(numbers=given.numbers[:1]))
+        _patches.by_class(context._replace(indices=context.indices[:1]))

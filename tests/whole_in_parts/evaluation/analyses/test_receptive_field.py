@@ -25,39 +25,39 @@ class Square(Backbone):
         return [self.sum(x_BCHW)]
 
 
-def test_the_side_of_a_field_is_the_root_of_how_many_pixels_move_the_middle_of_it(given):
-    one = given._replace(backbone=Square(3, middle=1.0), numbers=given.numbers[:4])
+def test_the_side_of_a_field_is_the_root_of_how_many_pixels_move_the_middle_of_it(context):
+    one = context._replace(backbone=Square(3, middle=1.0), indices=context.indices[:4])
     metrics = measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))  # the corner: 2×2 pixels are inside
     assert metrics == {"side_5": 2.0, "side_32": 2.0}
 
 
-def test_pixels_count_by_their_share_of_the_largest_gradient(given):
-    one = given._replace(backbone=Square(3, middle=10.0), numbers=given.numbers[:4])
+def test_pixels_count_by_their_share_of_the_largest_gradient(context):
+    one = context._replace(backbone=Square(3, middle=10.0), indices=context.indices[:4])
     metrics = measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))  # the others move it a tenth as much
     assert metrics == {"side_5": 2.0, "side_32": 1.0}
 
 
-def test_the_mean_is_over_images_and_positions_and_the_field_of_the_middle_is_kept(given):
-    metrics = measure(given, ReceptiveFieldConfig(name="receptive_field", stride=2))
+def test_the_mean_is_over_images_and_positions_and_the_field_of_the_middle_is_kept(context):
+    metrics = measure(context, ReceptiveFieldConfig(name="receptive_field", stride=2))
     assert 1 <= metrics["side_32"] <= metrics["side_5"] <= 8
-    field_HW = np.load(given.directory / "field.npy")
+    field_HW = np.load(context.directory / "field.npy")
     assert field_HW.shape == (8, 8)
     assert field_HW.max() == pytest.approx(1)
 
 
-def test_no_gradient_is_left_in_the_backbone(given):
-    measure(given, ReceptiveFieldConfig(name="receptive_field", stride=2))
-    assert all(parameter.grad is None for parameter in given.backbone.parameters())
+def test_no_gradient_is_left_in_the_backbone(context):
+    measure(context, ReceptiveFieldConfig(name="receptive_field", stride=2))
+    assert all(parameter.grad is None for parameter in context.backbone.parameters())
     assert torch.is_grad_enabled()
 
 
-def test_the_picture_has_four_fields_of_which_each_lies_at_its_position(given, monkeypatch):
+def test_the_picture_has_four_fields_of_which_each_lies_at_its_position(context, monkeypatch):
     drawn = []
     genuine = receptive_field.picture
     monkeypatch.setattr(receptive_field, "picture", lambda maps: drawn.append(maps) or genuine(maps))
-    one = given._replace(backbone=Square(3, middle=1.0), numbers=given.numbers[:4])
+    one = context._replace(backbone=Square(3, middle=1.0), indices=context.indices[:4])
     measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))
-    assert imread(given.directory / "field.png").shape[:2] == (345, 1200)
+    assert imread(context.directory / "field.png").shape[:2] == (345, 1200)
     pixels = torch.arange(8.0)
     for field_HW, (row, column) in zip(drawn[0], SHOWN, strict=True):
         weight_HW = field_HW / field_HW.sum()

@@ -9,14 +9,14 @@ from whole_in_parts.evaluation.analyses.similarity import measure, pairs
 OPTIONS = SimilarityConfig(name="similarity", pairs=200)
 
 
-def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(given):
-    view = given.backbone(next(given.batches("all")))
+def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(context):
+    view = context.backbone(next(context.batches("all")))
     parts_NPC = F.normalize(view.local_BCNN.flatten(2).permute(0, 2, 1).double(), dim=2)
     x, y = [], []
     for first, second in zip(*pairs(60, OPTIONS.pairs), strict=True):
-        x.append(float(F.cosine_similarity(view.whole_BD[first].double(), view.whole_BD[second].double(), dim=0)))
+        x.append(float(F.cosine_similarity(view.global_BD[first].double(), view.global_BD[second].double(), dim=0)))
         y.append(np.mean([float(a @ b) for a in parts_NPC[first] for b in parts_NPC[second]]))
-    metrics = measure(given, OPTIONS)
+    metrics = measure(context, OPTIONS)
     assert metrics["correlation"] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
     assert metrics["across"] == pytest.approx(np.mean(y), abs=1e-6)
     inside = [float(a @ b) for parts in parts_NPC for i, a in enumerate(parts) for j, b in enumerate(parts) if i != j]

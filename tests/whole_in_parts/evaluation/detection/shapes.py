@@ -59,8 +59,8 @@ def around(corners: np.ndarray) -> list[float]:
 def coco(folder: Path, train: int, test: int, masks: bool = True) -> Path:
     """A folder as COCO 2017 has it, of so many pictures."""
     (folder / "annotations").mkdir(parents=True)
-    for split, numbers in (("train2017", range(train)), ("val2017", range(10_000, 10_000 + test))):
-        worlds = {f"{number:012d}.png": world(number) for number in numbers}
+    for split, indices in (("train2017", range(train)), ("val2017", range(10_000, 10_000 + test))):
+        worlds = {f"{number:012d}.png": world(number) for number in indices}
         (folder / split).mkdir()
         for name, (image, _) in worlds.items():
             image.save(folder / split / name)
@@ -74,15 +74,15 @@ VOC_CLASSES = ["bottle", "car", "cat"]
 
 def voc(folder: Path, sets: dict[str, range]) -> Path:
     """A folder VOCdevkit with these pictures in each `<year>/<set>`; VOC counts pixels from 1, the last one too."""
-    for place, numbers in sets.items():
+    for place, indices in sets.items():
         year, name = place.split("/")
         for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
             (folder / year / part).mkdir(parents=True, exist_ok=True)
-        for number in numbers:
+        for number in indices:
             image, shapes = world(number)
             image.save(folder / year / f"JPEGImages/{number:06d}.jpg")
             (folder / year / f"Annotations/{number:06d}.xml").write_text(described(shapes))
-        (folder / year / f"ImageSets/Main/{name}.txt").write_text("".join(f"{number:06d}\n" for number in numbers))
+        (folder / year / f"ImageSets/Main/{name}.txt").write_text("".join(f"{number:06d}\n" for number in indices))
     return folder
 
 

@@ -57,8 +57,8 @@ def test_in_whatever_way_an_image_is_shown_the_box_of_each_mask_is_its_box(image
     marked = samples.annotations(images.shards, True)
     for number in range(len(images)):
         for step in range(4):
-            given = options(masks=True, short_sides=[96, 192])
-            _, goal = samples.shown(images.original(number), number, marked[number], given, step)
+            context = options(masks=True, short_sides=[96, 192])
+            _, goal = samples.shown(images.original(number), number, marked[number], context, step)
             for box_4, mask_HW in zip(goal["boxes"], goal["masks"], strict=True):
                 rows, columns = mask_HW.nonzero().unbind(1)
                 edges = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -69,8 +69,8 @@ def test_sizes_and_mirrorings_are_a_function_of_seed_step_and_sample_and_all_com
     marked = samples.annotations(images.shards, False)
     chosen = options(short_sides=[48, 64, 80])
 
-    def show(number, step, given=chosen):
-        return samples.shown(images.original(number), number, marked[number], given, step)
+    def show(number, step, context=chosen):
+        return samples.shown(images.original(number), number, marked[number], context, step)
 
     torch.testing.assert_close(show(3, 5), show(3, 5), rtol=0, atol=0)
     sides = {(number, step): show(number, step)[0].shape[1] for number in range(8) for step in range(6)}

@@ -13,7 +13,7 @@ from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.sources import coco
 from whole_in_parts.evaluation.detection import samples, training
 from whole_in_parts.evaluation.detection.training import Checkpoints
-from whole_in_parts.evaluation.task import Given
+from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
 
@@ -36,15 +36,15 @@ def images(tmp_path_factory) -> Images:
 
 
 @pytest.fixture
-def given(images, tmp_path) -> Given:
+def context(images, tmp_path) -> TaskContext:
     torch.manual_seed(0)
     backbone = build_backbone(resnet("basic", [1, 1], [2, 2], SMALL, width=16)).eval().requires_grad_(False)
     (tmp_path / "unfinished").mkdir()
-    return Given(backbone, images, images, torch.device("cpu"), tmp_path / "unfinished")
+    return TaskContext(backbone, images, images, torch.device("cpu"), tmp_path / "unfinished")
 
 
-def weights(given: Given, chosen: DetectionConfig) -> dict[str, torch.Tensor]:
-    return training.train(given, chosen, 3).state_dict()
+def weights(context: TaskContext, chosen: DetectionConfig) -> dict[str, torch.Tensor]:
+    return training.train(context, chosen, 3).state_dict()
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -64,15 +64,15 @@ def test_without_a_warm_up_the_first_step_has_the_whole_rate():
     assert training.learning_rate(0, options(3, warmup_steps=0, learning_rate=0.1)) == 0.1
 
 
-def test_the_same_training_ends_in_the_same_weights_and_another_seed_in_others(given):
-    first = weights(given, options(2))
+def test_the_same_training_ends_in_the_same_weights_and_another_seed_in_others(context):
+    first = weights(context, options(2))
     torch.rand(7)
-    assert same(first, weights(given, options(2)))
-    assert not same(first, weights(given, options(2, seed=1)))
+    assert same(first, weights(context, options(2)))
+    assert not same(first, weights(context, options(2, seed=1)))
 
 
-def test_a_killed_training_goes_on_and_ends_in_the_same_weights(given, monkeypatch):
-    whole = weights(given, options(4))
+def test_a_killed_training_goes_on_and_ends_in_the_same_weights(context, monkeypatch):
+    whole = weights(context, options(4))
     taken, forward = [], training.forward
 
     def killed(*arguments):
@@ -85,18 +85,18 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(given, monkeypat
         patch.setattr(Checkpoints, "due", lambda self: True)
         patch.setattr(training, "forward", killed)
         with pytest.raises(KeyboardInterrupt):
-            weights(given, options(4))
+            weights(context, options(4))
     monkeypatch.setattr(training, "forward", lambda *arguments: taken.append(arguments[-1]) or forward(*arguments))
-    assert same(whole, weights(given, options(4)))
+    assert same(whole, weights(context, options(4)))
     assert taken == [0, 1, 2, 2, 3, 4, 5]
 
 
-def test_a_checkpoint_of_other_options_is_not_taken_up(given, monkeypatch):
+def test_a_checkpoint_of_other_options_is_not_taken_up(context, monkeypatch):
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
-    assert not same(weights(given, options(1)), weights(given, options(1, learning_rate=0.1)))
+    assert not same(weights(context, options(1)), weights(context, options(1, learning_rate=0.1)))
 
 
-def test_statistics_are_the_mean_over_further_batches(given, monkeypatch):
+def test_statistics_are_the_mean_over_further_batches(context, monkeypatch):
     seen, forward = [], training.forward
 
     def watched(model, *arguments):
@@ -108,7 +108,7 @@ def test_statistics_are_the_mean_over_further_batches(given, monkeypatch):
         return losses
 
     monkeypatch.setattr(training, "forward", watched)
-    model = training.train(given, options(1, batches=3), 3)
+    model = training.train(context, options(1, batches=3), 3)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(seen) == 3
     assert {int(norm.num_batches_tracked) for norm in norms} == {3}
@@ -116,20 +116,20 @@ def test_statistics_are_the_mean_over_further_batches(given, monkeypatch):
     assert not torch.equal(first[0], second[0])
 
 
-def test_a_learning_rate_that_is_too_high_is_named(given):
+def test_a_learning_rate_that_is_too_high_is_named(context):
     with pytest.raises(
         Failure, match=r"task.learning_rate: at 1e\+30 the loss of step \d is not finite; try a lower one"
     ):
-        weights(given, options(4, learning_rate=1e30, warmup_steps=0))
+        weights(context, options(4, learning_rate=1e30, warmup_steps=0))
 
 
-def test_images_without_objects_are_left_out_and_too_few_others_are_refused(given, monkeypatch):
-    marked = samples.annotations(given.train.shards, False)
+def test_images_without_objects_are_left_out_and_too_few_others_are_refused(context, monkeypatch):
+    marked = samples.annotations(context.train.shards, False)
     for each in marked[1:]:
         each["crowd"] = [True] * len(each["boxes"])
     monkeypatch.setattr(samples, "annotations", lambda *_: marked)
     with pytest.raises(ValueError, match="batch_size: a batch of 2 needs as many samples, and there are 1"):
-        weights(given, options(1))
-    course = samples.Course(given.train, options(1, batch_size=1), given.device)
-    assert course.numbers.tolist() == [0]
+        weights(context, options(1))
+    course = samples.Course(context.train, options(1, batch_size=1), context.device)
+    assert course.indices.tolist() == [0]
     assert len(course.batch(0)) == 1

@@ -14,7 +14,7 @@ from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample
-from whole_in_parts.evaluation.task import Given
+from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone import Backbone, build_backbone
 from whole_in_parts.results import atomic_output_dir, result_dir
@@ -46,16 +46,18 @@ def backbone(architecture) -> Backbone:
 
 
 @pytest.fixture
-def give(tmp_path, backbone) -> Callable[..., Given]:
+def give(tmp_path, backbone) -> Callable[..., TaskContext]:
     """A function that packs the samples of both splits and gives a task what it works with."""
 
-    def make(train: list[Sample], test: list[Sample], classes: list[str], others: list[str] | None = None) -> Given:
+    def make(
+        train: list[Sample], test: list[Sample], classes: list[str], others: list[str] | None = None
+    ) -> TaskContext:
         images = []
         for split, samples, names in (("train", train, classes), ("test", test, others or classes)):
             (tmp_path / split).mkdir()
             pack(samples, names, tmp_path / split, 8, split)
             images.append(Images(Shards(tmp_path / split), SIZE, 3))
-        return Given(backbone, *images, torch.device("cpu"), tmp_path)
+        return TaskContext(backbone, *images, torch.device("cpu"), tmp_path)
 
     return make
 

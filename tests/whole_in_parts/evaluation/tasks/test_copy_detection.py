@@ -55,13 +55,17 @@ def test_descriptors_are_whitened_less_the_mean_of_the_whitening_images_and_befo
     train = [sample(f"o{number}", number, picture(number)) for number in range(12)]
     white = [sample(f"w{number}", 12, picture(2000 + number)) for number in range(30)]
     test = [sample(f"s{number}", number, distorted(picture(number), number)) for number in range(12)]
-    given = give(train + white, test, classes)
+    context = give(train + white, test, classes)
 
     def described(samples: list, images) -> np.ndarray:
-        numbers = np.array([images.shards.keys.index(one.key) for one in samples])
-        return copy_detection.describe(given, images, numbers, SIZE, "").numpy()
+        indices = np.array([images.shards.keys.index(one.key) for one in samples])
+        return copy_detection.describe(context, images, indices, SIZE, "").numpy()
 
-    base, others, queries = described(train, given.train), described(white, given.train), described(test, given.test)
+    base, others, queries = (
+        described(train, context.train),
+        described(white, context.train),
+        described(test, context.test),
+    )
     values, vectors = np.linalg.eigh(others.T @ others / len(others))
     root = vectors / np.sqrt(np.maximum(values, 1e-5 * values.max())) @ vectors.T
     base, queries = ((x - others.mean(0)) @ root for x in (base, queries))
@@ -69,14 +73,14 @@ def test_descriptors_are_whitened_less_the_mean_of_the_whitening_images_and_befo
     order = np.argsort(-(unit_queries @ unit_base.T), axis=1)
     ranks = [int(np.flatnonzero(order[number] == number)[0]) for number in range(12)]
     expected = 100 * np.mean([(1.0 if rank == 0 else 0.0) / 2 + 1 / (rank + 1) / 2 for rank in ranks])
-    assert copy_detection.evaluate(given, OPTIONS)["map"] == pytest.approx(expected, abs=1e-3)
+    assert copy_detection.evaluate(context, OPTIONS)["map"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_descriptor_is_the_global_representation_beside_the_mean_of_fourth_powers():
-    local_BCNN, whole_BD = torch.randn(2, 3, 4, 5), torch.randn(2, 6)
-    found_BF = copy_detection.descriptor(Representations((local_BCNN,), local_BCNN.mean((2, 3)), whole_BD))
+    local_BCNN, global_BD = torch.randn(2, 3, 4, 5), torch.randn(2, 6)
+    found_BF = copy_detection.descriptor(Representations((local_BCNN,), local_BCNN.mean((2, 3)), global_BD))
     for image in range(2):
-        expected = whole_BD[image].tolist()
+        expected = global_BD[image].tolist()
         for channel in range(3):
             powers = [max(float(value), 1e-6) ** 4 for value in local_BCNN[image, channel].flatten()]
             expected.append((sum(powers) / len(powers)) ** 0.25)
@@ -117,6 +121,6 @@ def test_an_image_becomes_a_square_whatever_its_shape_as_pillow_makes_it_up_to_t
 
 
 def test_a_query_of_a_class_that_the_database_has_not_is_refused(give):
-    given = give([sample("a", 0, picture(0))], [sample("b", 1, picture(1))], ["cat", "dog"])
+    context = give([sample("a", 0, picture(0))], [sample("b", 1, picture(1))], ["cat", "dog"])
     with pytest.raises(Failure, match="the label spaces differ: test has class dog, and no image of train is of it"):
-        copy_detection.evaluate(given, OPTIONS)
+        copy_detection.evaluate(context, OPTIONS)

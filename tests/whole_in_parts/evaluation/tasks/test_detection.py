@@ -111,9 +111,9 @@ def test_a_set_of_vocs_format_is_learnt_from_too(ask, tmp_path):
 
 def test_a_dataset_of_classes_alone_is_refused_before_anything_is_learnt(give):
     samples = [sample(f"{number}", number % 2, picture(number)) for number in range(4)]
-    given = give(samples, samples, ["cat", "dog"])
+    context = give(samples, samples, ["cat", "dog"])
     with pytest.raises(Failure, match=r"where the objects of \d are; detection needs a dataset of source coco or voc"):
-        detection.evaluate(given, DetectionConfig(**TASK))
+        detection.evaluate(context, DetectionConfig(**TASK))
 
 
 def test_a_test_split_in_which_nothing_counts_is_refused(give):

@@ -7,7 +7,7 @@ import torch
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.task import CROP, Given
+from whole_in_parts.evaluation.task import CROP, TaskContext
 from whole_in_parts.evaluation.tasks import finetune
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
@@ -17,49 +17,49 @@ OPTIONS = FinetuneConfig(name="finetune", epochs=1, batch_size=64, learning_rate
 
 
 @pytest.fixture
-def given(shards, tmp_path) -> Given:
+def context(shards, tmp_path) -> TaskContext:
     backbone = build_backbone(GREY).eval().requires_grad_(False)
     train, test = (Images(Shards(shards / split), 16, 1) for split in ("train", "test"))
-    return Given(backbone, train, test, torch.device("cpu"), tmp_path)
+    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path)
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-def test_it_learns_the_digits(given, seed, claim):
-    found = finetune.evaluate(given, OPTIONS.model_copy(update={"epochs": 8, "batch_size": 32, "seed": seed}))
+def test_it_learns_the_digits(context, seed, claim):
+    found = finetune.evaluate(context, OPTIONS.model_copy(update={"epochs": 8, "batch_size": 32, "seed": seed}))
     claim("top1", found["top1"], above=50)  # chance is 10
 
 
-def test_it_changes_the_weights_of_a_copy_and_leaves_the_given_backbone_as_it_is(given):
-    before = state(given.backbone)
-    tuned = finetune.finetune(given, OPTIONS).backbone
-    assert all(torch.equal(tensor, before[name]) for name, tensor in given.backbone.state_dict().items())
-    assert not given.backbone.training
+def test_it_changes_the_weights_of_a_copy_and_leaves_the_given_backbone_as_it_is(context):
+    before = state(context.backbone)
+    tuned = finetune.finetune(context, OPTIONS).backbone
+    assert all(torch.equal(tensor, before[name]) for name, tensor in context.backbone.state_dict().items())
+    assert not context.backbone.training
     moved = [name for name, tensor in tuned.named_parameters() if not torch.equal(tensor, before[name])]
     assert moved == [name for name, _ in tuned.named_parameters()]
 
 
-def test_the_seed_decides_the_weights_and_nothing_else_does(given):
-    first = state(finetune.finetune(given, OPTIONS))
+def test_the_seed_decides_the_weights_and_nothing_else_does(context):
+    first = state(finetune.finetune(context, OPTIONS))
     torch.manual_seed(99)
-    second = state(finetune.finetune(given, OPTIONS))
-    other = state(finetune.finetune(given, OPTIONS.model_copy(update={"seed": 4})))
+    second = state(finetune.finetune(context, OPTIONS))
+    other = state(finetune.finetune(context, OPTIONS.model_copy(update={"seed": 4})))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["layer.weight"], other["layer.weight"])
 
 
-def test_a_step_goes_down_the_gradient_of_the_first_batch(given):
-    options = OPTIONS.model_copy(update={"batch_size": len(given.train)})
-    model = finetune.Tuned(given.backbone, 10).train()
-    finetune.loss(model, given, options, 0).backward()
-    moved = finetune.finetune(given, options)
+def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
+    options = OPTIONS.model_copy(update={"batch_size": len(context.train)})
+    model = finetune.Tuned(context.backbone, 10).train()
+    finetune.loss(model, context, options, 0).backward()
+    moved = finetune.finetune(context, options)
     expected = -options.learning_rate * model.layer.weight.grad
     torch.testing.assert_close(moved.layer.weight, expected)
 
 
-def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(given):
+def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(context):
     seen = []
 
     class Watched(torch.nn.Module):
@@ -68,24 +68,24 @@ def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(giv
             return torch.zeros(len(images_BCHW), 10)
 
     for step in range(2):
-        finetune.loss(Watched(), given, OPTIONS.model_copy(update={"batch_size": len(given.train)}), step)
-    assert seen[0].shape == (len(given.train), 1, 16, 16)
+        finetune.loss(Watched(), context, OPTIONS.model_copy(update={"batch_size": len(context.train)}), step)
+    assert seen[0].shape == (len(context.train), 1, 16, 16)
     assert not torch.equal(seen[0], seen[1])
     assert 0 <= seen[0].min() < seen[0].max() <= 1
     assert CROP.flip == 0.5
 
 
-def test_a_rate_that_is_too_high_is_named(given):
+def test_a_rate_that_is_too_high_is_named(context):
     with pytest.raises(Failure, match=r"task\.learning_rate: at 1e\+20 the weights are no longer finite"):
-        finetune.finetune(given, OPTIONS.model_copy(update={"learning_rate": 1e20}))
+        finetune.finetune(context, OPTIONS.model_copy(update={"learning_rate": 1e20}))
 
 
-def test_a_batch_larger_than_the_dataset_is_refused(given):
+def test_a_batch_larger_than_the_dataset_is_refused(context):
     with pytest.raises(ValueError, match="batch_size: a batch of 2000 needs as many samples"):
-        finetune.finetune(given, OPTIONS.model_copy(update={"batch_size": 2000}))
+        finetune.finetune(context, OPTIONS.model_copy(update={"batch_size": 2000}))
 
 
-def test_the_test_images_are_seen_whole_and_all_of_them(given, monkeypatch):
+def test_the_test_images_are_seen_whole_and_all_of_them(context, monkeypatch):
     class Known(torch.nn.Module):
         """Knows each test image."""
 
@@ -93,7 +93,9 @@ def test_the_test_images_are_seen_whole_and_all_of_them(given, monkeypatch):
             labels = [known[image.numpy().tobytes()] for image in images_BCHW]
             return torch.eye(10)[torch.tensor(labels)]
 
-    every_BCHW = given.test[np.arange(len(given.test))].float() / 255
-    known = {image.numpy().tobytes(): label for image, label in zip(every_BCHW, given.test.shards.labels, strict=True)}
+    every_BCHW = context.test[np.arange(len(context.test))].float() / 255
+    known = {
+        image.numpy().tobytes(): label for image, label in zip(every_BCHW, context.test.shards.labels, strict=True)
+    }
     monkeypatch.setattr(finetune, "finetune", lambda *_: Known())
-    assert finetune.evaluate(given, OPTIONS) == {"top1": 100}
+    assert finetune.evaluate(context, OPTIONS) == {"top1": 100}

@@ -11,7 +11,7 @@ SGD = {"epochs": 30, "batch_size": 10, "learning_rate": 0.1, "weight_decay": 0.0
 
 
 @pytest.fixture
-def given(give):
+def context(give):
     """Ten distorted copies of each of three pictures to learn from, and five to be told."""
     classes = ["ash", "elm", "oak"]
     train, test = (
@@ -26,8 +26,8 @@ def given(give):
 
 
 @pytest.mark.parametrize("probe", [None, Linear(**SGD)], ids=["logistic", "sgd"])
-def test_random_features_tell_copies_of_three_pictures_apart_better_than_chance(given, probe, claim):
-    found = linear.evaluate(given, LinearTaskConfig(name="linear", probe=probe))
+def test_random_features_tell_copies_of_three_pictures_apart_better_than_chance(context, probe, claim):
+    found = linear.evaluate(context, LinearTaskConfig(name="linear", probe=probe))
     claim("top1", found["top1"], above=60)
     assert found["mean_per_class"] == pytest.approx(found["top1"])
     assert ("penalty" in found) == (probe is None)

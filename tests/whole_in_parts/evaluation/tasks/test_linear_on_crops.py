@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.task import CROP, Given, random_crops
+from whole_in_parts.evaluation.task import CROP, TaskContext, random_crops
 from whole_in_parts.evaluation.tasks import linear_on_crops
 from whole_in_parts.models.backbone import build_backbone
 
@@ -18,13 +18,13 @@ LONGER = {"epochs": 6, "batch_size": 32, "learning_rate": 4.0}
 
 
 @pytest.fixture
-def given(shards, tmp_path) -> Given:
+def context(shards, tmp_path) -> TaskContext:
     backbone = build_backbone(GREY).requires_grad_(False)
     train, test = (Images(Shards(shards / split), 16, 1) for split in ("train", "test"))
     for _ in range(30):  # the layer reads features as they are: so batch norm has to know their scale
         backbone(train[np.arange(200)].float() / 255)
     backbone.eval()
-    return Given(backbone, train, test, torch.device("cpu"), tmp_path)
+    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path)
 
 
 def test_what_is_left_out_is_the_protocol_of_co_ssl():
@@ -38,44 +38,44 @@ def test_what_is_left_out_is_the_protocol_of_co_ssl():
     }
 
 
-def test_it_learns_the_digits_and_leaves_the_backbone_as_it_is(given, seed, claim):
-    before = {name: tensor.clone() for name, tensor in given.backbone.state_dict().items()}
-    found = linear_on_crops.evaluate(given, OPTIONS.model_copy(update=LONGER | {"seed": seed}))
+def test_it_learns_the_digits_and_leaves_the_backbone_as_it_is(context, seed, claim):
+    before = {name: tensor.clone() for name, tensor in context.backbone.state_dict().items()}
+    found = linear_on_crops.evaluate(context, OPTIONS.model_copy(update=LONGER | {"seed": seed}))
     claim("top1", found["top1"], above=20)  # chance is 10
-    assert all(torch.equal(tensor, before[name]) for name, tensor in given.backbone.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in context.backbone.state_dict().items())
 
 
-def test_each_step_is_one_of_sgd_with_momentum_on_the_features_of_fresh_crops(given):
-    options = OPTIONS.model_copy(update={"batch_size": len(given.train), "epochs": 2, "schedule": "cosine"})
-    weight_CD, moved_CD = torch.zeros(10, given.backbone.features), torch.zeros(10, given.backbone.features)
+def test_each_step_is_one_of_sgd_with_momentum_on_the_features_of_fresh_crops(context):
+    options = OPTIONS.model_copy(update={"batch_size": len(context.train), "epochs": 2, "schedule": "cosine"})
+    weight_CD, moved_CD = torch.zeros(10, context.backbone.features), torch.zeros(10, context.backbone.features)
     bias_C, pushed_C = torch.zeros(10), torch.zeros(10)
     for step, rate in enumerate([0.1, 0.05]):
-        images_BCHW, labels_B = random_crops(given, options.batch_size, options.seed, step)
-        x_BD = given.backbone(images_BCHW).whole_BD
+        images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
+        x_BD = context.backbone(images_BCHW).global_BD
         wrong_BC = (torch.softmax(x_BD @ weight_CD.T + bias_C, 1) - F.one_hot(labels_B, 10)) / len(labels_B)
         moved_CD, pushed_C = 0.9 * moved_CD + wrong_BC.T @ x_BD, 0.9 * pushed_C + wrong_BC.sum(0)
         weight_CD, bias_C = weight_CD - rate * moved_CD, bias_C - rate * pushed_C
-    layer = linear_on_crops.train(given, options)
+    layer = linear_on_crops.train(context, options)
     torch.testing.assert_close(layer.weight, weight_CD, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(layer.bias, bias_C, atol=1e-5, rtol=1e-4)
 
 
-def test_the_seed_decides_the_layer_and_nothing_else_does(given):
-    first = linear_on_crops.train(given, OPTIONS)
+def test_the_seed_decides_the_layer_and_nothing_else_does(context):
+    first = linear_on_crops.train(context, OPTIONS)
     torch.manual_seed(99)
-    assert torch.equal(linear_on_crops.train(given, OPTIONS).weight, first.weight)
-    assert not torch.equal(linear_on_crops.train(given, OPTIONS.model_copy(update={"seed": 4})).weight, first.weight)
+    assert torch.equal(linear_on_crops.train(context, OPTIONS).weight, first.weight)
+    assert not torch.equal(linear_on_crops.train(context, OPTIONS.model_copy(update={"seed": 4})).weight, first.weight)
 
 
-def test_crops_differ_from_step_to_step_and_are_at_least_8_per_cent_of_the_image(given):
-    first_BCHW, labels_B = random_crops(given, len(given.train), 0, 0)
-    second_BCHW, _ = random_crops(given, len(given.train), 0, 1)
-    assert first_BCHW.shape == (len(given.train), 1, 16, 16)
-    assert labels_B.bincount().tolist() == torch.from_numpy(given.train.shards.labels).bincount().tolist()
+def test_crops_differ_from_step_to_step_and_are_at_least_8_per_cent_of_the_image(context):
+    first_BCHW, labels_B = random_crops(context, len(context.train), 0, 0)
+    second_BCHW, _ = random_crops(context, len(context.train), 0, 1)
+    assert first_BCHW.shape == (len(context.train), 1, 16, 16)
+    assert labels_B.bincount().tolist() == torch.from_numpy(context.train.shards.labels).bincount().tolist()
     assert not torch.equal(first_BCHW, second_BCHW)
     assert CROP.crop_scale == (0.08, 1.0)
 
 
-def test_a_batch_larger_than_the_dataset_is_refused(given):
+def test_a_batch_larger_than_the_dataset_is_refused(context):
     with pytest.raises(ValueError, match="batch_size: a batch of 2000 needs as many samples"):
-        linear_on_crops.train(given, OPTIONS.model_copy(update={"batch_size": 2000}))
+        linear_on_crops.train(context, OPTIONS.model_copy(update={"batch_size": 2000}))

@@ -97,19 +97,19 @@ def test_the_mean_is_over_the_average_precisions_of_the_ranking_by_cosine_simila
         sample(f"q{number}", 1, distorted(picture(number), number), {"easy": [f"g{number}"], "hard": [], "junk": []})
         for number in range(6)
     ]
-    given = give(gallery, queries, ["gallery", "query"])
+    context = give(gallery, queries, ["gallery", "query"])
 
     def described(images) -> np.ndarray:
         batch = [images.original(number)[None] / 255 for number in range(len(images))]
-        return np.stack([given.backbone(image).whole_BD[0].numpy() for image in batch])
+        return np.stack([context.backbone(image).global_BD[0].numpy() for image in batch])
 
-    base, asked = described(given.train), described(given.test)
+    base, asked = described(context.train), described(context.test)
     cosine = asked @ base.T / np.linalg.norm(asked, axis=1)[:, None] / np.linalg.norm(base, axis=1)
     precisions = []
-    for row, key in zip(cosine, given.test.shards.keys, strict=True):
-        rank = [given.train.shards.keys[number] for number in np.argsort(-row)].index(f"g{key[1:]}")
+    for row, key in zip(cosine, context.test.shards.keys, strict=True):
+        rank = [context.train.shards.keys[number] for number in np.argsort(-row)].index(f"g{key[1:]}")
         precisions.append(((1.0 if rank == 0 else 0.0) + 1 / (rank + 1)) / 2)
-    found = retrieval.evaluate(given, OPTIONS.model_copy(update={"image_size": 100}))
+    found = retrieval.evaluate(context, OPTIONS.model_copy(update={"image_size": 100}))
     assert found["map_medium"] == pytest.approx(100 * np.mean(precisions), abs=1e-3)
 
 
@@ -127,13 +127,15 @@ def test_an_image_of_one_channel_is_shrunk_too():
 
 
 def test_representations_are_the_mean_over_scales_and_of_length_one(give):
-    given = give([sample("g", 0, picture(0))], [sample("q", 1, picture(1))], ["gallery", "query"])
+    context = give([sample("g", 0, picture(0))], [sample("q", 1, picture(1))], ["gallery", "query"])
     image_1CHW = torch.tensor(np.array(picture(0))).permute(2, 0, 1)[None].float() / 255
     scales = (1.0, math.sqrt(0.5), 0.5)
     views = [F.interpolate(image_1CHW, scale_factor=scale, mode="bilinear") for scale in scales]
     assert views[1].shape[2:] == (28, 33)
-    total = sum(given.backbone(view).whole_BD[0] for view in views)
-    (found,) = retrieval.describe(given, given.train, RetrievalConfig(name="retrieval", image_size=48, scales=scales))
+    total = sum(context.backbone(view).global_BD[0] for view in views)
+    (found,) = retrieval.describe(
+        context, context.train, RetrievalConfig(name="retrieval", image_size=48, scales=scales)
+    )
     torch.testing.assert_close(found, total / total.norm(), atol=1e-5, rtol=0)
 
 
@@ -149,14 +151,14 @@ def test_a_transformer_sees_whole_patches(give):
     torch.manual_seed(0)
     vit = build_backbone(options).eval().requires_grad_(False)
     nothing = {"easy": ["g"], "hard": [], "junk": []}
-    given = give([sample("g", 0, picture(0))], [sample("q", 1, picture(1), nothing)], ["gallery", "query"])
-    given = given._replace(backbone=vit)
+    context = give([sample("g", 0, picture(0))], [sample("q", 1, picture(1), nothing)], ["gallery", "query"])
+    context = context._replace(backbone=vit)
     assert retrieval.stride(vit, SIZE) == 16
     image_1CHW = torch.tensor(np.array(picture(0))).permute(2, 0, 1)[None].float() / 255
-    whole_D = vit(image_1CHW[..., :32, :48]).whole_BD[0]
-    (found,) = retrieval.describe(given, given.train, OPTIONS.model_copy(update={"image_size": 48}))
+    whole_D = vit(image_1CHW[..., :32, :48]).global_BD[0]
+    (found,) = retrieval.describe(context, context.train, OPTIONS.model_copy(update={"image_size": 48}))
     torch.testing.assert_close(found, whole_D / whole_D.norm())
-    assert retrieval.evaluate(given, OPTIONS)["map_medium"] == 100
+    assert retrieval.evaluate(context, OPTIONS)["map_medium"] == 100
 
 
 def test_queries_that_nothing_is_said_of_are_refused_by_name(give):

@@ -80,9 +80,9 @@ OPTIONS = {
 )
 def test_labels_that_mean_something_else_in_test_are_refused_by_name(give, name, others, message):
     samples = [sample(f"{number}", number % 2, picture(number)) for number in range(4)]
-    given = give(samples, samples, ["cat", "dog"], others)
-    with pytest.raises(Failure, match=f"{given.directory}: the label spaces of train and test differ: {message}"):
-        load_task(name).evaluate(given, OPTIONS[name])
+    context = give(samples, samples, ["cat", "dog"], others)
+    with pytest.raises(Failure, match=f"{context.directory}: the label spaces of train and test differ: {message}"):
+        load_task(name).evaluate(context, OPTIONS[name])
 
 
 SPOILT = {
@@ -120,8 +120,8 @@ def test_transfer_resizes_by_bicubic_interpolation_as_pillow_up_to_two_grey_leve
 
 
 def test_an_image_of_its_own_size_is_the_decoded_one(give):
-    given = give([sample("0", 0, picture(0))], [sample("1", 1, picture(1))], ["cat", "dog"])
+    context = give([sample("0", 0, picture(0))], [sample("1", 1, picture(1))], ["cat", "dog"])
     pixels = np.asarray(picture(0)).transpose(2, 0, 1)
-    np.testing.assert_array_equal(given.train.original(0), pixels)
-    grey = Images(Shards(given.directory / "train"), SIZE, 1)
+    np.testing.assert_array_equal(context.train.original(0), pixels)
+    grey = Images(Shards(context.directory / "train"), SIZE, 1)
     np.testing.assert_array_equal(grey.original(0)[0], np.asarray(picture(0).convert("L")))

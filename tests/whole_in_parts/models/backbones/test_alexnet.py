@@ -36,4 +36,4 @@ def test_the_order_of_the_positions_matters_to_the_global_representation():
     local_BCNN = backbone(torch.rand(2, 3, 32, 32)).local_BCNN
     mine, theirs = backbone.aggregate([local_BCNN]), backbone.aggregate([local_BCNN.flip(3)])
     torch.testing.assert_close(mine.pooled_BC, theirs.pooled_BC)
-    assert not torch.allclose(mine.whole_BD, theirs.whole_BD)
+    assert not torch.allclose(mine.global_BD, theirs.global_BD)

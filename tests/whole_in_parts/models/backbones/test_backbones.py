@@ -38,18 +38,18 @@ def images(size: int = SIZE, batch: int = 3) -> torch.Tensor:
 
 
 def test_representations_are_maps_the_mean_of_the_last_and_a_global_one(backbone):
-    maps, pooled_BC, whole_BD = said = backbone(images())
+    maps, pooled_BC, global_BD = said = backbone(images())
     assert [map_BCNN.shape[:2] for map_BCNN in maps] == [(3, width) for width in backbone.widths]
     assert all(map_BCNN.shape[2] == map_BCNN.shape[3] for map_BCNN in maps)
     assert said.local_BCNN is maps[-1]
     assert backbone.local_features == maps[-1].shape[1]
     torch.testing.assert_close(pooled_BC, maps[-1].mean((2, 3)))
-    assert whole_BD.shape == (3, backbone.features)
+    assert global_BD.shape == (3, backbone.features)
 
 
 def test_the_global_representation_is_the_pooled_one_where_nothing_follows_the_pooling(name, backbone):
     said = backbone(images())
-    same = said.whole_BD.shape == said.pooled_BC.shape and torch.allclose(said.whole_BD, said.pooled_BC, atol=1e-6)
+    same = said.global_BD.shape == said.pooled_BC.shape and torch.allclose(said.global_BD, said.pooled_BC, atol=1e-6)
     assert same == (name in POOLED)
 
 
@@ -58,8 +58,8 @@ def test_a_map_alone_gives_the_global_representation_or_the_pooled_one_where_it_
     said = backbone.eval()(images())
     alone = backbone.aggregate([said.local_BCNN])
     torch.testing.assert_close(alone.pooled_BC, said.pooled_BC)
-    torch.testing.assert_close(alone.whole_BD, said.pooled_BC if name in BESIDE_THE_MAP else said.whole_BD)
-    assert torch.allclose(alone.whole_BD, said.whole_BD, atol=1e-5) == (name not in BESIDE_THE_MAP)
+    torch.testing.assert_close(alone.global_BD, said.pooled_BC if name in BESIDE_THE_MAP else said.global_BD)
+    assert torch.allclose(alone.global_BD, said.global_BD, atol=1e-5) == (name not in BESIDE_THE_MAP)
 
 
 @pytest.mark.parametrize("name", ANY_SIZE)
@@ -87,7 +87,7 @@ def test_gradients_reach_all_parameters_through_the_local_and_the_global_represe
         if not value.any():  # what starts at zero hides what is before it
             nn.init.normal_(value)
     said = backbone(images(batch=4))
-    sum((part * torch.randn_like(part)).sum() for part in (said.local_BCNN, said.whole_BD)).backward()
+    sum((part * torch.randn_like(part)).sum() for part in (said.local_BCNN, said.global_BD)).backward()
     unreached = [name for name, value in backbone.named_parameters() if value.grad is None or not value.grad.any()]
     assert unreached == []
 
@@ -98,7 +98,7 @@ def test_normalisation_is_part_of_the_network(name, backbone):
     plain.load_state_dict(backbone.eval().state_dict())
     mean_C11, std_C11 = (torch.tensor(part).view(3, 1, 1) for part in (TINY[name].mean, TINY[name].std))
     images_BCHW = images()
-    torch.testing.assert_close(backbone(images_BCHW).whole_BD, plain((images_BCHW - mean_C11) / std_C11).whole_BD)
+    torch.testing.assert_close(backbone(images_BCHW).global_BD, plain((images_BCHW - mean_C11) / std_C11).global_BD)
 
 
 def test_a_backbone_is_the_same_each_time_from_the_same_seed(name):

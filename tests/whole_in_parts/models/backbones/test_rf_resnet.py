@@ -23,7 +23,7 @@ def test_the_mlp_of_an_rf_resnet_adds_to_what_is_pooled_and_v0_has_none():
     nn.init.zeros_(backbone.mlp.layers[-1].weight)  # what the block adds is nothing
     for network in (backbone, build_backbone(chosen.model_copy(update={"mlp": False}))):
         said = network(images_BCHW)
-        assert torch.equal(said.pooled_BC, said.whole_BD)
+        assert torch.equal(said.pooled_BC, said.global_BD)
 
 
 def test_there_is_a_map_for_each_stage():

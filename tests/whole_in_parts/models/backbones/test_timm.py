@@ -18,7 +18,7 @@ def test_the_global_representation_is_that_of_timm_without_a_classifier(name):
     backbone = build_backbone(TINY[name]).eval()
     images_BCHW = torch.rand(2, 3, 32, 32)
     theirs = backbone.network(backbone.normalised(images_BCHW))
-    torch.testing.assert_close(backbone(images_BCHW).whole_BD, theirs)
+    torch.testing.assert_close(backbone(images_BCHW).global_BD, theirs)
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def test_a_vit_gives_its_class_token_and_its_tokens_by_row_and_column_behind_the
     images_BCHW = torch.rand(2, 3, 32, 32)
     said = vit(images_BCHW)
     tokens_BLC = vit.network.forward_features(vit.normalised(images_BCHW))
-    torch.testing.assert_close(said.whole_BD, tokens_BLC[:, 0])
+    torch.testing.assert_close(said.global_BD, tokens_BLC[:, 0])
     torch.testing.assert_close(said.local_BCNN[:, :, 1, 2], tokens_BLC[:, 1 + 4 * 1 + 2])
 
 
