@@ -40,9 +40,9 @@ def test_another_context_gives_other_numbers(context):
     ],
     ids=["samples", "steps", "seeds", "names"],
 )
-def test_numbers_are_uniform_and_neighbours_independent_across(indices):
-    assert kstest(indices, "uniform").pvalue > 0.001
-    assert kstest((indices[1:] - indices[:-1]) % 1, "uniform").pvalue > 0.001
+def test_numbers_are_uniform_and_neighbours_independent_across(numbers):
+    assert kstest(numbers, "uniform").pvalue > 0.001
+    assert kstest((numbers[1:] - numbers[:-1]) % 1, "uniform").pvalue > 0.001
 
 
 def test_permutation_holds_every_number_once_and_is_another_one_in_another_epoch():
