@@ -35,7 +35,7 @@ def test_a_subset_of_no_image_of_any_class_is_refused_by_the_number_asked_for(sm
 
 
 def test_a_subset_of_one_class_alone_is_refused_before_any_model_is_read(small, built, shards, monkeypatch):
-    monkeypatch.setattr("whole_in_parts.evaluation.probed_backbone.saved.load", None)
+    monkeypatch.setattr("whole_in_parts.evaluation.probed_backbone.saved_backbone.load", None)
     monkeypatch.setattr(
         "whole_in_parts.evaluation.probed_backbone.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2]
     )
