@@ -82,7 +82,7 @@ def take(method: Method, optimizer: torch.optim.Optimizer, batch, device: torch.
     method.prepare(clock)
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(device.type, torch.bfloat16):
-        losses = method(batch)
+        losses = method(batch).losses
     method.backward(losses)
     optimizer.step()
     method.update(clock)

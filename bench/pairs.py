@@ -33,7 +33,7 @@ def rate(work: Callable[[], int]) -> float:
 def take(optimizer: Optimizer, method: Method, batch: Batch) -> None:
     """A step of a method as the training loop takes it."""
     optimizer.zero_grad(set_to_none=True)
-    method.backward(method(batch))
+    method.backward(method(batch).losses)
     optimizer.step()
 
 

@@ -1,8 +1,8 @@
 """Pretrain the backbone of a run: `results/pretrain/<run>/`.
 
-Writes the model (`model/`), what the method has learned beside it (`method.safetensors`), a model card, `history.csv`
-(losses, learning rate and what was measured beside the training) and `metrics.json`. A training that is killed goes on
-from its last checkpoint, as long as parameters, data and code are the same.
+Writes the model (`model/`), the other weights of the method (`method.safetensors`), a model card, `history.csv`
+(losses, learning rate and the metrics of the online evaluation) and `metrics.json`. A training that was killed resumes
+from its last checkpoint, as long as options, data and code are the same.
 """
 
 import csv
@@ -15,7 +15,7 @@ from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.data.variable_size import for_training
+from whole_in_parts.data.variable_size import training_images
 from whole_in_parts.distributed.collectives import world_size
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.distributed.group import group
@@ -28,7 +28,7 @@ from whole_in_parts.results import result_dir, scratch_dir
 from whole_in_parts.training import method_weights
 from whole_in_parts.training.building import build
 from whole_in_parts.training.loop import Training, train
-from whole_in_parts.training.online import MEASURED, Online
+from whole_in_parts.training.online import MEASURED, OnlineEvaluation
 from whole_in_parts.training.peak_memory import peak_memory_mb
 from workflow import program
 from workflow.launch import distribute
@@ -36,57 +36,61 @@ from workflow.provenance.training import configuration
 
 
 def pretrain(study: Study, run: str, directory: Path) -> None:
-    options, device = study.runs[run], default_device()
+    device = default_device()
     with group(device):
-        train_and_write(options, run, device, directory)
+        train_and_write(study.runs[run], run, device, directory)
 
 
 def train_and_write(options: Run, run: str, device: torch.device, directory: Path) -> None:
-    """Train with the other processes of the group, if there are any, and write all that is to stay."""
-    folder = result_dir("shard", options.dataset)
-    check_parts(options, run)
-    size, channels = options.image_size, options.backbone.channels
-    images = for_training(Shards(folder / "train"), size, channels, device)
-    test = Images(Shards(folder / "test"), size, channels, device=device)
+    """Train, together with the other processes of the group if there are any, and write the result."""
+    check_batch_size(options, run)
+    shards = result_dir("shard", options.dataset)
+    size = options.image_size
+    channels = options.backbone.channels
+    images = training_images(Shards(shards / "train"), size, channels, device)
+    test = Images(Shards(shards / "test"), size, channels, device=device)
     method = build(options, len(images.shards.classes))
+
     training = Training(steps=0)
     if options.epochs:
-        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, run, folder))
-        online = Online(options, method.backbone.features, images, test, device)
+        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, run, shards))
+        online = OnlineEvaluation(options, method.backbone.features, images, test, device)
         training = train(method, images, online, options, checkpoints, device)
-    saved_backbone.save(method.backbone, options.backbone, options.image_size, directory / "model")
+
+    saved_backbone.save(method.backbone, options.backbone, size, directory / "model")
     method_weights.save(method, directory)
-    metrics = measure(method.backbone, training, options) | {"peak_memory_mb": round(peak_memory_mb(device), 1)}
+    metrics = training_metrics(method.backbone, training, options)
+    metrics["peak_memory_mb"] = round(peak_memory_mb(device), 1)
     write_metrics(directory, metrics)
     write_history(training, directory / "history.csv")
-    (directory / "README.md").write_text(card(run, options, metrics))
+    (directory / "README.md").write_text(model_card(run, options, metrics))
 
 
-def check_parts(options: Run, run: str) -> None:
-    """See that each process has a part of each batch, and all of one size.
+def check_batch_size(options: Run, run: str) -> None:
+    """Check that a batch divides into equal parts for all processes.
 
     Raises:
-        Failure: it is not so.
+        Failure: it does not.
     """
-    parts = world_size() * options.accumulate
-    if options.batch_size % parts:
+    if options.batch_size % (world_size() * options.accumulate):
         raise Failure(
             f"runs.{run}.batch_size: {options.batch_size} images cannot be shared by {world_size()} processes"
             + (f" in {options.accumulate} pieces each" if options.accumulate > 1 else "")
         )
 
 
-def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, float | None]:
-    """What the report shows of a pretraining; `seconds` are those of its steps alone."""
+def training_metrics(backbone: Backbone, training: Training, options: Run) -> dict[str, float | None]:
+    """The metrics of a pretraining that the report shows; `seconds` are those of its steps alone."""
     size, stride = receptive_field(backbone) or (None, None)
-    seen, last = training.steps * options.batch_size, training.history[-1] if training.history else {}
+    images = training.steps * options.batch_size
+    last_row = training.history[-1] if training.history else {}
     return {
         "steps": training.steps,
         "epochs": options.epochs,
         "seconds": round(training.seconds, 1),
-        "images_per_second": round(seen / training.seconds, 1) if seen else 0.0,
-        "loss": last.get("loss"),
-        **{name: last[name] for name in MEASURED if name in last},
+        "images_per_second": round(images / training.seconds, 1) if images else 0.0,
+        "loss": last_row.get("loss"),
+        **{name: last_row[name] for name in MEASURED if name in last_row},
         "parameters": backbone_cost.parameters(backbone),
         "multiply_adds": backbone_cost.multiply_adds(backbone, options.image_size),
         "receptive_field": size,
@@ -96,7 +100,7 @@ def measure(backbone: Backbone, training: Training, options: Run) -> dict[str, f
 
 
 def write_history(training: Training, file: Path) -> None:
-    """Write the rows of a training; what was not measured in a step is left empty."""
+    """Write the history as CSV; a metric that was not computed in a step is left empty."""
     columns = dict.fromkeys(name for row in training.history for name in row)
     with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, columns or ["step", "epoch", "learning_rate", "loss"])
@@ -104,8 +108,8 @@ def write_history(training: Training, file: Path) -> None:
         writer.writerows(training.history)
 
 
-def card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
-    """The model card: what the model is, how it was trained, how to load it."""
+def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
+    """The model card: the architecture, the training and how to load the model."""
     settings = json.dumps(options.model_dump(), indent=2)
     size, side = metrics["receptive_field"], metrics["map_size"]
     return (
@@ -113,8 +117,8 @@ def card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
         f"{options.method.name} (modifier: {options.modifier.name}) on the training images of {options.dataset}, "
         f"{metrics['steps']} steps of {options.batch_size} images at {options.image_size} px. It has "
         f"{side}×{side} local representations{f' that see {size} px' if size else ''}.\n\n"
-        "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom stages.backbones import saved\n\n"
-        'backbone, image_size = saved.load(Path("model"), torch.device("cpu"))\n'
+        "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom whole_in_parts.models import saved_backbone\n\n"
+        'backbone, image_size = saved_backbone.load(Path("model"), torch.device("cpu"))\n'
         "maps, pooled, whole = backbone(images)  # (B, C, H, W) in [0, 1]\nlocal = maps[-1]\n```\n\n"
         f"## Settings\n\n```json\n{settings}\n```\n"
     )

@@ -128,7 +128,7 @@ def step_of(method, run: Run, images: int, here: torch.device) -> Callable[[], N
         method.prepare(clock)
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(here.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-            losses = method(batch)
+            losses = method(batch).losses
         method.backward(losses)
         optimizer.step()
         method.update(clock)

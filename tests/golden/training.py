@@ -40,7 +40,7 @@ def losses(name: str, modifier: str) -> dict[str, list[float]]:
         clock = Clock(step, STEPS, STEPS // 2, LEARNING_RATE)
         method.prepare(clock)
         optimizer.zero_grad(set_to_none=True)
-        terms = method(batch(method, step))
+        terms = method(batch(method, step)).losses
         method.backward(terms)
         optimizer.step()
         method.update(clock._replace(step=step + 1))

@@ -10,7 +10,7 @@ import io
 import json
 import mmap
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby
@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
+from whole_in_parts.augment.views import Batch, Crop, make_batch
 from whole_in_parts.cores import workers
 from whole_in_parts.data.remote import Remote
 from whole_in_parts.failure import Failure
@@ -153,6 +154,26 @@ class Images:
             )
             self._known[indices] = True
         return self._held[copy_async(torch.from_numpy(indices), device)]
+
+    def batches(
+        self,
+        labels_N: Tensor,
+        crops: Sequence[Crop],
+        pieces: Callable[[int], list[NDArray[np.int64]]],
+        seed: int,
+        steps: range,
+    ) -> Iterator[Batch]:
+        """The batches of the first of `steps`, on the device of the labels.
+
+        Args:
+            labels_N: the labels of all images.
+            pieces: the indices (B,) of the images of each batch of a step.
+            steps: this step and the ones that follow, for which a subclass may prepare views ahead.
+        """
+        device = labels_N.device
+        for indices in pieces(steps[0]):
+            labels_B = labels_N[copy_async(torch.from_numpy(indices), device)]
+            yield make_batch(copy_async(self[indices], device), labels_B, crops, indices, seed, steps[0])
 
     @cached_property
     def alike(self) -> bool:

@@ -48,7 +48,7 @@ class PendingCrops(NamedTuple):
     work: list[Future]
 
 
-def for_training(shards: Shards, size: int, channels: int, device: torch.device) -> Images:
+def training_images(shards: Shards, size: int, channels: int, device: torch.device) -> Images:
     """The images of a split to train on: `VariableSizeImages`, but where all are of the size already."""
     kind = Images if (shards.extents_N2 == size).all() else VariableSizeImages
     return kind(shards, size, channels, device=device)
@@ -74,20 +74,25 @@ class VariableSizeImages(Images):
         seed: int,
         steps: range,
     ) -> Iterator[Batch]:
-        """The batches of the first of some steps; with it, the views of the others are begun.
+        """The batches of the first of `steps`; the views of the next `AHEAD` steps are begun in the background.
 
         Args:
             labels_N: on the device that the batches are to be on.
             pieces: the sample numbers (B,) of each batch of a step.
         """
-        request = [
-            [CropRequest(np.int64(indices).tobytes(), tuple(crops), seed, step) for indices in pieces(step)]
-            for step in steps
-        ]
-        asked = [one for several in request for one in several]
-        self._begun = {one: self._begun.get(one) or self._begin(one) for one in asked}
-        for one in request[0]:
-            yield finish(one, self._begun.pop(one), labels_N)
+        # One box cannot serve images of many sizes: uniform crops are cut from the centre squares.
+        if any(crop.uniform for crop in crops):
+            yield from super().batches(labels_N, crops, pieces, seed, steps)
+            return
+
+        requests = {
+            step: [CropRequest(np.int64(indices).tobytes(), tuple(crops), seed, step) for indices in pieces(step)]
+            for step in steps[: 1 + AHEAD]
+        }
+        begun = [request for of_step in requests.values() for request in of_step]
+        self._begun = {request: self._begun.get(request) or self._begin(request) for request in begun}
+        for request in requests[steps[0]]:
+            yield finish(request, self._begun.pop(request), labels_N)
 
     def open(self, number: int) -> Image.Image:
         """One image as Pillow has it; it is decoded once where all fit in memory."""

@@ -1,54 +1,77 @@
-"""Methods of pretraining, one file each: what a base offers to the training loop and to the modifiers."""
+"""The interface between a method of pretraining, the training loop and the modifiers.
+
+Shapes: B images, C channels, S×S pixels, D features.
+"""
 
 import importlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from whole_in_parts.augment.views import Batch, Crop
+from whole_in_parts.config.method import MethodConfig
+from whole_in_parts.config.views import View
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.schedules import Clock
 
 Losses = dict[str, Tensor]
+"""The named terms of a loss, each a scalar."""
+
+
+class Output(NamedTuple):
+    """The result of a method's forward pass.
+
+    `features` are the global representations (B, D) of the run's views by the backbone that is kept, without gradients;
+    the online evaluation learns from them.
+    """
+
+    losses: Losses
+    features: list[Tensor]
 
 
 class Method(nn.Module):
-    """What is trained: a backbone and all that its loss needs.
+    """A backbone with everything that its loss needs.
 
-    `backbone` is the network to keep; `views` is how many of the run's views the method asks for.
+    `backbone` is the network that is kept after training; `views` is how many of the run's views the method uses.
     """
 
     backbone: Backbone
     views = 2
 
-    def crops(self, views: Sequence, size: int) -> list[Crop]:
-        """What each batch is made of: the run's views, large ones first, and what a modifier adds."""
+    def crops(self, views: Sequence[View], size: int) -> list[Crop]:
+        """The crops of a batch: the run's views of `size` pixels first, then the crops that a modifier adds."""
         return [Crop(view, size) for view in views[: self.views]]
 
-    def forward(self, batch: Batch) -> Losses:
-        """The named terms of the loss; the loop logs them, and `backward` sums them."""
+    def forward(self, batch: Batch) -> Output:
+        """Compute the loss of a batch; the loop logs its terms, and `backward` sums them."""
         raise NotImplementedError
 
     def project(self, global_BD: Tensor) -> Tensor:
-        """The embedding in which the loss compares representations, to tell a collapse by."""
+        """Project global representations to the embeddings that the loss compares, to detect a collapse there."""
         return global_BD
 
     def prepare(self, clock: Clock) -> None:
-        """Called before each step, for what follows a schedule."""
+        """Set scheduled values before a step."""
 
     def backward(self, losses: Losses) -> None:
-        """Leave the gradient of the loss in the parameters."""
+        """Add the gradient of the loss to the parameters."""
         torch.stack(list(losses.values())).sum().backward()
 
     def update(self, clock: Clock) -> None:
-        """Called after each optimizer step, which the clock counts already."""
+        """Update EMA teachers, queues and centres after an optimizer step, which `clock.step` includes already."""
 
 
-def build_method(options, backbone: Backbone, classes: int, size: int) -> Method:
-    """The method that `options.name` names (the file of that name in this folder), for views of `size` pixels.
+def kept_features(global_BD: Sequence[Tensor]) -> list[Tensor]:
+    """Global representations as the online evaluation takes them: in single precision, without gradients."""
+    return [view_BD.detach().float() for view_BD in global_BD]
+
+
+def build_method(options: MethodConfig, backbone: Backbone, classes: int, size: int) -> Method:
+    """Build the method of `methods/NAME.py`, where NAME is `options.name`, for views of `size` pixels.
 
     Raises:
-        ValueError: an option does not go with the backbone.
+        ValueError: an option does not fit the backbone.
     """
     return importlib.import_module(f"whole_in_parts.methods.{options.name}").build(options, backbone, classes, size)

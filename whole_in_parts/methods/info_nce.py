@@ -1,6 +1,6 @@
-"""InfoNCE: telling the embedding of the same image from those of others (van den Oord et al., 2018, arXiv:1807.03748).
+"""InfoNCE: a query identifies its own key among candidates (van den Oord et al., 2018, arXiv:1807.03748).
 
-Shapes: P positions (1 is paired with any number), B images, D dimensions, N candidates.
+Shapes: P positions (1 is broadcast to any number), B images, D dimensions, N candidates.
 """
 
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 def info_nce(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among: Tensor | None = None) -> Tensor:
-    """Cross-entropy of each query's own key among the keys of the batch at the same position, a mean.
+    """The cross-entropy of each query's own key among the keys of the batch at the same position, a mean.
 
-    With `among` (P, B, D), such as the queries themselves, the other images' vectors there are candidates too.
+    With `among` (P, B, D), such as the queries themselves, the vectors of other images there are candidates too.
     """
     query_PBD = F.normalize(query_PBD, dim=-1)
     logits_PBN = query_PBD @ F.normalize(key_PBD, dim=-1).mT
@@ -21,14 +21,14 @@ def info_nce(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among: Tens
 
 
 def negatives(query_PBD: Tensor, among_PBD: Tensor) -> Tensor:
-    """Similarities (P, B, B) to the vectors of the other images; −∞ to the image's own."""
+    """Similarities (P, B, B) to the vectors of other images; −∞ for the query's own image."""
     similar_PBB = query_PBD @ F.normalize(among_PBD, dim=-1).mT
     own_BB = torch.eye(similar_PBB.shape[-1], dtype=torch.bool, device=similar_PBB.device)
     return similar_PBB.masked_fill(own_BB, -torch.inf)
 
 
 def diagonal_cross_entropy(logits_PBN: Tensor) -> Tensor:
-    """Cross-entropy where the right candidate of image b is number b."""
+    """The cross-entropy where candidate b is the correct one of image b."""
     positions, batch, _ = logits_PBN.shape
-    own_B = torch.arange(batch, device=logits_PBN.device)
-    return F.cross_entropy(logits_PBN.flatten(0, 1), own_B.repeat(positions))
+    labels_B = torch.arange(batch, device=logits_PBN.device)
+    return F.cross_entropy(logits_PBN.flatten(0, 1), labels_B.repeat(positions))

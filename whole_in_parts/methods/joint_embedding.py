@@ -1,16 +1,17 @@
-"""What most methods of `whole_in_parts/methods/` have in common: the embedding of one view is drawn to that of another.
+"""Joint embedding: the embedding of one view is aligned with that of another, as in most methods of this folder.
 
 Shapes: B images, C channels, D embedding dimensions, P positions of a map of local representations (1 for a global
-one). Views come large ones first; only the first two are targets, whatever crops a modifier adds.
+representation). Views come large ones first; only the first two are targets, whatever crops a modifier adds.
 """
 
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
 from whole_in_parts.augment.views import Batch
+from whole_in_parts.config.method import JointEmbeddingConfig
 from whole_in_parts.distributed.collectives import gather
-from whole_in_parts.methods.base import Losses, Method
+from whole_in_parts.methods.base import Losses, Method, Output, kept_features
 from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.models.heads import Heads
 from whole_in_parts.models.precision import autocast_disabled, to_float32
@@ -18,34 +19,37 @@ from whole_in_parts.schedules import Clock
 
 TARGETS = 2
 
+OptionsT = TypeVar("OptionsT", bound=JointEmbeddingConfig)
+HeadsT = TypeVar("HeadsT", bound=Heads)
+
 
 class Encoded(NamedTuple):
-    """The representations of each view by the online network, and of the first two by the target network."""
+    """The representations of every view by the online network, and of the first two by the target network."""
 
     online: list[Representations]
     target: list[Representations]
 
 
 class Embedded(NamedTuple):
-    """Embeddings (P, B, D) of each view: as projected, as predicted from there, and the targets of the first two."""
+    """Embeddings (P, B, D): the projections and predictions of every view, and the targets of the first two."""
 
     projected: list[Tensor]
     online: list[Tensor]
     target: list[Tensor]
 
 
-class JointEmbedding(Method):
-    """A base that draws the online embedding of a view to the target embedding of another.
+class JointEmbedding(Method, Generic[OptionsT, HeadsT]):
+    """A base that aligns the online embedding of a view with the target embedding of another.
 
-    Here online and target are one network; `target.py` has those with a copy that follows. A subclass gives
-    `make_heads` and `align`. Whatever aligns other representations, as `modifiers/co.py` does with local ones, is
-    written against these two.
+    Here online and target network are the same; `target_network.py` has the bases with an EMA copy. A subclass gives
+    `make_heads` and `align`. Modifiers that align other representations, as `modifiers/co.py` does with local ones, use
+    these two alone.
     """
 
     needs_global_batch = False
-    """Whether `align` compares images with each other, and so needs those of all processes."""
+    """Whether `align` compares images with each other, and so needs the embeddings of all processes."""
 
-    def __init__(self, backbone: Backbone, options):
+    def __init__(self, backbone: Backbone, options: OptionsT) -> None:
         super().__init__()
         self.options = options
         self.add_backbone(backbone)
@@ -54,20 +58,21 @@ class JointEmbedding(Method):
     def add_backbone(self, backbone: Backbone) -> None:
         self.backbone = backbone
 
-    def make_heads(self, features: int) -> Heads:
-        """New heads for representations of `features` dimensions."""
+    def make_heads(self, features: int) -> HeadsT:
+        """Build heads for representations of `features` dimensions."""
         raise NotImplementedError
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
-        """The loss between embeddings, a mean over batch and positions; either may have P = 1.
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: HeadsT) -> Tensor:
+        """The loss between embeddings, a mean over batch and positions; either side may have P = 1.
 
-        `heads` made the target, and hold what else the loss needs of them, such as a queue. The sum over both
-        directions of two views is the base's loss as its paper has it.
+        `heads` made the target and hold the rest of what the loss needs, such as a queue. The sum over both directions
+        of two views is the loss of the base's paper.
         """
         raise NotImplementedError
 
-    def forward(self, batch: Batch) -> Losses:
-        return self.losses(self.embed_global(self.encode(batch.views)))
+    def forward(self, batch: Batch) -> Output:
+        encoded = self.encode(batch.views)
+        return Output(self.losses(self.embed_global(encoded)), self.kept_features(encoded))
 
     def encode(self, views: list[Tensor]) -> Encoded:
         online = [self.encode_online(view_BCSS) for view_BCSS in views]
@@ -76,40 +81,47 @@ class JointEmbedding(Method):
     def encode_online(self, view_BCSS: Tensor) -> Representations:
         return self.backbone(view_BCSS)
 
+    def kept_features(self, encoded: Encoded) -> list[Tensor]:
+        """The global representations (B, C) of the large views by the network that is kept."""
+        return kept_features([view.global_BD for view in encoded.online[:TARGETS]])
+
     def embed_global(self, encoded: Encoded) -> Embedded:
         """The embeddings of the global representations, with P = 1."""
-        online, target = ([view.global_BD[None] for view in views] for views in encoded)
+        online = [view.global_BD[None] for view in encoded.online]
+        target = [view.global_BD[None] for view in encoded.target]
         return self.embed(online, target, self.heads)
 
-    def embed(self, online: list[Tensor], target: list[Tensor], heads: Heads) -> Embedded:
-        """The embeddings of representations (P, B, C) by some heads."""
+    def embed(self, online: list[Tensor], target: list[Tensor], heads: HeadsT) -> Embedded:
+        """The embeddings of representations (P, B, C) by the given heads."""
         projected = [heads.project(x_PBC) for x_PBC in online]
         predicted = [heads.predict(z_PBD) for z_PBD in projected]
         targets = self.targets(target, projected, heads)
-        return Embedded(projected, self.compared(predicted), self.compared(targets))
+        return Embedded(projected, self.gathered(predicted), self.gathered(targets))
 
-    def compared(self, embeddings: list[Tensor]) -> list[Tensor]:
-        """Embeddings as a loss takes them."""
+    def gathered(self, embeddings: list[Tensor]) -> list[Tensor]:
+        """Embeddings in single precision; of all processes, where the loss compares images (a collective)."""
         embeddings = [to_float32(z_PBD) for z_PBD in embeddings]
         return [gather(z_PBD, 1) for z_PBD in embeddings] if self.needs_global_batch else embeddings
 
-    def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
-        """The embeddings to draw to; where there is one network, they are the projections, with their gradient."""
+    def targets(self, target: list[Tensor], projected: list[Tensor], heads: HeadsT) -> list[Tensor]:
+        """The target embeddings; with a single network these are the projections, with their gradient."""
         return projected[: len(target)]
 
-    def losses(self, whole: Embedded) -> Losses:
-        """The base's own loss: the sum of what `align` says of each pair."""
-        pairs = self.pairs(len(whole.online))
-        with autocast_disabled(whole.online[0]):
-            terms = [self.align(whole.online[view], whole.target[target], self.heads) for view, target in pairs]
+    def losses(self, embedded: Embedded) -> Losses:
+        """The base's own loss: the sum of `align` over the pairs of views."""
+        with autocast_disabled(embedded.online[0]):
+            terms = [
+                self.align(embedded.online[view], embedded.target[target], self.heads)
+                for view, target in self.pairs(len(embedded.online))
+            ]
         return {"global": sum(terms[1:], terms[0])}
 
     def pairs(self, views: int) -> list[tuple[int, int]]:
-        """The numbers of the views that are aligned, online and target: each target with each other view."""
+        """The indices of the aligned views, (online, target): every target with every other view."""
         return [(view, target) for target in range(TARGETS) for view in range(views) if view != target]
 
     def pair_ratio(self, views: int) -> float:
-        """How many times as many pairs there are as of two views; the loss divided by it is a mean over more views."""
+        """The number of pairs relative to that of two views; the loss divided by it is a mean over more views."""
         return len(self.pairs(views)) / len(self.pairs(TARGETS))
 
     def project(self, global_BD: Tensor) -> Tensor:
@@ -120,3 +132,7 @@ class JointEmbedding(Method):
 
     def update(self, clock: Clock) -> None:
         self.heads.update(clock)
+
+
+AnyJointEmbedding = JointEmbedding[Any, Any]
+"""A base as modifiers take it, whatever its options and heads are."""

@@ -1,35 +1,38 @@
 """Matrix-SSL (Zhang et al., 2023, "Matrix information theory for self-supervised learning", arXiv:2305.17326).
 
-The covariance between prediction and target is drawn to the identity (uniformity) and that of the prediction to that
-of the target (alignment), by matrix cross-entropies whose logarithm, that of what is drawn, is a series around the
-identity (`methods.md` A.17, where p is the target and z the prediction).
+Matrix cross-entropies pull the covariance between prediction and target towards the identity (uniformity) and the
+covariance of the prediction towards that of the target (alignment). Their logarithm is a series around the identity
+(`docs/methods.md` A.17, where p is the target and z the prediction).
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.config.methods.matrix_ssl import MatrixSSLConfig
 from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
-from whole_in_parts.models.heads import Heads, simsiam_mlps
+from whole_in_parts.models.heads import simsiam_mlps
 
 TERMS = 4
+"""Terms of the series of the logarithm."""
 
 
-class MatrixSSL(TargetNetwork):
-    """The heads are SimSiam's, with a target."""
+class MatrixSSL(TargetNetwork[MatrixSSLConfig, TeacherHeads]):
+    """The heads are SimSiam's, with an EMA copy of the projector."""
 
     needs_global_batch = True
 
     def make_heads(self, features: int) -> TeacherHeads:
         return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: TeacherHeads) -> Tensor:
         """Half of −λ tr(log(C_tp + μI)) − γ tr((C_tt + μI) log(C_pp + μI)), of target and prediction, so that two
         directions are a mean.
         """
         options = self.options
-        p_PBD, t_PBD = centred(online_PBD), centred(target_PBD)
+        p_PBD = centred(online_PBD)
+        t_PBD = centred(target_PBD)
         uniformity = -trace(logarithm(covariance(t_PBD, p_PBD), options.mu))
         plus_mu_PDD = covariance(t_PBD, t_PBD) + options.mu * identity(t_PBD)
         alignment = -trace(plus_mu_PDD @ logarithm(covariance(p_PBD, p_PBD), options.mu))
@@ -54,7 +57,8 @@ def identity(z_PBD: Tensor) -> Tensor:
 def logarithm(x_PDD: Tensor, mu: float) -> Tensor:
     """The first terms of log(x + μI), in powers of x + (μ − 1)I."""
     x_PDD = x_PDD + (mu - 1) * identity(x_PDD)
-    power_PDD, total_PDD = x_PDD, x_PDD
+    power_PDD = x_PDD
+    total_PDD = x_PDD
     for term in range(2, TERMS + 1):
         power_PDD = power_PDD @ x_PDD
         total_PDD = total_PDD - (-1) ** term * power_PDD / term
@@ -66,5 +70,5 @@ def trace(x_PDD: Tensor) -> Tensor:
     return x_PDD.diagonal(dim1=1, dim2=2).sum(1).mean()
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> MatrixSSL:
+def build(options: MatrixSSLConfig, backbone: Backbone, classes: int, size: int) -> MatrixSSL:
     return MatrixSSL(backbone, options)

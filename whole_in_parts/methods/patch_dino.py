@@ -1,10 +1,11 @@
-"""Patch-wise DINO: a student matches the teacher's patches, as well as its whole, where crops overlap (Javidani et al.,
-"Local-global self-supervised visual representation learning"; `methods.md` A.16).
+"""Patch-wise DINO: a student matches the teacher's patches, as well as its global representation, where crops overlap
+(Javidani et al., "Local-global self-supervised visual representation learning"; `docs/methods.md` A.16).
 
-One head serves the whole and the patches. Crops of a batch share their geometry, so that one matching serves all
-images. Any backbone will do whose local and global representations are of one width: a ViT's tokens, or a map.
+One head serves global representation and patches. All images of a batch share the geometry of their crops, so a single
+matching serves the batch. Any backbone will do whose local and global representations have the same width: a ViT's
+tokens, or a map.
 
-Tokens: T, of which the first is the whole and the others are the patches, row by row. B images, K prototypes.
+Tokens: T, the global representation first, then the patches row by row. B images, K prototypes.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from torch import Tensor
 from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.matching import Placed, match
 from whole_in_parts.augment.views import Batch, Crop
-from whole_in_parts.methods.base import Losses, Method
+from whole_in_parts.config.methods.patch_dino import PatchDinoConfig
+from whole_in_parts.config.views import View
+from whole_in_parts.methods.base import Method, Output, kept_features
 from whole_in_parts.methods.distillation import DistillationHeads
 from whole_in_parts.methods.joint_embedding import TARGETS
 from whole_in_parts.models.backbone import Backbone, Representations
@@ -27,9 +30,9 @@ from whole_in_parts.schedules import Clock
 
 
 class PatchDINO(Method):
-    """The online network is the student; the target is the teacher, and is what is kept."""
+    """The online network is the student; the target network is the teacher, which is kept."""
 
-    def __init__(self, backbone: Backbone, options, size: int):
+    def __init__(self, backbone: Backbone, options: PatchDinoConfig, size: int) -> None:
         super().__init__()
         check(backbone, options, size)
         self.options = options
@@ -41,44 +44,51 @@ class PatchDINO(Method):
     def backbone(self) -> Backbone:  # type: ignore[override]
         return self.networks.target
 
-    def crops(self, views: Sequence, size: int) -> list[Crop]:
+    def crops(self, views: Sequence[View], size: int) -> list[Crop]:
         local = self.options.local
         small = [Crop(local.view, local.size, uniform=True)] * local.count
         return [Crop(view, size, uniform=True) for view in views[: self.views]] + small
 
-    def forward(self, batch: Batch) -> Losses:
+    def forward(self, batch: Batch) -> Output:
+        # Teacher: large views only, without gradients.
         with torch.no_grad():
-            teacher = [self.heads.target(tokens(self.networks.target(view))) for view in batch.views[:TARGETS]]
+            targets = [self.networks.target(view) for view in batch.views[:TARGETS]]
+            teacher = [self.heads.target(tokens(view)) for view in targets]
+
+        # Student: all crops.
         student = [
             F.log_softmax(self.score(tokens(self.networks.online(view))) / self.options.student_temperature, dim=-1)
             for view in batch.views
         ]
-        placed = [self.place(batch, number, len(each_TBK)) for number, each_TBK in enumerate(student)]
+
+        placed = [self.place(batch, crop, len(scores_TBK)) for crop, scores_TBK in enumerate(student)]
         pairs = [(t, s) for t in range(TARGETS) for s in range(len(student)) if s != t]
         terms = [self.pair(teacher[t], student[s], placed[t], placed[s]) for t, s in pairs]
-        return {"whole_and_patches": torch.stack(terms).mean()}
+        losses = {"whole_and_patches": torch.stack(terms).mean()}
+        return Output(losses, kept_features([view.global_BD for view in targets]))
 
     def score(self, tokens_TBC: Tensor) -> Tensor:
         return to_float32(self.heads.predict(self.heads.project(tokens_TBC)))
 
-    def place(self, batch: Batch, number: int, length: int) -> Placed:
-        """Where the patches of a crop lie in the image."""
-        box = tuple(batch.boxes[number][0].tolist())
-        return Placed(box, bool(batch.flips[number][0]), round((length - 1) ** 0.5))
+    def place(self, batch: Batch, crop: int, tokens: int) -> Placed:
+        """The position of a crop and of its patches in the image."""
+        box = tuple(batch.boxes[crop][0].tolist())
+        return Placed(box, bool(batch.flips[crop][0]), round((tokens - 1) ** 0.5))
 
     def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: Placed, student_at: Placed) -> Tensor:
-        """The loss of one pair of crops, by the wholes and by their matched patches."""
+        """The loss of a pair of crops: of the global representations and of the matched patches."""
         patches_T, patches_S = (
-            copy_async(1 + numbers, teacher_TBK.device) for numbers in match(teacher_at, student_at)
+            copy_async(1 + patches, teacher_TBK.device) for patches in match(teacher_at, student_at)
         )
-        whole = -(teacher_TBK[0] * student_TBK[0]).sum(-1).mean()
+        global_ = -(teacher_TBK[0] * student_TBK[0]).sum(-1).mean()
         patches_M = -(teacher_TBK[patches_T] * student_TBK[patches_S]).sum(-1).mean(-1)
+
         if self.options.loss == "sum":
-            return whole + patches_M.sum()
+            return global_ + patches_M.sum()
         if self.options.loss == "mean":
-            return (whole + patches_M.sum()) / (1 + len(patches_M))
+            return (global_ + patches_M.sum()) / (1 + len(patches_M))
         share = self.options.whole_share
-        return share * whole + (1 - share) * (patches_M.mean() if len(patches_M) else 0.0)
+        return share * global_ + (1 - share) * (patches_M.mean() if len(patches_M) else 0.0)
 
     def project(self, global_BD: Tensor) -> Tensor:
         return self.heads.project(global_BD[None])[0]
@@ -92,12 +102,12 @@ class PatchDINO(Method):
 
 
 def tokens(view: Representations) -> Tensor:
-    """The whole and the patches (T, B, C) of a view."""
+    """The global representation and the patches (T, B, C) of a view."""
     return torch.cat([view.global_BD[None], by_position(view.local_BCNN)])
 
 
-def check(backbone: Backbone, options, size: int) -> None:
-    """That one head can serve whole and patches.
+def check(backbone: Backbone, options: PatchDinoConfig, size: int) -> None:
+    """Check that one head can serve global representation and patches.
 
     Raises:
         ValueError: their widths differ.
@@ -109,5 +119,5 @@ def check(backbone: Backbone, options, size: int) -> None:
         )
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> PatchDINO:
+def build(options: PatchDinoConfig, backbone: Backbone, classes: int, size: int) -> PatchDINO:
     return PatchDINO(backbone, options, size)

@@ -1,18 +1,19 @@
-"""SimCLR (Chen et al., 2020, arXiv:2002.05709): a view tells the other view of its image from all views of others.
+"""SimCLR (Chen et al., 2020, arXiv:2002.05709): a view identifies the other view of its image among all other views.
 
-NT-Xent: of the 2B views of a batch, each has one right candidate and 2(B − 1) wrong ones; a mean over the 2B.
+NT-Xent: each of the 2B views of a batch has one positive and 2(B − 1) negatives; the loss is the mean over the 2B.
 """
 
 from torch import Tensor
 
+from whole_in_parts.config.methods.simclr import SimCLRConfig
 from whole_in_parts.methods.info_nce import info_nce
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
 
 
-class SimCLR(JointEmbedding):
-    """One network sees all views, with the gradient of each."""
+class SimCLR(JointEmbedding[SimCLRConfig, Heads]):
+    """One network encodes all views, with gradients through each."""
 
     needs_global_batch = True
 
@@ -24,5 +25,5 @@ class SimCLR(JointEmbedding):
         return info_nce(online_PBD, target_PBD, self.options.temperature, among=online_PBD) / 2
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> SimCLR:
+def build(options: SimCLRConfig, backbone: Backbone, classes: int, size: int) -> SimCLR:
     return SimCLR(backbone, options)

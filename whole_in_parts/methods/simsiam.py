@@ -1,17 +1,18 @@
 """SimSiam (Chen and He, 2021, arXiv:2011.10566): one network predicts its own embedding of another view.
 
-Neither negatives nor a target network: that no gradient reaches the embedding to be predicted is enough.
+There are neither negatives nor a target network: stopping the gradient of the target embedding is enough.
 """
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.config.methods.simsiam import SimSiamConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, simsiam_mlps
 
 
-class SimSiam(JointEmbedding):
+class SimSiam(JointEmbedding[SimSiamConfig, Heads]):
     """A batch norm without parameters ends the projector; the predictor is narrow in the middle."""
 
     def make_heads(self, features: int) -> Heads:
@@ -25,5 +26,5 @@ class SimSiam(JointEmbedding):
         return -F.cosine_similarity(online_PBD, target_PBD, dim=-1).mean() / 2
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> SimSiam:
+def build(options: SimSiamConfig, backbone: Backbone, classes: int, size: int) -> SimSiam:
     return SimSiam(backbone, options)

@@ -4,25 +4,28 @@ import torch.nn.functional as F
 from torch import nn
 
 from whole_in_parts.augment.views import Batch
-from whole_in_parts.methods.base import Losses, Method
+from whole_in_parts.config.methods.supervised import SupervisedConfig
+from whole_in_parts.methods.base import Method, Output, kept_features
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.precision import to_float32
 
 
 class Supervised(Method):
-    """One augmented view an image; what the other methods are measured against."""
+    """Uses one augmented view of each image; the reference for the other methods."""
 
     views = 1
 
-    def __init__(self, backbone: Backbone, classes: int):
+    def __init__(self, backbone: Backbone, classes: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.classifier = nn.Linear(backbone.features, classes)
 
-    def forward(self, batch: Batch) -> Losses:
-        logits_BK = self.classifier(self.backbone(batch.views[0]).global_BD)
-        return {"classification": F.cross_entropy(to_float32(logits_BK), batch.labels_B)}
+    def forward(self, batch: Batch) -> Output:
+        global_BD = self.backbone(batch.views[0]).global_BD
+        logits_BK = self.classifier(global_BD)
+        losses = {"classification": F.cross_entropy(to_float32(logits_BK), batch.labels_B)}
+        return Output(losses, kept_features([global_BD]))
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> Supervised:
+def build(options: SupervisedConfig, backbone: Backbone, classes: int, size: int) -> Supervised:
     return Supervised(backbone, classes)

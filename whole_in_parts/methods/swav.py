@@ -1,14 +1,13 @@
-"""SwAV (Caron et al., 2020, arXiv:2006.09882): one view predicts which prototypes the other was assigned to.
+"""SwAV (Caron et al., 2020, arXiv:2006.09882): a view predicts the assignment of the other to prototypes.
 
 The assignments spread the batch evenly over the prototypes (Sinkhorn–Knopp); a queue of earlier embeddings can help
 to balance a small batch. The loss is the mean over the assigned views of the mean over the other views.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.methods.swav import SwAVConfig
 from whole_in_parts.distributed.collectives import gather, rank, world_size
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
@@ -22,7 +21,9 @@ from whole_in_parts.schedules import Clock
 class AssignmentHeads(Heads):
     """A projector to unit vectors, prototypes, and the assignments to them. K prototypes."""
 
-    def __init__(self, features: int, options):
+    predictor: Prototypes
+
+    def __init__(self, features: int, options: SwAVConfig) -> None:
         width = options.projector[-1]
         projector = nn.Sequential(mlp([features, *options.projector]), Normalize())
         super().__init__(projector, Prototypes(width, options.prototypes))
@@ -32,9 +33,11 @@ class AssignmentHeads(Heads):
 
     @torch.no_grad()
     def assign(self, z_PBD: Tensor) -> Tensor:
-        """The distributions (P, B, K) over the prototypes, balanced over the whole batch and the queue, once on."""
+        """The distributions (P, B, K) over the prototypes, balanced over the batch of all processes (a collective) and,
+        once it is in use, the queue.
+        """
         if self.options.queue:
-            self.queue.note(z_PBD)
+            self.queue.enqueue(z_PBD)
         z_PBD = gather(to_float32(z_PBD), 1)
         z_ND = torch.cat([z_PBD.flatten(0, 1), self.queue.vectors_KD]) if self.queued else z_PBD.flatten(0, 1)
         assigned_NK = sinkhorn(to_float32(self.predictor(z_ND)), self.options.epsilon, self.options.iterations)
@@ -49,24 +52,24 @@ class AssignmentHeads(Heads):
         self.queue.push(clock.step)
 
 
-class SwAV(JointEmbedding):
+class SwAV(JointEmbedding[SwAVConfig, AssignmentHeads]):
     """The targets are the assignments, which no gradient reaches."""
 
     def make_heads(self, features: int) -> AssignmentHeads:
         return AssignmentHeads(features, self.options)
 
-    def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
-        return [cast(AssignmentHeads, heads).assign(z_PBD.detach()) for z_PBD in projected[: len(target)]]
+    def targets(self, target: list[Tensor], projected: list[Tensor], heads: AssignmentHeads) -> list[Tensor]:
+        return [heads.assign(z_PBD.detach()) for z_PBD in projected[: len(target)]]
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: AssignmentHeads) -> Tensor:
         """Half the cross-entropy, so that two directions are a mean; in [0, ∞)."""
         return cross_entropy(online_PBD, target_PBD, self.options.temperature) / 2
 
 
 def sinkhorn(scores_NK: Tensor, epsilon: float, iterations: int) -> Tensor:
-    """Softly assign N vectors to K prototypes: each vector's shares sum to one, and prototypes get about as much.
+    """Softly assign N vectors to K prototypes: the shares of a vector sum to one, and prototypes get similar shares.
 
-    The exponent is shifted by its largest value, which changes nothing but keeps it finite.
+    The exponent is shifted by its maximum, which keeps it finite and changes nothing else.
     """
     shares_NK = torch.exp((scores_NK - scores_NK.max()) / epsilon)
     for _ in range(iterations):
@@ -75,5 +78,5 @@ def sinkhorn(scores_NK: Tensor, epsilon: float, iterations: int) -> Tensor:
     return shares_NK
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> SwAV:
+def build(options: SwAVConfig, backbone: Backbone, classes: int, size: int) -> SwAV:
     return SwAV(backbone, options)

@@ -1,10 +1,16 @@
-"""Joint embedding with a target network: a copy of the online one that follows it by a moving average."""
+"""Joint embedding with a target network: an EMA copy of the online network (BYOL's target, MoCo's momentum encoder,
+DINO's teacher).
 
-from typing import cast
+Shapes: P positions, B images, C features, D embedding dimensions.
+"""
+
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.method import TargetNetworkConfig
+from whole_in_parts.methods.base import kept_features
 from whole_in_parts.methods.joint_embedding import TARGETS, Encoded, JointEmbedding
 from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.models.ema import EMATeacher
@@ -13,26 +19,30 @@ from whole_in_parts.schedules import Clock
 
 
 class TeacherHeads(Heads):
-    """Heads of which the projector has a target; the predictor is the online network's alone."""
+    """A projector with an EMA copy, the target projector; the predictor belongs to the online network alone."""
 
-    projector: EMATeacher
+    projector: EMATeacher[nn.Module]
 
-    def __init__(self, projector: nn.Module, predictor: nn.Module | None, momentum: tuple[float, float]):
+    def __init__(self, projector: nn.Module, predictor: nn.Module | None, momentum: tuple[float, float]) -> None:
         super().__init__(EMATeacher(projector, momentum), predictor)
 
     def project(self, x_PBC: Tensor) -> Tensor:
         return apply_per_position(self.projector.online, x_PBC)
 
     def target(self, x_PBC: Tensor) -> Tensor:
-        """The embeddings to draw to, by the target projector."""
+        """The target embeddings (P, B, D), by the target projector."""
         return apply_per_position(self.projector.target, x_PBC)
 
     def update(self, clock: Clock) -> None:
         self.projector.ema_update(clock)
 
 
-class TargetNetwork(JointEmbedding):
-    """A base with a target network; `options.momentum` is how it follows, `keep` which of the two is the result."""
+OptionsT = TypeVar("OptionsT", bound=TargetNetworkConfig)
+HeadsT = TypeVar("HeadsT", bound=TeacherHeads)
+
+
+class TargetNetwork(JointEmbedding[OptionsT, HeadsT]):
+    """A base with a target network, whose EMA momentum is `options.momentum`; `keep` names the network that is kept."""
 
     keep = "online"
 
@@ -41,7 +51,7 @@ class TargetNetwork(JointEmbedding):
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]
-        return cast(Backbone, getattr(self.networks, self.keep))
+        return self.networks.target if self.keep == "target" else self.networks.online
 
     def encode(self, views: list[Tensor]) -> Encoded:
         with torch.no_grad():
@@ -51,9 +61,13 @@ class TargetNetwork(JointEmbedding):
     def encode_online(self, view_BCSS: Tensor) -> Representations:
         return self.networks.online(view_BCSS)
 
+    def kept_features(self, encoded: Encoded) -> list[Tensor]:
+        kept = encoded.target if self.keep == "target" else encoded.online[:TARGETS]
+        return kept_features([view.global_BD for view in kept])
+
     @torch.no_grad()
-    def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
-        return [cast(TeacherHeads, heads).target(x_PBC) for x_PBC in target]
+    def targets(self, target: list[Tensor], projected: list[Tensor], heads: HeadsT) -> list[Tensor]:
+        return [heads.target(x_PBC) for x_PBC in target]
 
     def update(self, clock: Clock) -> None:
         super().update(clock)

@@ -1,18 +1,19 @@
-"""TCR: two views agree, while the batch fills its space, as its total coding rate tells (Li et al., 2022, "Neural
-manifold clustering and embedding", arXiv:2201.10000; as bags of patch embeddings use it, `methods.md` A.12).
+"""TCR: views are aligned while the total coding rate of the batch is maximised (Li et al., 2022, "Neural manifold
+clustering and embedding", arXiv:2201.10000; as bags of patch embeddings use it, `docs/methods.md` A.12).
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.config.methods.tcr import TCRConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
 
 
-class TCR(JointEmbedding):
-    """One network sees all views, with the gradient of each."""
+class TCR(JointEmbedding[TCRConfig, Heads]):
+    """One network encodes all views, with gradients through each."""
 
     needs_global_batch = True
 
@@ -20,11 +21,12 @@ class TCR(JointEmbedding):
         return Heads(mlp([features, *self.options.projector]))
 
     def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
-        """Half of −½ (R + R') − λ · cosine similarity, which treats both views alike."""
-        online_PBD, target_PBD = F.normalize(online_PBD, dim=-1), F.normalize(target_PBD, dim=-1)
+        """Half of −½ (R + R') − λ · cosine similarity, which is symmetric in both views."""
+        online_PBD = F.normalize(online_PBD, dim=-1)
+        target_PBD = F.normalize(target_PBD, dim=-1)
         rate = (coding_rate(online_PBD, self.options.epsilon) + coding_rate(target_PBD, self.options.epsilon)) / 2
-        alike = (online_PBD * target_PBD).sum(-1).mean()
-        return -(rate + self.options.invariance * alike) / 2
+        similarity = (online_PBD * target_PBD).sum(-1).mean()
+        return -(rate + self.options.invariance * similarity) / 2
 
 
 def coding_rate(z_PBD: Tensor, epsilon: float) -> Tensor:
@@ -39,5 +41,5 @@ def coding_rate(z_PBD: Tensor, epsilon: float) -> Tensor:
     return torch.linalg.slogdet(identity_NN + width / (batch * epsilon) * gram_PNN).logabsdet.mean() / 2
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> TCR:
+def build(options: TCRConfig, backbone: Backbone, classes: int, size: int) -> TCR:
     return TCR(backbone, options)

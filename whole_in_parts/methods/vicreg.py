@@ -1,4 +1,4 @@
-"""VICReg (Bardes et al., 2022, arXiv:2105.04906): views agree, each dimension varies, and none repeats another.
+"""VICReg (Bardes et al., 2022, arXiv:2105.04906): invariance, variance and covariance.
 
 The weights are those of the authors' code, where the variance term is the mean over the two views; solo-learn's is
 their sum, which is `variance: 50` here.
@@ -7,13 +7,14 @@ their sum, which is `variance: 50` here.
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.config.methods.vicreg import VICRegConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
 
 
-class VICReg(JointEmbedding):
-    """One network sees all views, with the gradient of each. The last layer has no bias, as in the authors' code."""
+class VICReg(JointEmbedding[VICRegConfig, Heads]):
+    """One network encodes all views, with gradients through each. The last layer has no bias (authors' code)."""
 
     needs_global_batch = True
 
@@ -21,21 +22,21 @@ class VICReg(JointEmbedding):
         return Heads(mlp([features, *self.options.projector], last_bias=False))
 
     def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
-        """Half of the loss, which treats both views alike; never negative."""
-        options, both = self.options, (online_PBD, target_PBD)
-        apart = (online_PBD - target_PBD).square().mean()
-        narrow = (variance(online_PBD) + variance(target_PBD)) / 2
-        alike = sum(covariance(z_PBD) for z_PBD in both)
-        return (options.invariance * apart + options.variance * narrow + options.covariance * alike) / 2
+        """Half of the loss, which is symmetric in both views; never negative."""
+        options = self.options
+        invariance = (online_PBD - target_PBD).square().mean()
+        spread = (variance(online_PBD) + variance(target_PBD)) / 2
+        redundancy = sum(covariance(z_PBD) for z_PBD in (online_PBD, target_PBD))
+        return (options.invariance * invariance + options.variance * spread + options.covariance * redundancy) / 2
 
 
 def variance(z_PBD: Tensor) -> Tensor:
-    """How far the standard deviation of each dimension over the batch is below one, a mean."""
+    """The hinge loss on the standard deviation of each dimension over the batch, at one; a mean."""
     return F.relu(1 - (z_PBD.var(1) + 1e-4).sqrt()).mean()
 
 
 def covariance(z_PBD: Tensor) -> Tensor:
-    """The squared covariances of different dimensions, summed and divided by D."""
+    """The squared off-diagonal covariances, summed and divided by D."""
     positions, batch, width = z_PBD.shape
     centred_PBD = z_PBD - z_PBD.mean(1, keepdim=True)
     covariance_PDD = centred_PBD.mT @ centred_PBD / (batch - 1)
@@ -43,5 +44,5 @@ def covariance(z_PBD: Tensor) -> Tensor:
     return squares / (width * positions)
 
 
-def build(options, backbone: Backbone, classes: int, size: int) -> VICReg:
+def build(options: VICRegConfig, backbone: Backbone, classes: int, size: int) -> VICReg:
     return VICReg(backbone, options)

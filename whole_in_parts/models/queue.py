@@ -10,8 +10,8 @@ from whole_in_parts.distributed.collectives import gather
 class Queue(nn.Module):
     """The last K embeddings, random unit vectors at first; the oldest are overwritten.
 
-    Embeddings are noted while a loss is computed, and enter when the step is done. Of several positions of an image
-    one enters, another one each step, so that an image takes one place.
+    Embeddings are collected while a loss is computed and enter after the step. Of several positions of an image one
+    enters, a different one in every step, so that an image takes one place.
     """
 
     vectors_KD: Tensor
@@ -21,16 +21,17 @@ class Queue(nn.Module):
         super().__init__()
         self.register_buffer("vectors_KD", F.normalize(torch.randn(places, features)))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
-        self.noted: list[Tensor] = []
+        self.pending: list[Tensor] = []
 
-    def note(self, z_PBD: Tensor) -> None:
-        self.noted.append(gather(z_PBD.detach().to(self.vectors_KD.dtype), 1))
+    def enqueue(self, z_PBD: Tensor) -> None:
+        """Collect the embeddings of all processes, to enter after the step (a collective)."""
+        self.pending.append(gather(z_PBD.detach().to(self.vectors_KD.dtype), 1))
 
     def push(self, step: int) -> None:
-        """Let in what was noted in this step."""
-        for z_PBD in self.noted:
+        """Overwrite the oldest embeddings with those collected in this step."""
+        for z_PBD in self.pending:
             z_BD = z_PBD[step % len(z_PBD)]
             places = (self.place + torch.arange(len(z_BD), device=z_BD.device)) % len(self.vectors_KD)
             self.vectors_KD[places] = z_BD
             self.place.copy_((self.place + len(z_BD)) % len(self.vectors_KD))
-        self.noted.clear()
+        self.pending.clear()

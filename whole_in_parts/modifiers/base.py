@@ -1,31 +1,40 @@
-"""Modifiers of a base method, one file each: written once, for every base that can carry them."""
+"""A modifier of a method: it wraps a base and overrides parts of its interface."""
 
 import importlib
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from whole_in_parts.augment.views import Batch, Crop
-from whole_in_parts.methods.base import Losses, Method
+from whole_in_parts.config.modifier import ModifierConfig
+from whole_in_parts.config.views import View
+from whole_in_parts.methods.base import Losses, Method, Output
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.schedules import Clock
 
+BaseT = TypeVar("BaseT", bound=Method)
+OptionsT = TypeVar("OptionsT", bound=ModifierConfig)
 
-class Modified(Method):
-    """A base method, of which a subclass changes what it has to."""
 
-    def __init__(self, base: Method, options):
+class Modified(Method, Generic[BaseT, OptionsT]):
+    """A base method that a subclass changes in part."""
+
+    base: BaseT
+
+    def __init__(self, base: BaseT, options: OptionsT) -> None:
         super().__init__()
-        self.base, self.options = base, options
+        self.base = base
+        self.options = options
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]
         return self.base.backbone
 
-    def crops(self, views: Sequence, size: int) -> list[Crop]:
+    def crops(self, views: Sequence[View], size: int) -> list[Crop]:
         return self.base.crops(views, size)
 
-    def forward(self, batch: Batch) -> Losses:
+    def forward(self, batch: Batch) -> Output:
         return self.base(batch)
 
     def project(self, global_BD: Tensor) -> Tensor:
@@ -41,12 +50,12 @@ class Modified(Method):
         self.base.update(clock)
 
 
-def apply_modifier(method: Method, options, size: int) -> Method:
-    """The method as `options.name` changes it (the file of that name in this folder), for views of `size` pixels.
+def apply_modifier(method: Method, options: ModifierConfig, size: int) -> Method:
+    """Wrap a method by the modifier of `modifiers/NAME.py`, where NAME is `options.name`, for views of `size` pixels.
 
-    Which modifiers a method can carry is said in `whole_in_parts/config/methods.py`, and checked when a study is read.
+    Which methods a modifier supports, its options say (`config/modifiers/`); a study is checked when it is read.
 
     Raises:
-        ValueError: an option does not go with the backbone.
+        ValueError: an option does not fit the backbone.
     """
     return importlib.import_module(f"whole_in_parts.modifiers.{options.name}").modify(method, options, size)

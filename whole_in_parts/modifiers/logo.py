@@ -1,16 +1,16 @@
-"""LoGo: local crops are like the global ones, but unlike each other (Zhang et al., 2022, "Leverage your local and
-global representations", arXiv:2203.17205, section 3.2; `methods.md` A.14).
+"""LoGo: local crops resemble the global ones, but not each other (Zhang et al., 2022, "Leverage your local and global
+representations", arXiv:2203.17205, section 3.2; `docs/methods.md` A.14).
 
-Beside two global views, two local crops: each is aligned with both global views, and the two are drawn apart by a
-learned affinity. The affinity tells pairs of one image from pairs of two; the encoder is trained against it. The mean
-is over the six aligned pairs, as in the authors' code.
+Two local crops stand beside two global views. Each local crop is aligned with both global views, and the two local
+crops are pushed apart by a learned affinity. The affinity learns to tell pairs of crops of the same image from pairs of
+different images; the encoder learns against it. The aligning loss is the mean over the six pairs, as in the authors'
+code.
 
-`mode: ratio` is the paper's: in each step the gradient that draws apart is scaled to `ratio` times the length of the
+`mode: ratio` is the paper's: in each step the gradient that pushes apart is scaled to `ratio` times the norm of the
 gradient that aligns. `mode: public` is the authors' code: see `PublicLoGo`.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,34 +18,41 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from whole_in_parts.augment.views import Batch, Crop
+from whole_in_parts.config.modifiers.logo import LoGoConfig
+from whole_in_parts.config.views import View
 from whole_in_parts.distributed.collectives import all_reduce_mean, average_gradients, gather
-from whole_in_parts.methods.base import Losses
-from whole_in_parts.methods.joint_embedding import Embedded, JointEmbedding
+from whole_in_parts.methods.base import Losses, Output
+from whole_in_parts.methods.joint_embedding import AnyJointEmbedding, Embedded
 from whole_in_parts.models.heads import mlp
 from whole_in_parts.models.precision import to_float32
 from whole_in_parts.modifiers.base import Modified
 from whole_in_parts.schedules import Clock
 
 LOCAL = 2
-DEPTH, WIDTH = 5, 256
-"""Of the affinity: the paper's depth, and the width in the authors' code."""
+"""The number of local crops of an image."""
+
+DEPTH = 5
+"""Hidden layers of the affinity, as in the paper."""
+
+WIDTH = 256
+"""Their width, as in the authors' code."""
 
 NOISE = 0.3
-"""Of the positive pairs, per √D."""
+"""The standard deviation of the noise on positive pairs, per √D."""
 
 TINY = 1e-12
-"""The least length that a gradient is divided by."""
+"""The lower bound of a norm that a gradient is divided by."""
 
 
 class Affinity(nn.Module):
-    """A logit for each pair of embeddings: how sure it is that both are of one image. D dimensions, B pairs.
+    """A logit for each pair of embeddings (B, D): how likely both are of the same image.
 
-    It is given the pairs of all processes, by each of them.
+    Every process computes it for the pairs of all processes, so its batch norm needs no synchronisation.
     """
 
     gathered = True
 
-    def __init__(self, features: int):
+    def __init__(self, features: int) -> None:
         super().__init__()
         self.layers = mlp([2 * features] + [WIDTH] * DEPTH + [1])
 
@@ -53,68 +60,71 @@ class Affinity(nn.Module):
         return to_float32(self.layers(torch.cat([first_BD, second_BD], 1))[:, 0])
 
 
-class LoGo(Modified):
-    """A joint-embedding base with two local crops. With `local_to_local: false` they are not drawn apart."""
+class LoGo(Modified[AnyJointEmbedding, LoGoConfig]):
+    """A joint-embedding base with two local crops, which `local_to_local: false` does not push apart."""
 
-    base: JointEmbedding
-
-    def __init__(self, base: JointEmbedding, options):
+    def __init__(self, base: AnyJointEmbedding, options: LoGoConfig) -> None:
         super().__init__(base, options)
         if options.local_to_local:
             self.affinity = Affinity(base.options.projector[-1])
 
-    def crops(self, views: Sequence, size: int) -> list[Crop]:
+    def crops(self, views: Sequence[View], size: int) -> list[Crop]:
         return self.base.crops(views, size) + [Crop(self.options.view, self.options.size)] * LOCAL
 
-    def forward(self, batch: Batch) -> Losses:
-        embedded = self.base.embed_global(self.base.encode(batch.views))
+    def forward(self, batch: Batch) -> Output:
+        encoded = self.base.encode(batch.views)
+        embedded = self.base.embed_global(encoded)
         losses = self.align(embedded)
+
         if self.options.local_to_local:
-            first_BD, second_BD = (units(z_1BD[0]) for z_1BD in embedded.projected[-LOCAL:])
-            losses["affinity"] = self.tell_images_apart(first_BD.detach(), second_BD.detach())
+            first_BD, second_BD = (gathered_units(z_1BD[0]) for z_1BD in embedded.projected[-LOCAL:])
+            losses["affinity"] = self.affinity_loss(first_BD.detach(), second_BD.detach())
             losses["apart"] = F.softplus(self.affinity(first_BD, second_BD)).mean()
-        return losses
+        return Output(losses, self.base.kept_features(encoded))
 
     def align(self, embedded: Embedded) -> Losses:
         """The base's own loss, as a mean over the pairs."""
         pair_ratio = self.base.pair_ratio(len(embedded.online))
         return {name: loss / pair_ratio for name, loss in self.base.losses(embedded).items()}
 
-    def tell_images_apart(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
-        """The affinity's own loss, logistic: pairs of one image, with noise, against pairs of two images."""
-        near = [z_BD + NOISE / z_BD.shape[1] ** 0.5 * torch.randn_like(z_BD) for z_BD in (first_BD, second_BD)]
-        same = [(near[0], near[1]), (near[1], near[0])]
+    def affinity_loss(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
+        """The logistic loss of the affinity: noisy pairs of the same image against pairs of different images."""
+        noisy = [z_BD + NOISE / z_BD.shape[1] ** 0.5 * torch.randn_like(z_BD) for z_BD in (first_BD, second_BD)]
+        same = [(noisy[0], noisy[1]), (noisy[1], noisy[0])]
         different = [(first_BD, second_BD.flip(0)), (second_BD, first_BD.flip(0))]
         logits = [-self.affinity(*pair) for pair in same] + [self.affinity(*pair) for pair in different]
         return torch.stack([F.softplus(logit_B).mean() for logit_B in logits]).sum() / 2
 
     def backward(self, losses: Losses) -> None:
-        """The gradient that draws apart reaches the encoder alone, at its share of the length of the rest."""
-        apart, rest = losses.get("apart"), {name: loss for name, loss in losses.items() if name != "apart"}
-        torch.stack(list(rest.values())).sum().backward(retain_graph=apart is not None)
-        if apart is not None:
-            encoder = [parameter for parameter in self.base.parameters() if parameter.grad is not None]
-            own = torch.autograd.grad(apart, encoder, allow_unused=True, materialize_grads=True)
-            apart_gradients = [all_reduce_mean(gradient) for gradient in own]
-            share = (
-                self.options.ratio
-                * grad_norm(each.grad for each in encoder)
-                / grad_norm(apart_gradients).clamp(min=TINY)
-            )
-            for parameter, gradient in zip(encoder, apart_gradients, strict=True):
-                cast(Tensor, parameter.grad).add_(gradient * share)
+        """Add the gradients of all terms; the one that pushes apart reaches the encoder alone, scaled to `ratio`."""
+        apart = losses.get("apart")
+        rest = [loss for name, loss in losses.items() if name != "apart"]
+        torch.stack(rest).sum().backward(retain_graph=apart is not None)
+        if apart is None:
+            return
+
+        encoder = [parameter for parameter in self.base.parameters() if parameter.grad is not None]
+        gradients = torch.autograd.grad(apart, encoder, allow_unused=True, materialize_grads=True)
+        # DistributedDataParallel has averaged the gradients of the other terms, but it does not know of these.
+        averaged = [all_reduce_mean(gradient) for gradient in gradients]
+        norm = grad_norm(parameter.grad for parameter in encoder)
+        scale = self.options.ratio * norm / grad_norm(averaged).clamp(min=TINY)
+        for parameter, gradient in zip(encoder, averaged, strict=True):
+            assert parameter.grad is not None
+            parameter.grad.add_(gradient * scale)
 
 
 class PublicLoGo(LoGo):
-    """The authors' code: before each step, one of the affinity and one of the encoder against it, by optimizers of
-    their own; the latter is cut to `ratio` times the length of the last step's gradient, which an epoch starts anew.
+    """The authors' code: before each step, the affinity takes a step, and the encoder one against it, by optimizers of
+    their own. The gradient of the latter is clipped to `ratio` times the norm of the last step's gradient, which is set
+    to zero at the start of an epoch.
 
     Their code moves the target network twice a step: square the run's `momentum` for that.
     """
 
-    last_length: Tensor
+    last_norm: Tensor
 
-    def __init__(self, base: JointEmbedding, options):
+    def __init__(self, base: AnyJointEmbedding, options: LoGoConfig) -> None:
         super().__init__(base, options)
         self.affinity.requires_grad_(False)
         self.encoder = [parameter for parameter in base.parameters() if parameter.requires_grad]
@@ -122,25 +132,26 @@ class PublicLoGo(LoGo):
             "affinity": SGD(self.affinity.parameters(), options.learning_rate, momentum=0.9, weight_decay=1e-4),
             "encoder": SGD(self.encoder, options.learning_rate, momentum=0.9, weight_decay=1e-4),
         }
-        self.register_buffer("last_length", torch.zeros(()))
+        self.register_buffer("last_norm", torch.zeros(()))
 
     def prepare(self, clock: Clock) -> None:
         super().prepare(clock)
         self.optimizers["encoder"].param_groups[0]["lr"] = clock.learning_rate
         if clock.step % clock.per_epoch == 0:
-            self.last_length.zero_()
+            self.last_norm.zero_()
 
-    def forward(self, batch: Batch) -> Losses:
-        self.draw_apart(batch.views[-LOCAL:])
-        embedded = self.base.embed_global(self.base.encode(batch.views))
-        return self.align(embedded)
+    def forward(self, batch: Batch) -> Output:
+        self.push_apart(batch.views[-LOCAL:])
+        encoded = self.base.encode(batch.views)
+        return Output(self.align(self.base.embed_global(encoded)), self.base.kept_features(encoded))
 
-    def draw_apart(self, local: list[Tensor]) -> None:
-        """One step of the affinity, then one of the encoder."""
-        whole = [self.base.encode_online(view_BCSS).global_BD[None] for view_BCSS in local]
-        first_BD, second_BD = (units(self.base.heads.project(global_1BC)[0]) for global_1BC in whole)
+    def push_apart(self, local: list[Tensor]) -> None:
+        """Take a step of the affinity, then a step of the encoder against it."""
+        global_ = [self.base.encode_online(view_BCSS).global_BD[None] for view_BCSS in local]
+        first_BD, second_BD = (gathered_units(self.base.heads.project(x_1BC)[0]) for x_1BC in global_)
+
         self.affinity.requires_grad_(True)
-        self.step("affinity", self.tell_images_apart(first_BD.detach(), second_BD.detach()))
+        self.step("affinity", self.affinity_loss(first_BD.detach(), second_BD.detach()))
         self.affinity.requires_grad_(False)
         self.step("encoder", F.softplus(self.affinity(first_BD, second_BD)).mean())
 
@@ -150,14 +161,13 @@ class PublicLoGo(LoGo):
         loss.backward()
         if name == "encoder":
             average_gradients(self.encoder)
-            clip_grads_(
-                [each.grad for each in self.encoder if each.grad is not None], self.options.ratio * self.last_length
-            )
+            gradients = [parameter.grad for parameter in self.encoder if parameter.grad is not None]
+            clip_grads_(gradients, self.options.ratio * self.last_norm)
         optimizer.step()
 
     def backward(self, losses: Losses) -> None:
         super().backward(losses)
-        self.last_length.copy_(grad_norm(each.grad for each in self.encoder if each.grad is not None))
+        self.last_norm.copy_(grad_norm(parameter.grad for parameter in self.encoder))
 
     def get_extra_state(self) -> dict:
         return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
@@ -167,22 +177,22 @@ class PublicLoGo(LoGo):
             optimizer.load_state_dict(state[name])
 
 
-def units(z_BD: Tensor) -> Tensor:
-    """The embeddings of all processes as the affinity is given them, unit vectors."""
+def gathered_units(z_BD: Tensor) -> Tensor:
+    """The embeddings of all processes as unit vectors, as the affinity takes them (a collective)."""
     return gather(F.normalize(to_float32(z_BD)))
 
 
 def grad_norm(gradients: Iterable[Tensor | None]) -> Tensor:
-    """The Euclidean length of a gradient that lies in several tensors."""
+    """The Euclidean norm of a gradient that is spread over several tensors."""
     return torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
 
 
-def clip_grads_(gradients: list[Tensor], longest: Tensor) -> None:
-    """Make a gradient no longer than that, as `clip_grad_norm_` does, which would wait for the device to know it."""
-    factor = (longest / (grad_norm(gradients) + 1e-6)).clamp(max=1)
+def clip_grads_(gradients: list[Tensor], max_norm: Tensor) -> None:
+    """Clip a gradient in place, as `clip_grad_norm_` does, but without waiting for the device to know the norm."""
+    factor = (max_norm / (grad_norm(gradients) + 1e-6)).clamp(max=1)
     for gradient in gradients:
         gradient.mul_(factor)
 
 
-def modify(method: JointEmbedding, options, size: int) -> LoGo:
-    return (PublicLoGo if options.mode == "public" else LoGo)(method, options)
+def modify(method: AnyJointEmbedding, options: LoGoConfig, size: int) -> LoGo:
+    return PublicLoGo(method, options) if options.mode == "public" else LoGo(method, options)

@@ -1,30 +1,31 @@
 """Multi-crop: small crops beside the two large views (SwAV; Caron et al., 2020, arXiv:2006.09882, section 3.2).
 
-Small crops are seen by the online network alone; each is aligned with each large view as the large views are with each
-other. DINO and SwAV average over these pairs (`average: true`), the multi-crop BYOL of solo-learn sums them.
+Only the online network sees the small crops; every small crop is aligned with every large view, as the large views are
+with each other. DINO and SwAV average over these pairs (`average: true`); solo-learn's multi-crop BYOL sums them.
 """
 
 from collections.abc import Sequence
 
 from whole_in_parts.augment.views import Batch, Crop
-from whole_in_parts.methods.base import Losses
-from whole_in_parts.methods.joint_embedding import JointEmbedding
+from whole_in_parts.config.modifiers.multi_crop import MultiCropConfig
+from whole_in_parts.config.views import View
+from whole_in_parts.methods.base import Output
+from whole_in_parts.methods.joint_embedding import AnyJointEmbedding
 from whole_in_parts.modifiers.base import Modified
 
 
-class MultiCrop(Modified):
-    """A base that sees more crops; which of them are targets, `whole_in_parts/methods/` says."""
+class MultiCrop(Modified[AnyJointEmbedding, MultiCropConfig]):
+    """A base with small crops beside its views; `methods/joint_embedding.py` defines which crops are targets."""
 
-    base: JointEmbedding
-
-    def crops(self, views: Sequence, size: int) -> list[Crop]:
+    def crops(self, views: Sequence[View], size: int) -> list[Crop]:
         small = [Crop(crops.view, crops.size) for crops in self.options.crops for _ in range(crops.count)]
         return self.base.crops(views, size) + small
 
-    def forward(self, batch: Batch) -> Losses:
+    def forward(self, batch: Batch) -> Output:
+        output = self.base(batch)
         pair_ratio = self.base.pair_ratio(len(batch.views)) if self.options.average else 1
-        return {name: loss / pair_ratio for name, loss in self.base(batch).items()}
+        return output._replace(losses={name: loss / pair_ratio for name, loss in output.losses.items()})
 
 
-def modify(method: JointEmbedding, options, size: int) -> MultiCrop:
+def modify(method: AnyJointEmbedding, options: MultiCropConfig, size: int) -> MultiCrop:
     return MultiCrop(method, options)

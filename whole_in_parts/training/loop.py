@@ -1,4 +1,8 @@
-"""The training loop: any method, on the device that is there, from its last checkpoint if it has one."""
+"""The training loop: any method, on the available device, resumed from its last checkpoint.
+
+With several processes, every process runs this loop on its part of each batch. Functions marked "collective" must be
+called by all processes in the same step.
+"""
 
 import os
 import time
@@ -14,13 +18,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.randomness import hashes
-from whole_in_parts.augment.views import Batch, Crop, make_batch
+from whole_in_parts.augment.views import Batch, Crop
 from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.runs import Run
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images
-from whole_in_parts.data.variable_size import AHEAD, VariableSizeImages
 from whole_in_parts.distributed.collectives import all_reduce_mean, local_shard
 from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.distributed.group import any_process, assert_same_config
@@ -33,18 +36,17 @@ from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.interruption import Interrupted, Interruption
 from whole_in_parts.training.nonfinite_guard import NonFiniteGuard
-from whole_in_parts.training.online import Online
-from whole_in_parts.training.optimizers import Rates
+from whole_in_parts.training.online import OnlineEvaluation
 
 ROWS = 100
-"""How many rows a history has, about, beside those of the online evaluation."""
+"""The approximate number of rows of a history, without those of the online evaluation."""
 
 
 @dataclass
 class Training:
-    """What a training has to show: rows of its history, and the seconds that its steps took in all its sittings.
+    """The progress of a training: its history, and the seconds of its steps, summed over restarts.
 
-    Neither the online evaluation nor the writing of checkpoints is part of the seconds.
+    The seconds include neither the online evaluation nor the writing of checkpoints.
     """
 
     steps: int
@@ -53,73 +55,85 @@ class Training:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def logs(self) -> bool:
-        """Whether the step that was taken last is to be a row of the history."""
+        """Whether the last step becomes a row of the history."""
         return (self.step - 1) % max(1, self.steps // ROWS) == 0 or self.step == self.steps
 
 
 class TrainState(NamedTuple):
-    """What a training changes, and a checkpoint holds."""
+    """The state that a training changes and a checkpoint holds."""
 
     method: Method
     optimizer: Optimizer
-    online: Online
+    online: OnlineEvaluation
 
-    def state(self) -> dict[str, dict]:
+    def state_dict(self) -> dict[str, dict]:
         return {name: part.state_dict() for name, part in self._asdict().items()}
 
-    def restore(self, state: dict[str, dict]) -> None:
+    def load_state_dict(self, state: dict[str, dict]) -> None:
         for name, part in self._asdict().items():
             part.load_state_dict(state[name])
 
 
 def train(
-    method: Method, images: Images, online: Online, run, checkpoints: Checkpoints, device: torch.device
+    method: Method, images: Images, online: OnlineEvaluation, run: Run, checkpoints: Checkpoints, device: torch.device
 ) -> Training:
-    """Train a method in place as the run says, together with the other processes if there are any.
+    """Train a method in place, together with the other processes if there are any.
 
     Raises:
-        Failure: a loss or a weight is no longer finite.
-        Interrupted: the process was told to stop; what it did is in a checkpoint.
+        Failure: a loss or a weight is not finite.
+        Interrupted: the process received a signal to stop; its progress is in a checkpoint.
     """
     keep_freed_memory()
-    per_epoch = sample_order.steps_per_epoch(len(images), run.batch_size)
-    training, guard = Training(run.epochs * per_epoch), NonFiniteGuard(device)
+    steps_per_epoch = sample_order.steps_per_epoch(len(images), run.batch_size)
+    training = Training(run.epochs * steps_per_epoch)
+    guard = NonFiniteGuard(device)
     model = replicate(to_device(device, method).train(), device)
-    parts = TrainState(method, optimizers.build_optimizer(run.optimizer, method), online)
-    if state := checkpoints.load():
-        parts.restore(state)
-        training = Training(**state["training"])
-    assert_same_config(checkpoints.configuration | {"the step to go on from": str(training.step)})
-    labels, crops = torch.from_numpy(images.shards.labels).to(device), method.crops(run.views, run.image_size)
+    state = TrainState(method, optimizers.build_optimizer(run.optimizer, method), online)
+
+    if checkpoint := checkpoints.load():
+        state.load_state_dict(checkpoint)
+        training = Training(**checkpoint["training"])
+    assert_same_config(checkpoints.configuration | {"the step to go on from": str(training.step)})  # collective
+
+    labels_N = torch.from_numpy(images.shards.labels).to(device)
+    crops = method.crops(run.views, run.image_size)
     steps = range(training.step, training.steps)
     bar = progress(steps, "train", unit="step", initial=training.step, total=training.steps)
     with Interruption() as interruption:
         for step in bar:
             started = time.monotonic()
-            rates = optimizers.rates(run, step, per_epoch)
-            clock = Clock(step, training.steps, per_epoch, rates.learning_rate)
-            losses = train_step(parts, model, iter_batches(images, labels, crops, run, step), clock, rates, run)
+            rate = optimizers.scheduled_rates(run, step, steps_per_epoch).learning_rate
+            clock = Clock(step, training.steps, steps_per_epoch, rate)
+            batches = iter_batches(images, labels_N, crops, run, step)
+            losses = train_step(state, model, batches, clock, run)  # collective
             guard.record(step, losses)
             training.step = step + 1
-            evaluates, stops = online.due(clock._replace(step=step + 1)), any_process(interruption.requested)
-            logs, saves = training.logs() or evaluates, is_rank_zero() and (stops or checkpoints.due())
+
+            # Whether to evaluate, log and stop is the same in all processes; rank zero alone saves.
+            evaluates = online.due(clock._replace(step=step + 1))
+            logs = training.logs() or evaluates
+            stops = any_process(interruption.requested)  # collective
+            saves = is_rank_zero() and (stops or checkpoints.due())
+
+            # Nothing that is not finite may leave the loop.
             if logs or saves:
                 guard.raise_if_nonfinite(method)
             if logs:
-                training.history.append(history_row(clock, losses))
+                training.history.append(history_row(clock, losses))  # collective
                 bar.set_postfix(loss=f"{training.history[-1]['loss']:.3f}", refresh=False)
             training.seconds += time.monotonic() - started
+
             if evaluates:
-                training.history[-1] |= online.evaluate(method)
+                training.history[-1] |= online.evaluate(method)  # collective
             if saves:
-                checkpoints.save(parts.state() | {"training": asdict(training)})
+                checkpoints.save(state.state_dict() | {"training": asdict(training)})
             if stops:
                 raise Interrupted(f"told to stop after step {training.step} of {training.steps}, to go on from there")
     return training
 
 
 def to_device(device: torch.device, method: Method) -> Method:
-    """The method on a device; with `COMPILE=1` in the environment, the layers of its backbones are compiled."""
+    """Move the method to a device; `COMPILE=1` in the environment compiles the layers of its backbones."""
     if os.environ.get("COMPILE") == "1":
         for backbone in [module for module in method.modules() if isinstance(module, Backbone)]:
             for layer in backbone.children():
@@ -127,54 +141,52 @@ def to_device(device: torch.device, method: Method) -> Method:
     return method.to(device)
 
 
-def iter_batches(images: Images, labels: Tensor, crops: Sequence[Crop], run, step: int) -> Iterator[Batch]:
-    """This process's part of the batch of a step, in as many pieces as gradients are accumulated over."""
+def iter_batches(images: Images, labels_N: Tensor, crops: Sequence[Crop], run: Run, step: int) -> Iterator[Batch]:
+    """This process's part of the batch of a step, in `run.accumulate` pieces."""
+    last = run.epochs * sample_order.steps_per_epoch(len(images), run.batch_size)
 
     def pieces(step: int) -> list[NDArray[np.int64]]:
-        numbers = sample_order.batch(step, len(images), run.batch_size, run.seed)
-        return [local_shard(piece) for piece in np.split(numbers, run.accumulate)]
+        indices = sample_order.batch(step, len(images), run.batch_size, run.seed)
+        return [local_shard(piece) for piece in np.split(indices, run.accumulate)]
 
-    if isinstance(images, VariableSizeImages) and not any(crop.uniform for crop in crops):
-        last = run.epochs * sample_order.steps_per_epoch(len(images), run.batch_size)
-        yield from images.batches(labels, crops, pieces, run.seed, range(step, min(step + 1 + AHEAD, last)))
-        return
-    for own in pieces(step):
-        labels_B = labels[copy_async(torch.from_numpy(own), labels.device)]
-        yield make_batch(copy_async(images[own], labels.device), labels_B, crops, own, run.seed, step)
+    return images.batches(labels_N, crops, pieces, run.seed, range(step, last))
 
 
-def train_step(
-    parts: TrainState, model: nn.Module, batches: Iterable[Batch], clock: Clock, rates: Rates, run
-) -> Losses:
-    """One step of the method, and one of what learns beside it; what either draws is a function of the step."""
+def train_step(state: TrainState, model: nn.Module, batches: Iterable[Batch], clock: Clock, run: Run) -> Losses:
+    """Take an optimizer step of the method and of the online probe (a collective).
+
+    torch's random numbers are a function of the seed and the step, so that an interrupted training repeats them.
+    """
     torch.manual_seed(int(hashes(np.array([clock.step]), run.seed, "torch")[0]))
-    optimizers.set_rates(parts.optimizer, rates)
-    parts.method.prepare(clock)
-    parts.optimizer.zero_grad(set_to_none=True)
-    pieces = [forward_backward(batch, parts, model, number, run) for number, batch in enumerate(batches, 1)]
+    optimizers.set_rates(state.optimizer, optimizers.scheduled_rates(run, clock.step, clock.per_epoch))
+    state.method.prepare(clock)
+
+    state.optimizer.zero_grad(set_to_none=True)
+    pieces = [forward_backward(state, model, batch, number, run) for number, batch in enumerate(batches, 1)]
     if run.optimizer.clip_norm:
-        optimizers.clip_gradients(parts.method, run.optimizer.clip_norm)
-    parts.optimizer.step()
-    parts.method.update(clock._replace(step=clock.step + 1))
-    parts.online.learn(clock)
+        optimizers.clip_gradients(state.method, run.optimizer.clip_norm)
+    state.optimizer.step()
+
+    state.method.update(clock._replace(step=clock.step + 1))
+    state.online.step(clock)
     return {name: torch.stack([losses[name] for losses in pieces]).sum() for name in pieces[0]}
 
 
-def forward_backward(batch: Batch, parts: TrainState, model: nn.Module, number: int, run) -> Losses:
-    """Add the gradient of one piece of a batch; with the last, processes average what they have."""
-    alone = isinstance(model, DistributedDataParallel) and number < run.accumulate
-    with model.no_sync() if alone else nullcontext():  # type: ignore[operator]
-        with (
-            parts.online.hear(parts.method.backbone, batch.labels_B),
-            torch.autocast(batch.labels_B.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"),
-        ):
-            losses = {name: loss / run.accumulate for name, loss in model(batch).items()}
-        parts.method.backward(losses)
+def forward_backward(state: TrainState, model: nn.Module, batch: Batch, number: int, run: Run) -> Losses:
+    """Add the gradient of a piece of the batch; with the last piece, processes average their gradients."""
+    last = number == run.accumulate
+    synchronises = not isinstance(model, DistributedDataParallel) or last
+    with nullcontext() if synchronises else model.no_sync():  # type: ignore[operator]
+        with torch.autocast(batch.labels_B.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+            output = model(batch)
+            losses = {name: loss / run.accumulate for name, loss in output.losses.items()}
+        state.online.add_features(output.features, batch.labels_B)
+        state.method.backward(losses)
     return {name: loss.detach() for name, loss in losses.items()}
 
 
 def history_row(clock: Clock, losses: Losses) -> dict[str, float]:
-    """A row of the history: the losses as numbers, with their sum."""
-    numbers = {name: float(all_reduce_mean(loss)) for name, loss in losses.items()}
-    when = {"step": clock.step, "epoch": clock.epoch, "learning_rate": clock.learning_rate}
-    return when | {"loss": sum(numbers.values())} | numbers
+    """A row of the history: step, epoch, learning rate, the terms of the loss and their sum (a collective)."""
+    terms = {name: float(all_reduce_mean(loss)) for name, loss in losses.items()}
+    columns = {"step": clock.step, "epoch": clock.epoch, "learning_rate": clock.learning_rate}
+    return columns | {"loss": sum(terms.values())} | terms

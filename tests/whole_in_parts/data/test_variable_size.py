@@ -16,7 +16,7 @@ from whole_in_parts.config.views import View
 from whole_in_parts.data import sample_order, shards, variable_size
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample, png
-from whole_in_parts.data.variable_size import VariableSizeImages, for_training
+from whole_in_parts.data.variable_size import VariableSizeImages, training_images
 from whole_in_parts.failure import Failure
 from whole_in_parts.training.loop import iter_batches
 
@@ -157,9 +157,9 @@ def test_by_number_images_are_fitted_to_the_square_as_for_evaluation(split):
 
 def test_images_that_have_the_size_are_trained_on_as_they_are(split, shards):
     digits = Shards(shards / "train")
-    assert type(for_training(digits, 8, 1, CPU)) is Images
-    assert type(for_training(digits, 6, 1, CPU)) is VariableSizeImages
-    assert type(for_training(split, 12, 3, CPU)) is VariableSizeImages
+    assert type(training_images(digits, 8, 1, CPU)) is Images
+    assert type(training_images(digits, 6, 1, CPU)) is VariableSizeImages
+    assert type(training_images(split, 12, 3, CPU)) is VariableSizeImages
 
 
 def test_an_image_that_cannot_be_decoded_stops_the_batch_and_is_named(split, monkeypatch):

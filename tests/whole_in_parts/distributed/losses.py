@@ -63,7 +63,7 @@ def steps(name: str, modifier: str) -> dict[str, torch.Tensor]:
         clock = Clock(step, STEPS, 2, 0.05)
         method.prepare(clock)
         optimizer.zero_grad(set_to_none=True)
-        losses = model(batch(method, step))
+        losses = model(batch(method, step)).losses
         method.backward(losses)
         optimizer.step()
         method.update(clock._replace(step=step + 1))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.every_method import METHODS
 from tests.whole_in_parts.methods.examples import EXACT, batch, made, vectors
-from whole_in_parts.methods.amdim import PENALTY, Parts, nce_loss
+from whole_in_parts.methods.amdim import PENALTY, Embedding, nce_loss
 from whole_in_parts.methods.base import build_method
 from whole_in_parts.models.backbone import build_backbone
 
@@ -59,7 +59,7 @@ def test_an_image_whose_scores_are_all_one_is_one_among_the_parts_of_the_others_
 
 
 def test_one_direction_has_three_terms_whole_to_deep_whole_to_shallow_and_deep_to_deep(amdim, monkeypatch):
-    one, other = (Parts(vectors(1, 5, 16), vectors(9, 5, 16), vectors(4, 5, 16)) for _ in range(2))
+    one, other = (Embedding(vectors(1, 5, 16), vectors(9, 5, 16), vectors(4, 5, 16)) for _ in range(2))
     places = torch.tensor([3, 0, 2, 2, 1])
     monkeypatch.setattr(torch, "randint", lambda high, size, **options: places)
     position_BD = torch.stack([one.deep[place, image] for image, place in enumerate(places)])
@@ -74,7 +74,7 @@ def test_one_direction_has_three_terms_whole_to_deep_whole_to_shallow_and_deep_t
 def test_the_loss_is_the_mean_of_both_directions(amdim):
     given = batch()
     torch.manual_seed(1)
-    losses = amdim(given)
+    losses = amdim(given).losses
     torch.manual_seed(1)
     first, second = (amdim.embed(amdim.backbone(view)) for view in given.views)
     directions = [amdim.direction(first, second), amdim.direction(second, first)]

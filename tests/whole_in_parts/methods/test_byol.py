@@ -51,7 +51,7 @@ def test_heads_have_one_hidden_layer_with_batch_norm_and_the_given_widths(byol):
 
 
 def test_no_gradient_reaches_the_target(byol):
-    byol(batch())["global"].backward()
+    byol(batch()).losses["global"].backward()
     for twin in (byol.networks, byol.heads.projector):
         assert all(parameter.grad is None for parameter in twin.target.parameters())
         assert all(parameter.grad is not None for parameter in twin.online.parameters())

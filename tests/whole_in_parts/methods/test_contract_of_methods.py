@@ -79,7 +79,7 @@ class Training:
         clock = Clock(self.step, STEPS, PER_EPOCH, 0.02)
         self.method.prepare(clock)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
-            losses = self.losses = self.method(self.batches[self.step % 2])
+            losses = self.losses = self.method(self.batches[self.step % 2]).losses
         self.optimizer.zero_grad()
         self.method.backward(losses)
         self.optimizer.step()
@@ -168,6 +168,21 @@ def test_in_bfloat16_losses_are_single_and_those_of_single_precision(run, images
     half.take()
     assert {loss.dtype for loss in half.losses.values()} == {torch.float32}
     assert torch.bfloat16 not in {tensor.dtype for tensor in tensors(half.method.state_dict())}
+
+
+@pytest.mark.parametrize(("method", "modifier"), [*TRAINS, ("byol", "logo_public")])
+def test_features_are_those_of_the_kept_backbone_on_the_runs_views_without_gradients(run, images, method, modifier):
+    public = modifier == "logo_public"
+    options = run(method, "logo" if public else modifier)
+    if public:
+        options = options.model_copy(update={"modifier": options.modifier.model_copy(update={"mode": "public"})})
+    training = Training(options, images)
+    batch = training.batch(0)
+    features = training.method(batch).features
+    with torch.no_grad():
+        expected = [training.method.backbone(view).global_BD for view in batch.views[: training.method.views]]
+    assert not any(view_BD.requires_grad for view_BD in features)
+    torch.testing.assert_close(features, expected)
 
 
 @pytest.mark.parametrize(("method", "modifier"), CARRIES)

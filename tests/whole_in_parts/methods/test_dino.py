@@ -60,7 +60,7 @@ def test_loss_and_centre_are_those_of_lightly(dino, small_crops):
     dino.prepare(Clock(5, 60, 5))
     criterion = of_lightly(dino, 0.04 + 0.03 / 10)
     teacher, student = teacher_scores(dino, given), [score_1BK[0] for score_1BK in embedded(dino, given).online]
-    dino.heads.noted.clear()
+    dino.heads.batch_centres.clear()
     expected = criterion(teacher, student)
     torch.testing.assert_close(method(given)["global"], expected, **SINGLE)
     method.update(Clock(6, 60, 5))
@@ -110,7 +110,7 @@ def test_frozen_prototypes_are_left_to_the_bit_by_an_optimizer_with_momentum_and
     for step in range(6):
         before, given = weight.detach().clone(), batch()
         dino.prepare(Clock(step, 60, 2))
-        losses = dino(given)
+        losses = dino(given).losses
         optimizer.zero_grad()
         dino.backward(losses)
         optimizer.step()
@@ -129,7 +129,7 @@ def test_the_student_is_seen_by_the_loss_whichever_network_is_kept(small):
     given, losses = batch(), []
     for keep in ("online", "target"):
         dino = made(small, "dino", keep=keep)
-        dino(given)["global"].backward()
+        dino(given).losses["global"].backward()
         losses.append(dino.networks.online.conv1.weight.grad)
         assert dino.networks.target.conv1.weight.grad is None
     assert torch.equal(*losses)

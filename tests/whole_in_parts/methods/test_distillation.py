@@ -56,7 +56,7 @@ def test_the_centre_moves_by_a_tenth_to_the_mean_of_the_scores_of_all_views_of_t
     mean_P1K = torch.stack(scores)[:, None] if centres > 1 else torch.stack(scores).mean(0)[None, None]
     distillation.update(Clock(1, 10, 5))
     torch.testing.assert_close(distillation.centre_P1K, 0.9 * before + 0.1 * mean_P1K.detach(), **EXACT)
-    assert distillation.noted == []
+    assert distillation.batch_centres == []
 
 
 def test_the_targets_of_projector_and_prototypes_follow_one_schedule():

@@ -51,7 +51,7 @@ def test_both_directions_are_a_mean_of_that_of_lightly(moco):
     whole = embedded(moco, given)
     queue_KD = moco.heads.queue.vectors_KD
     expected = [of_lightly(whole.online[n][0], whole.target[1 - n][0], queue_KD) for n in (0, 1)]
-    torch.testing.assert_close(moco(given)["global"], sum(expected) / 2, **EXACT)
+    torch.testing.assert_close(moco(given).losses["global"], sum(expected) / 2, **EXACT)
 
 
 def test_one_direction_is_that_of_the_first_view_to_the_key_of_the_second(one_way):
@@ -86,7 +86,7 @@ def test_the_keys_of_a_step_enter_when_it_is_done_those_of_the_first_view_first(
     given = batch()
     moco(given)
     assert torch.equal(moco.heads.queue.vectors_KD, before)
-    keys = moco.heads.queue.noted
+    keys = moco.heads.queue.pending
     expected = torch.cat([keys[0][0], keys[1][0], before[2 * IMAGES :]])
     moco.update(Clock(1, 4, 4))
     assert torch.equal(moco.heads.queue.vectors_KD, expected)
@@ -124,7 +124,7 @@ def test_under_co_the_negatives_are_of_the_kind_of_the_key_and_one_position_an_i
     to_whole = [of_lightly(query_BD, whole.target[1][0], queues[0]) for query_BD in local.online[0]]
     to_local = [of_lightly(whole.online[0][0], key_BD, queues[1]) for key_BD in local.target[1]]
     expected = (sum(to_whole) / 16 + sum(to_local) / 16) / 2
-    torch.testing.assert_close(co.across(0, 1, whole, local), expected, **EXACT)
+    torch.testing.assert_close(co.local_loss(0, 1, whole, local), expected, **EXACT)
     co.update(Clock(5, 16, 4))
     for queue, before, keys in (
         (moco.heads.queue, queues[0], [key_PBD[0] for key_PBD in whole.target]),
@@ -136,10 +136,10 @@ def test_under_co_the_negatives_are_of_the_kind_of_the_key_and_one_position_an_i
 def test_under_co_one_direction_stays_one(one_way):
     co = modified(one_way, COConfig(name="co", weight=0.5))
     given = batch()
-    losses = co(given)
-    assert [len(heads.queue.noted) for heads in (one_way.heads, co.local_heads)] == [1, 1]
+    losses = co(given).losses
+    assert [len(heads.queue.pending) for heads in (one_way.heads, co.local_heads)] == [1, 1]
     encoded = one_way.encode(given.views)
-    expected = co.across(0, 1, one_way.embed_global(encoded), co.embed_local(encoded))
+    expected = co.local_loss(0, 1, one_way.embed_global(encoded), co.embed_local(encoded))
     torch.testing.assert_close(losses["local"], 0.5 * expected, **EXACT)
 
 

@@ -26,7 +26,7 @@ def test_the_loss_is_the_sum_of_both_directions_of_the_contrast_times_twice_the_
     given = batch()
     whole = embedded(moco, given)
     expected = contrast(whole.online[0][0], whole.target[1][0]) + contrast(whole.online[1][0], whole.target[0][0])
-    torch.testing.assert_close(moco(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(moco(given).losses["global"], expected, **EXACT)
 
 
 def test_the_negatives_of_a_local_key_are_those_at_its_position(moco):

@@ -98,7 +98,7 @@ def test_the_loss_is_the_mean_over_the_pairs_of_crops_of_what_is_matched(make, p
     method, batch = make(loss=form, whole_share=0.3, centre=centre), PLACES[places]
     pairs = [(0, 1), (0, 2), (1, 0), (1, 2)]
     expected = sum(pair(method, batch, crops, form) for crops in pairs) / len(pairs)
-    torch.testing.assert_close(method(batch)["whole_and_patches"], expected, **EXACT)
+    torch.testing.assert_close(method(batch).losses["whole_and_patches"], expected, **EXACT)
 
 
 def test_the_places_have_matches_where_they_should():
@@ -114,7 +114,7 @@ def test_crops_of_one_place_match_each_patch_with_itself(make, flip):
     batch = batch._replace(views=[batch.views[0]] * 2)
     assert sorted(matches(batch, 0, 1)) == [(number, number) for number in range(17)]
     expected = sum(entropy(method, batch, (0, 1), (number, number)) for number in range(17))
-    torch.testing.assert_close(method(batch)["whole_and_patches"], expected, **EXACT)
+    torch.testing.assert_close(method(batch).losses["whole_and_patches"], expected, **EXACT)
 
 
 def test_there_is_a_centre_for_each_token_and_each_moves_with_its_own(make):

@@ -89,8 +89,8 @@ def test_the_queue_is_filled_from_the_start_and_used_from_its_epoch(small):
         swav.prepare(Clock(step, 60, 4))
         assigned_BK = swav.heads.assign(z_PBD)[0]
         torch.testing.assert_close(assigned_BK, balanced_by(number), **EXACT)
-        assert len(swav.heads.queue.noted) == 1
-        swav.heads.queue.noted.clear()
+        assert len(swav.heads.queue.pending) == 1
+        swav.heads.queue.pending.clear()
     assert not torch.allclose(balanced_by(IMAGES), balanced_by(3 * IMAGES))
     whole = embedded(swav, batch())
     swav.update(LATER)
@@ -102,7 +102,7 @@ def test_the_queue_is_filled_from_the_start_and_used_from_its_epoch(small):
 def test_without_a_queue_nothing_is_kept(swav):
     swav.prepare(LATER)
     swav(batch())
-    assert swav.heads.queue.noted == []
+    assert swav.heads.queue.pending == []
     assert swav.heads.queued is False
 
 

@@ -66,6 +66,6 @@ def test_the_target_sees_the_two_large_views_and_the_online_network_all(small, n
 @pytest.mark.parametrize("name", WITH_TARGET)
 def test_the_loss_leaves_the_targets_without_a_gradient(small, name):
     method = made(small, name)
-    method.backward(method(batch()))
+    method.backward(method(batch()).losses)
     for parameter_name, parameter in method.named_parameters():
         assert (parameter.grad is None) == (".target." in parameter_name)

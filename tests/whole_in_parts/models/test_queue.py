@@ -17,7 +17,7 @@ def rows(first: int, number: int, positions: int = 1) -> Tensor:
 def pushed(queue: Queue, step: int, *noted: Tensor) -> list[float]:
     """What the queue holds after a step in which these were noted."""
     for z_PBD in noted:
-        queue.note(z_PBD)
+        queue.enqueue(z_PBD)
     queue.push(step)
     return queue.vectors_KD[:, 0].tolist()
 
@@ -50,7 +50,7 @@ def test_a_batch_that_does_not_fit_at_the_end_goes_on_at_the_start():
 def test_nothing_enters_before_the_step_is_done_and_nothing_twice():
     queue = Queue(PLACES, WIDTH)
     before = queue.vectors_KD.clone()
-    queue.note(rows(0, 2))
+    queue.enqueue(rows(0, 2))
     assert torch.equal(queue.vectors_KD, before)
     held = pushed(queue, 1)
     assert held[:2] == [0, 1]
@@ -66,8 +66,8 @@ def test_one_position_of_an_image_enters_another_one_each_step():
 
 def test_what_is_noted_has_no_gradient():
     queue = Queue(PLACES, WIDTH)
-    queue.note(rows(0, 2).requires_grad_())
-    assert not queue.noted[0].requires_grad
+    queue.enqueue(rows(0, 2).requires_grad_())
+    assert not queue.pending[0].requires_grad
 
 
 def test_a_queue_goes_on_from_its_state():

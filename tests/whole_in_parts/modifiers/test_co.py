@@ -83,7 +83,7 @@ def test_the_local_term_is_the_mean_over_positions_of_both_kinds_in_both_directi
         for row, column in positions:
             both_B = cosine(p_BDNN[:, :, row, column], z_BD) + cosine(p_BD, z_BDNN[:, :, row, column])
             expected -= 2 * both_B.mean() / len(positions)
-    torch.testing.assert_close(co(given)["local"], 0.2 * expected)
+    torch.testing.assert_close(co(given).losses["local"], 0.2 * expected)
 
 
 def test_shared_heads_add_no_parameter_and_own_heads_are_of_the_shapes_of_the_base(make):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from tests.every_method import CARRIES, SMALL, VIEW
 from tests.whole_in_parts.methods.examples import EXACT, IMAGES, apart, batch, embedded, made, modified, unit
 from whole_in_parts.augment.views import Crop
-from whole_in_parts.config import modifiers
+from whole_in_parts.config.modifiers.logo import LoGoConfig
+from whole_in_parts.config.modifiers.multi_crop import MultiCropConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.modifiers.logo import DEPTH, WIDTH, LoGo
 from whole_in_parts.schedules import Clock
@@ -28,7 +29,7 @@ def make(small):
     def given(base: str = "byol", **changes) -> LoGo:
         method = made(small, base)
         apart(method)
-        return modified(method, modifiers.LoGo(**OPTIONS | changes))
+        return modified(method, LoGoConfig(**OPTIONS | changes))
 
     return given
 
@@ -43,7 +44,7 @@ def gradients_of(logo: LoGo, given, *names: str) -> Tensor:
     """The gradient of some terms of the loss at the base; the noise is the same each time."""
     logo.zero_grad()
     torch.manual_seed(7)
-    losses = logo(given)
+    losses = logo(given).losses
     sum(losses[name] for name in names).backward()
     return gradients(logo.base)
 
@@ -60,16 +61,16 @@ def test_the_loss_is_the_mean_of_six_directed_pairs_of_which_none_has_a_local_ta
     g1, g2, l1, l2 = range(4)
     pairs = [(g1, g2), (g2, g1), (l1, g1), (l1, g2), (l2, g1), (l2, g2)]
     terms = [logo.base.align(whole.online[a], whole.target[b], logo.base.heads) for a, b in pairs]
-    torch.testing.assert_close(logo(given)["global"], 2 * sum(terms) / 6, **EXACT)
+    torch.testing.assert_close(logo(given).losses["global"], 2 * sum(terms) / 6, **EXACT)
 
 
 def test_mocos_mean_of_one_direction_is_over_the_pairs_that_it_has(make, small):
     base = made(small, "moco_v2", symmetric=False)
-    logo, given = modified(base, modifiers.LoGo(**OPTIONS)), batch(small_crops=2)
+    logo, given = modified(base, LoGoConfig(**OPTIONS)), batch(small_crops=2)
     whole = embedded(base, given)
     pairs = [(0, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
     terms = [base.align(whole.online[a], whole.target[b], base.heads) for a, b in pairs]
-    torch.testing.assert_close(logo(given)["global"], sum(terms) / 5, **EXACT)
+    torch.testing.assert_close(logo(given).losses["global"], sum(terms) / 5, **EXACT)
 
 
 @pytest.mark.parametrize("base", ["byol", "moco_v2", "simsiam"])
@@ -78,9 +79,9 @@ def test_without_local_to_local_it_is_multi_crop_with_two_crops_averaged(make, s
     crops = [{"count": 2, "size": 6, "view": SMALL}]
     other = made(small, base)
     other.load_state_dict(logo.base.state_dict())
-    multi_crop = modified(other, modifiers.MultiCrop(name="multi_crop", crops=crops, average=True))
+    multi_crop = modified(other, MultiCropConfig(name="multi_crop", crops=crops, average=True))
     assert logo.crops([VIEW, VIEW], 8) == multi_crop.crops([VIEW, VIEW], 8)
-    ours, theirs = logo(given), multi_crop(given)
+    ours, theirs = logo(given).losses, multi_crop(given).losses
     assert set(ours) == set(theirs) == {"global"}
     assert torch.equal(ours["global"], theirs["global"])
     for method, losses in ((logo, ours), (multi_crop, theirs)):
@@ -102,7 +103,7 @@ def test_the_affinitys_loss_is_logistic_with_noisy_pairs_of_one_image_against_pa
     logo = make()
     first_BD, second_BD = (unit(torch.randn(IMAGES, 16, dtype=torch.float64)) for _ in range(2))
     torch.manual_seed(3)
-    ours = logo.tell_images_apart(first_BD, second_BD)
+    ours = logo.affinity_loss(first_BD, second_BD)
     torch.manual_seed(3)
     noisy = [
         z_BD + 0.3 / math.sqrt(16) * torch.randn(IMAGES, 16, dtype=torch.float64) for z_BD in (first_BD, second_BD)
@@ -119,10 +120,10 @@ def test_the_affinitys_loss_is_logistic_with_noisy_pairs_of_one_image_against_pa
 def test_both_terms_are_of_unit_projections_of_the_local_crops(make):
     logo, given = make(), batch(small_crops=2)
     torch.manual_seed(3)
-    losses = logo(given)
+    losses = logo(given).losses
     first_BD, second_BD = (unit(z_1BD[0]) for z_1BD in embedded(logo.base, given).projected[2:])
     torch.manual_seed(3)
-    torch.testing.assert_close(losses["affinity"], logo.tell_images_apart(first_BD, second_BD), **EXACT)
+    torch.testing.assert_close(losses["affinity"], logo.affinity_loss(first_BD, second_BD), **EXACT)
     alike = (1 + logo.affinity(first_BD, second_BD).exp()).log().mean()
     torch.testing.assert_close(losses["apart"], alike, **EXACT)
 
@@ -134,7 +135,7 @@ def test_what_draws_apart_reaches_the_encoder_at_exactly_its_share_of_the_length
     assert torch.equal(rest, gradients_of(logo, given, "global", "affinity"))
     logo.zero_grad()
     torch.manual_seed(7)
-    logo.backward(logo(given))
+    logo.backward(logo(given).losses)
     added = gradients(logo.base) - rest
     assert float(added.norm() / rest.norm()) == pytest.approx(RATIO, rel=1e-9)
     cosine = added @ apart_alone / added.norm() / apart_alone.norm()
@@ -148,7 +149,7 @@ def test_the_affinity_learns_from_its_own_loss_alone_and_the_encoder_never_from_
     assert own.norm() > 0.01
     logo.zero_grad()
     torch.manual_seed(7)
-    logo.backward(logo(given))
+    logo.backward(logo(given).losses)
     assert torch.equal(gradients(logo.affinity), own)
 
 
@@ -157,14 +158,14 @@ def test_where_nothing_draws_apart_the_rest_stays_as_it_is(make):
     logo.affinity.layers[-1].weight.data.zero_()
     rest = gradients_of(logo, given, "global")
     logo.zero_grad()
-    logo.backward(logo(given))
+    logo.backward(logo(given).losses)
     assert torch.equal(gradients(logo.base), rest)
 
 
 def test_drawing_apart_lowers_the_affinity_of_the_local_crops(make):
     """A step against `apart` alone, with the affinity as it is."""
     logo, given = make(), batch(small_crops=2)
-    before = logo(given)["apart"].detach()
+    before = logo(given).losses["apart"].detach()
     direction = gradients_of(logo, given, "apart")
     start = 0
     with torch.no_grad():
@@ -172,7 +173,7 @@ def test_drawing_apart_lowers_the_affinity_of_the_local_crops(make):
             step = direction[start : start + parameter.numel()].view_as(parameter)
             parameter -= 1e-4 / direction.norm() * step
             start += parameter.numel()
-    assert logo(given)["apart"] < before
+    assert logo(given).losses["apart"] < before
 
 
 # mode: public
@@ -188,7 +189,7 @@ def take(logo: LoGo, step: int, given, optimizer: torch.optim.Optimizer) -> None
     """A step as the training loop takes it."""
     torch.manual_seed(step)
     logo.prepare(Clock(step, 40, 4, 0.1))
-    losses = logo(given)
+    losses = logo(given).losses
     optimizer.zero_grad()
     logo.backward(losses)
     optimizer.step()
@@ -205,7 +206,7 @@ def test_the_affinity_steps_first_then_the_encoder_against_it_then_all_crops_are
     for name, stepper in logo.optimizers.items():
         step = stepper.step
         monkeypatch.setattr(stepper, "step", lambda name=name, step=step: (events.append(name), step()))
-    losses = logo(batch(small_crops=2))
+    losses = logo(batch(small_crops=2)).losses
     assert events == [6, 6, "affinity", "encoder", 8, 8, 6, 6]
     assert set(losses) == {"global"}
 
@@ -216,7 +217,7 @@ def drawn(logo: LoGo, local: list[Tensor]) -> tuple[LoGo, dict[str, Tensor]]:
     views = [logo.base.encode_online(view).global_BD[None] for view in local]
     first_BD, second_BD = (unit(logo.base.heads.project(global_1BC)[0]) for global_1BC in views)
     logo.affinity.requires_grad_(True)
-    logo.step("affinity", logo.tell_images_apart(first_BD.detach(), second_BD.detach()))
+    logo.step("affinity", logo.affinity_loss(first_BD.detach(), second_BD.detach()))
     logo.zero_grad()
     logo.affinity.requires_grad_(False)
     (1 + logo.affinity(first_BD, second_BD).exp()).log().mean().backward()
@@ -224,15 +225,15 @@ def drawn(logo: LoGo, local: list[Tensor]) -> tuple[LoGo, dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("last", [0.5, 1e9], ids=["cut", "whole"])
-def test_the_gradient_of_the_encoders_own_step_is_cut_to_its_share_of_the_last_length(public, last):
+def test_the_gradient_of_the_encoders_own_step_is_cut_to_its_share_of_the_last_norm(public, last):
     logo, given = public(), batch(small_crops=2)
     logo.prepare(Clock(1, 40, 4, 0.1))
-    logo.last_length.fill_(last)
+    logo.last_norm.fill_(last)
     torch.manual_seed(3)
     copied, gradient = drawn(logo, given.views[2:])
     before = {name: p.detach().clone() for name, p in logo.base.named_parameters()}
     torch.manual_seed(3)
-    logo.draw_apart(given.views[2:])
+    logo.push_apart(given.views[2:])
     length = torch.stack([g.norm() for g in gradient.values()]).norm()
     share = min(1.0, 0.015 * last / (float(length) + 1e-6))
     assert (share < 1) == (last == 0.5)
@@ -249,23 +250,23 @@ def test_the_first_step_of_an_epoch_moves_the_encoder_by_weight_decay_and_moment
     optimizer = optimizer_of(logo)
     for step in range(4):
         take(logo, step, given, optimizer)
-        assert logo.last_length > 0
+        assert logo.last_norm > 0
     logo.prepare(Clock(4, 40, 4, 0.1))
-    assert logo.last_length == 0
+    assert logo.last_norm == 0
     state = logo.optimizers["encoder"].state
     before = {name: p.detach().clone() for name, p in logo.base.named_parameters()}
     momentum = {name: state[p]["momentum_buffer"].clone() for name, p in logo.base.named_parameters() if p in state}
     assert all(buffer.norm() > 0 for buffer in momentum.values())
-    logo.draw_apart(given.views[2:])
+    logo.push_apart(given.views[2:])
     for name, parameter in logo.base.named_parameters():
         moved = 0.1 * (0.9 * momentum[name] + 1e-4 * before[name]) if name in momentum else 0
         torch.testing.assert_close(parameter.detach(), before[name] - moved, **EXACT)
 
 
-def test_the_last_length_is_that_of_the_gradient_that_aligns(public):
+def test_the_last_norm_is_that_of_the_gradient_that_aligns(public):
     logo, given = public(), batch(small_crops=2)
-    logo.backward(logo(given))
-    torch.testing.assert_close(logo.last_length.double(), gradients(logo.base).norm(), **EXACT)
+    logo.backward(logo(given).losses)
+    torch.testing.assert_close(logo.last_norm.double(), gradients(logo.base).norm(), **EXACT)
 
 
 def test_the_runs_optimizer_does_not_train_the_affinity(public):
@@ -302,7 +303,7 @@ def test_the_optimizers_go_on_from_a_saved_state(public):
 
 
 def test_a_local_crop_larger_than_the_image_is_refused_by_the_name_of_the_key(small):
-    options = modifiers.LoGo(**OPTIONS).model_dump() | {"size": 9}
+    options = LoGoConfig(**OPTIONS).model_dump() | {"size": 9}
     with pytest.raises(ValueError, match=r"modifier\.size: a crop of 9 is larger than the image, of 8"):
         Run.model_validate(small.runs["byol"].model_dump() | {"modifier": options})
 

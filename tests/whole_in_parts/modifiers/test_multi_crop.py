@@ -6,7 +6,7 @@ import torch
 from tests.every_method import CARRIES, SMALL, VIEW
 from tests.whole_in_parts.methods.examples import EXACT, apart, batch, embedded, made, modified, unit
 from whole_in_parts.augment.views import Crop, make_batch
-from whole_in_parts.config import modifiers
+from whole_in_parts.config.modifiers.multi_crop import MultiCropConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.views import SmallCrops, View
 from whole_in_parts.modifiers.multi_crop import MultiCrop
@@ -23,7 +23,7 @@ def make(small):
     def given(base: str, average: bool = False) -> MultiCrop:
         method = made(small, base)
         apart(method)
-        return modified(method, modifiers.MultiCrop(name="multi_crop", crops=CROPS, average=average))
+        return modified(method, MultiCropConfig(name="multi_crop", crops=CROPS, average=average))
 
     return given
 
@@ -54,7 +54,7 @@ def test_byols_loss_is_the_sum_over_both_targets_of_all_other_crops(make):
         if view != target
     ]
     assert len(terms) == 2 * (1 + 3)
-    torch.testing.assert_close(method(given)["global"], sum(terms), **EXACT)
+    torch.testing.assert_close(method(given).losses["global"], sum(terms), **EXACT)
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -63,7 +63,7 @@ def test_the_average_over_the_pairs_is_the_sum_by_how_many_times_as_many_they_ar
     for average in (False, True):
         method = make(base, average)
         whole = embedded(method.base, given)
-        losses.append(method(given)["global"])
+        losses.append(method(given).losses["global"])
     torch.testing.assert_close(losses[0], 4 * losses[1], **EXACT)
     pairs = [(view, target) for target in range(2) for view in range(5) if view != target]
     mean = sum(
@@ -75,7 +75,7 @@ def test_the_average_over_the_pairs_is_the_sum_by_how_many_times_as_many_they_ar
 @pytest.mark.parametrize("base", BASES)
 def test_without_small_crops_it_is_its_base(make, base):
     method, given = make(base, average=True), batch()
-    torch.testing.assert_close(method(given)["global"], method.base(given)["global"], rtol=0, atol=0)
+    torch.testing.assert_close(method(given).losses["global"], method.base(given).losses["global"], rtol=0, atol=0)
 
 
 def test_the_target_sees_the_large_views_once_each_and_the_online_network_every_crop(make):

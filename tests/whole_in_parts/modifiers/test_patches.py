@@ -6,7 +6,7 @@ import torch
 from tests.every_method import CARRIES
 from tests.whole_in_parts.methods.examples import batch, made, modified
 from whole_in_parts.augment.views import make_batch
-from whole_in_parts.config import modifiers
+from whole_in_parts.config.modifiers.patches import PatchesConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.views import View
 
@@ -18,7 +18,7 @@ SECOND = View(crop_scale=(0.2, 0.5), solarize=0.2, interpolation="bicubic")
 @pytest.mark.parametrize("base", BASES)
 def test_every_crop_has_the_fixed_scale_and_ratio_and_is_else_as_the_run_has_it(small, base):
     method = made(small, base)
-    patches = modified(method, modifiers.Patches(name="patches", scale=0.2, ratio=(1, 1)))
+    patches = modified(method, PatchesConfig(name="patches", scale=0.2, ratio=(1, 1)))
     before, after = (each.crops([FIRST, SECOND], 8) for each in (method, patches))
     for old, new in zip(before, after, strict=True):
         assert (new.recipe.crop_scale, new.recipe.ratio) == ((0.2, 0.2), (1, 1))
@@ -29,7 +29,7 @@ def test_every_crop_has_the_fixed_scale_and_ratio_and_is_else_as_the_run_has_it(
 
 @pytest.mark.parametrize("scale", [0.1, 0.25, 0.5])
 def test_the_boxes_are_of_that_area_but_for_rounding(small, images, scale):
-    options = modifiers.Patches(name="patches", scale=scale)
+    options = PatchesConfig(name="patches", scale=scale)
     numbers = torch.arange(50).numpy()
     images_BCHW = torch.nn.functional.interpolate(images[numbers].float(), size=(64, 64)).byte()
     crops = modified(made(small, "vicreg"), options).crops([FIRST, SECOND], 8)
@@ -44,8 +44,8 @@ def test_the_boxes_are_of_that_area_but_for_rounding(small, images, scale):
 @pytest.mark.parametrize("base", ["simclr", "tcr", "vicreg", "byol"])
 def test_the_loss_is_that_of_the_base(small, base):
     method, given = made(small, base), batch()
-    patches = modified(method, modifiers.Patches(name="patches", scale=0.2))
-    assert torch.equal(patches(given)["global"], method(given)["global"])
+    patches = modified(method, PatchesConfig(name="patches", scale=0.2))
+    assert torch.equal(patches(given).losses["global"], method(given).losses["global"])
 
 
 @pytest.mark.parametrize("scale", [0, 1.5])

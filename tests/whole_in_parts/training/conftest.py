@@ -10,7 +10,7 @@ from whole_in_parts.methods.base import Method
 from whole_in_parts.training import loop
 from whole_in_parts.training.building import build
 from whole_in_parts.training.loop import Training
-from whole_in_parts.training.online import Online
+from whole_in_parts.training.online import OnlineEvaluation
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,7 @@ def begin(images, shards, tmp_path):
 
     def go(method: Method, options: Run, online=None, folder: str = "checkpoints") -> Training:
         test = Images(Shards(shards / "test"), 8, 1)
-        online = online or Online(options, method.backbone.features, images, test, CPU)
+        online = online or OnlineEvaluation(options, method.backbone.features, images, test, CPU)
         return loop.train(method, images, online, options, Checkpoints(tmp_path / folder), CPU)
 
     return go

@@ -1,5 +1,4 @@
 import math
-from contextlib import nullcontext
 
 import pytest
 import torch
@@ -7,12 +6,12 @@ from torch import nn
 
 from whole_in_parts.augment.views import Crop, make_batch
 from whole_in_parts.checkpoints import Checkpoints
-from whole_in_parts.data import sample_order
+from whole_in_parts.data import sample_order, shards
 from whole_in_parts.failure import Failure
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import loop, nonfinite_guard, optimizers
 from whole_in_parts.training.building import build
-from whole_in_parts.training.online import MEASURED, Online
+from whole_in_parts.training.online import MEASURED, OnlineEvaluation
 
 CPU = torch.device("cpu")
 STEPS = 21  # of an epoch: 1,347 digits in batches of 64
@@ -21,10 +20,10 @@ STEPS = 21  # of an epoch: 1,347 digits in batches of 64
 class Nothing:
     """What is beside a training of which nothing is measured."""
 
-    def hear(self, backbone, labels_B):
-        return nullcontext()
+    def add_features(self, views, labels_B):
+        pass
 
-    def learn(self, clock):
+    def step(self, clock):
         pass
 
     def due(self, clock):
@@ -60,13 +59,11 @@ def test_no_checkpoint_holds_what_is_not_finite(run, begin, tmp_path, monkeypatc
 
     def forward(batch):
         calls.append(0)
-        losses = genuine(batch)
+        output = genuine(batch)
         if len(calls) == 8:  # a step of which no row is kept
             zero = sum(parameter.sum() for parameter in method.parameters()) * 0
-            losses["classification"] = losses["classification"] + (
-                zero * math.nan if bad == "loss" else zero.abs().sqrt()
-            )
-        return losses
+            output.losses["classification"] += zero * math.nan if bad == "loss" else zero.abs().sqrt()
+        return output
 
     method.forward = forward
     monkeypatch.setattr(loop, "ROWS", 1)
@@ -95,7 +92,7 @@ def test_a_step_is_prepare_forward_backward_clip_step_update(run, begin, monkeyp
 
     for name in ("prepare", "forward", "backward", "update"):
         note(method, name, name)
-    note(optimizers, "clip", "clip")
+    note(optimizers, "clip_gradients", "clip")
     note(torch.optim.SGD, "step", "step")
     begin(method, run(optimizer={"clip_norm": 1.0}), Nothing())
     assert order_of_calls == ["prepare", "forward", "backward", "clip", "step", "update"] * STEPS
@@ -114,8 +111,8 @@ def test_the_seconds_are_those_of_the_steps_alone(run, begin, monkeypatch):
 
         monkeypatch.setattr(owner, name, slow)
 
-    spend(loop, "make_batch", 1.0)
-    spend(Online, "evaluate", 1000.0)
+    spend(shards, "make_batch", 1.0)
+    spend(OnlineEvaluation, "evaluate", 1000.0)
     spend(Checkpoints, "save", 100_000.0)
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
     options = run("supervised")
@@ -167,7 +164,7 @@ def test_the_method_is_told_when_it_is_before_and_after_each_step(run, begin):
     method = build(options, 10)
     method.prepare, method.update = before.append, after.append
     begin(method, options)
-    rates = [optimizers.rates(options, step, STEPS).learning_rate for step in range(STEPS)]
+    rates = [optimizers.scheduled_rates(options, step, STEPS).learning_rate for step in range(STEPS)]
     assert before == [Clock(step, STEPS, STEPS, rate) for step, rate in enumerate(rates)]
     assert after == [Clock(step + 1, STEPS, STEPS, rate) for step, rate in enumerate(rates)]
     assert after[-1].progress == 1

@@ -13,7 +13,7 @@ from whole_in_parts.failure import Failure
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import collapse
 from whole_in_parts.training.building import build
-from whole_in_parts.training.online import MEASURED, EvalSubset, Online
+from whole_in_parts.training.online import MEASURED, EvalSubset, OnlineEvaluation
 
 CPU = torch.device("cpu")
 CLOCK = Clock(step=3, steps=10, per_epoch=5)
@@ -32,7 +32,7 @@ def make(small, images, unseen):
     def both(name: str = "byol", **options):
         run = small.runs[name].model_copy(update={"online": Options(**options)})
         method = build(run, 10).train()
-        return method, Online(run, method.backbone.features, images, unseen, CPU)
+        return method, OnlineEvaluation(run, method.backbone.features, images, unseen, CPU)
 
     return both
 
@@ -54,12 +54,11 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(("name", "views"), [("byol", 2), ("co_byol", 2), ("supervised", 1)])
-def test_the_representations_of_the_large_views_are_heard_without_their_gradient(make, batch, name, views):
+def test_the_features_of_the_views_are_captured_without_gradients(make, batch, name, views):
     method, online = make(name)
-    with online.hear(method.backbone, batch.labels_B):
-        method(batch)
+    online.add_features(method(batch).features, batch.labels_B)
     method(batch)
-    ((heard_ND, labels_N),) = online.heard
+    ((heard_ND, labels_N),) = online.captured
     assert heard_ND.shape == (views * 64, method.backbone.features)
     assert not heard_ND.requires_grad
     assert torch.equal(labels_N, batch.labels_B.repeat(views))
@@ -67,39 +66,29 @@ def test_the_representations_of_the_large_views_are_heard_without_their_gradient
 
 def test_a_step_of_the_probe_leaves_no_gradient_in_the_method_and_changes_nothing_of_it(make, batch):
     method, online = make()
-    with online.hear(method.backbone, batch.labels_B):
-        method(batch)
+    online.add_features(method(batch).features, batch.labels_B)
     before = state(method)
-    online.learn(CLOCK)
+    online.step(CLOCK)
     assert same(state(method), before)
     assert all(parameter.grad is None for parameter in method.parameters())
     assert online.probe[1].weight.abs().sum() > 0
-
-
-def test_the_probe_hears_the_large_views_alone(make, batch):
-    method, online = make()
-    small_crop = batch.views[0][:, :, 1:7, 1:7]
-    with online.hear(method.backbone, batch.labels_B):
-        for view in [*batch.views, small_crop]:
-            method.backbone(view)
-    assert len(online.heard[0][0]) == 2 * 64
 
 
 def test_a_batch_that_comes_in_pieces_moves_the_probe_as_the_whole_one(make):
     labels_B = torch.arange(64) % 10
     whole, pieces = make()[1], make()[1]
     x_BD = torch.randn(64, whole.probe[1].in_features)
-    whole.heard = [(x_BD, labels_B)]
-    pieces.heard = [(x_BD[:32], labels_B[:32]), (x_BD[32:], labels_B[32:])]
-    whole.learn(CLOCK), pieces.learn(CLOCK)
+    whole.captured = [(x_BD, labels_B)]
+    pieces.captured = [(x_BD[:32], labels_B[:32]), (x_BD[32:], labels_B[32:])]
+    whole.step(CLOCK), pieces.step(CLOCK)
     assert same(state(whole.probe), state(pieces.probe))
 
 
 def test_a_step_of_the_probe_is_that_of_sgd_on_standardised_features_at_its_own_rate(make, small):
     _, online = make(learning_rate=0.8)
     x_BD, labels_B = 5 + 3 * torch.randn(64, online.probe[1].in_features), torch.arange(64) % 10
-    online.heard = [(x_BD, labels_B)]
-    online.learn(Clock(step=5, steps=10, per_epoch=50))  # the middle of the warm-up: 6 of 11
+    online.captured = [(x_BD, labels_B)]
+    online.step(Clock(step=5, steps=10, per_epoch=50))  # the middle of the warm-up: 6 of 11
     z_BD = (x_BD - x_BD.mean(0)) / (x_BD.var(0, correction=0) + 1e-5).sqrt()
     wrong_BC = torch.full((64, 10), 0.1) - torch.eye(10)[labels_B]
     rate = 0.8 * 64 / 256 * 6 / 11
@@ -118,7 +107,7 @@ def test_an_evaluation_changes_nothing_of_the_training(make, batch):
     assert torch.equal(torch.get_rng_state(), generator)
     assert [part.training for part in method.modules()] == modes
     assert all(part.training for part in online.probe.modules())
-    assert online.heard == []
+    assert online.captured == []
 
 
 def test_what_is_measured_is_that_of_the_kept_backbone_in_evaluation_mode(make, images, unseen):
@@ -184,8 +173,8 @@ def test_its_state_is_all_that_the_next_step_depends_on(make):
             other.load_state_dict(copy.deepcopy(online.state_dict()))
         x_BD = torch.randn(64, online.probe[1].in_features)
         for each in [online] if turn < 2 else [online, other]:
-            each.heard = [(x_BD, torch.arange(64) % 10)]
-            each.learn(CLOCK)
+            each.captured = [(x_BD, torch.arange(64) % 10)]
+            each.step(CLOCK)
     assert same(state(online.probe), state(other.probe))
 
 
@@ -193,12 +182,13 @@ def test_the_probe_learns_to_tell_the_classes_apart(make, images, claim):
     method, online = make("supervised", learning_rate=1.0)
     labels_N = torch.from_numpy(images.shards.labels)
     method.eval()
-    with online.hear(method.backbone, labels_N), torch.no_grad():
-        method.backbone(images[np.arange(len(images))].float() / 255)
+    with torch.no_grad():
+        features_ND = method.backbone(images[np.arange(len(images))].float() / 255).global_BD
+    online.add_features([features_ND], labels_N)
     before = online.evaluate(method)["online_linear"]
-    heard = online.heard.copy()
+    captured = online.captured.copy()
     for step in range(100):
-        online.heard = heard.copy()
-        online.learn(Clock(step, 100, 100))
+        online.captured = captured.copy()
+        online.step(Clock(step, 100, 100))
     claim("before", before, below=20)
     claim("after", online.evaluate(method)["online_linear"], above=50)

@@ -49,8 +49,10 @@ def test_the_weight_decay_stays_unless_it_has_an_end():
 def test_the_rates_of_a_run_are_for_its_batch_and_its_epochs(small):
     options = opt("adamw", learning_rate_end=0.08, weight_decay=0.04, weight_decay_end=0.4, warmup_epochs=2)
     run = small.runs["byol"].model_copy(update={"optimizer": options, "epochs": 6, "batch_size": 64})
-    assert optimizers.rates(run, 20, 10) == pytest.approx((RATE / 4, optimizers.weight_decay(20, 60, 0.04, 0.4)))
-    assert optimizers.rates(run, 40, 10) == pytest.approx(
+    assert optimizers.scheduled_rates(run, 20, 10) == pytest.approx(
+        (RATE / 4, optimizers.weight_decay(20, 60, 0.04, 0.4))
+    )
+    assert optimizers.scheduled_rates(run, 40, 10) == pytest.approx(
         ((RATE + 0.08) / 8, optimizers.weight_decay(40, 60, 0.04, 0.4))
     )
 

@@ -13,6 +13,7 @@ import yaml
 from torch import nn
 
 from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.data import shards
 from whole_in_parts.training import loop
 
 STEPS = 21
@@ -24,14 +25,14 @@ class Killed(BaseException):
 
 def kill_at(monkeypatch, step: int) -> None:
     """Let the loop be killed when it makes the views of a step."""
-    genuine = loop.make_batch
+    genuine = shards.make_batch
 
     def views(images, labels_B, crops, numbers, seed, now):
         if now == step:
             raise Killed
         return genuine(images, labels_B, crops, numbers, seed, now)
 
-    monkeypatch.setattr(loop, "make_batch", views)
+    monkeypatch.setattr(shards, "make_batch", views)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.loop import TrainState, iter_batches, train_step
 from whole_in_parts.training.nonfinite_guard import NonFiniteGuard
-from whole_in_parts.training.online import Online
+from whole_in_parts.training.online import OnlineEvaluation
 
 COLOUR = {"channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "stem": {"kernel": 3, "stride": 1, "pool": False}}
 BACKBONE = ResNetConfig.model_validate(RESNET | COLOUR | {"width": 8})
@@ -49,7 +49,9 @@ def accelerator(images, shards, run):
         options = run(image_size=SIZE, views=[EVERYTHING, EVERYTHING], batch_size=BATCH, **changes)
         base = build_method(METHODS[name], build_backbone(BACKBONE), 10, SIZE)
         method = apply_modifier(base, MODIFIERS[modifier], SIZE).train()
-        online = Online(options, method.backbone.features, images, Images(Shards(shards / "test"), SIZE, 1), CPU)
+        online = OnlineEvaluation(
+            options, method.backbone.features, images, Images(Shards(shards / "test"), SIZE, 1), CPU
+        )
         held = Held(images, home)
         parts, watch = (
             TrainState(method, optimizers.build_optimizer(options.optimizer, method), online),
