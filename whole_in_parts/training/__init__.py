@@ -1,1 +1,1 @@
-"""Training: the loop, the optimizers, and the evaluation beside it."""
+"""Training: the loop, optimizers and the online evaluation."""

@@ -1,4 +1,4 @@
-"""The method that a run trains: its base on its backbone, with its modifier."""
+"""Build the method of a run: backbone, base and modifier."""
 
 import torch
 
@@ -9,10 +9,10 @@ from whole_in_parts.modifiers.base import apply_modifier
 
 
 def build(options: Run, classes: int) -> Method:
-    """The method of a run with its modifier, initialised from the run's seed.
+    """Build the method of a run, initialised from the run's seed.
 
     Raises:
-        ValueError: an option does not go with the backbone.
+        ValueError: an option does not fit the backbone.
     """
     torch.manual_seed(options.seed)
     backbone = build_backbone(options.backbone)

@@ -1,4 +1,4 @@
-"""Being told to stop: a scheduler sends SIGTERM or SIGUSR1, and soon after it kills."""
+"""Interruption by a scheduler, which sends SIGTERM or SIGUSR1 some time before it kills the process."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ class Interrupted(Exception):
 
 
 class Interruption:
-    """While it is entered, remembers whether one of the signals came, and nothing ends because of it."""
+    """A context in which these signals set `requested` and do not end the process."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -1,7 +1,7 @@
-"""What a method has learned beside the backbone that is kept: projectors, predictors, a target network, an affinity.
+"""The weights of a method beside the backbone that is kept: projectors, predictors, target network, affinity.
 
-`method.safetensors` has each of their tensors once, by its name in the method. Queues are left out: they are
-embeddings of the last batches, and of use to a training alone.
+`method.safetensors` has every tensor once, under its name in the method. Queues are left out: they hold embeddings of
+the last batches, which only a training can use.
 """
 
 from pathlib import Path
@@ -20,16 +20,16 @@ FILE = "method.safetensors"
 
 
 def save(method: Method, folder: Path) -> None:
-    """Write what a method has learned, beside the folder of its backbone."""
+    """Write the weights of a method beside the folder of its backbone."""
     save_file({name: tensor.contiguous().cpu() for name, tensor in learned(method).items()}, folder / FILE)
 
 
 def load(method: Method, folder: Path, device: torch.device) -> Method:
-    """A newly built method, with the weights of `save` and of the backbone in `model/`: in evaluation mode and without
+    """Load the weights of `save` and the backbone in `model/` into a newly built method, in evaluation mode and without
     gradients.
 
     Raises:
-        Failure: a file is missing or not what was saved, or the weights do not fit the method.
+        Failure: a file is missing or damaged, or the weights do not fit the method.
     """
     backbone, _ = saved_backbone.load(folder / "model", torch.device("cpu"))
     try:
@@ -44,7 +44,7 @@ def load(method: Method, folder: Path, device: torch.device) -> Method:
 
 
 def learned(method: Method) -> dict[str, Tensor]:
-    """The state of a method without its backbone and its queues; what two of its parts share is there once."""
+    """The state of a method without backbone and queues; tensors that modules share are there once."""
     out = tuple(
         f"{name}."
         for name, module in method.named_modules()

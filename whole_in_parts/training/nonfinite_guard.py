@@ -1,4 +1,4 @@
-"""What stops a training that has gone astray, before anything that is not finite leaves it."""
+"""Stop a training with a non-finite loss or weight before anything of it is kept."""
 
 import torch
 from torch import nn
@@ -11,21 +11,21 @@ ADVICE = "try a lower optimizer.learning_rate, a longer optimizer.warmup_epochs 
 
 
 class NonFiniteGuard:
-    """Remembers the first step whose loss was not finite, on the device, so that no step waits for it."""
+    """Records the first step with a non-finite loss on the device, so that no step waits for the device."""
 
     def __init__(self, device: torch.device):
         self.first = torch.tensor(NEVER, device=device)
 
     def record(self, step: int, losses: Losses) -> None:
-        """Look at the losses of a step."""
+        """Record whether the losses of a step are finite."""
         finite = torch.stack([loss.detach() for loss in losses.values()]).isfinite().all()
         self.first = torch.where(finite | (self.first != NEVER), self.first, step)
 
     def raise_if_nonfinite(self, module: nn.Module) -> None:
-        """To be called before anything is kept of a training.
+        """Check losses and weights, before anything of a training is kept.
 
         Raises:
-            Failure: a loss was not finite, or a weight is not: its gradient may be infinite where the loss is finite.
+            Failure: a loss or a weight is not finite; the gradient may be infinite where the loss is finite.
         """
         if (first := int(self.first)) != NEVER:
             raise Failure(f"the loss is not finite from step {first} on; {ADVICE}")

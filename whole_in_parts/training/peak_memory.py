@@ -1,4 +1,4 @@
-"""How much memory a training took."""
+"""The peak memory of a training."""
 
 import re
 import resource
@@ -11,16 +11,16 @@ KIBIBYTE = 1024
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The most that was held at once, in megabytes: by tensors on an accelerator, else by this process altogether."""
+    """The peak memory in megabytes: of tensors on a GPU, or else of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     return peak_resident_bytes() / 1e6
 
 
 def peak_resident_bytes() -> int:
-    """The most of the main memory that this process had.
+    """The peak resident memory of this process, in bytes.
 
-    Where Linux tells it, that is its own: `ru_maxrss` begins there at what the parent process had.
+    Linux has it in `/proc`; `ru_maxrss` would start there at the peak of the parent process.
     """
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):

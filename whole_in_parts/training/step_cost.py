@@ -1,4 +1,4 @@
-"""What one step of a training costs: its arithmetic, and what it holds for the backward pass."""
+"""The cost of a training step: FLOPs, and bytes kept for the backward pass."""
 
 from collections.abc import Callable
 

@@ -40,7 +40,7 @@ def test_the_loss_is_minus_twice_the_cosine_of_prediction_and_target_summed_over
         p_BD = byol.heads.predictor(projector.online(networks.online(first).global_BD))
         z_BD = projector.target(networks.target(second).global_BD)
         expected -= 2 * (unit(p_BD) * unit(z_BD)).sum(1).mean()
-    torch.testing.assert_close(byol(given)["global"], expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(byol(given).losses["global"], expected, rtol=1e-12, atol=0)
 
 
 def test_heads_have_one_hidden_layer_with_batch_norm_and_the_given_widths(byol):

@@ -129,7 +129,7 @@ def test_a_modifier_that_a_method_cannot_carry_is_refused_by_the_study(small, me
 @pytest.mark.parametrize(("method", "modifier", "backbone"), EVERY)
 def test_the_loss_reaches_everything_that_is_trained_and_no_target(run, images, method, modifier, backbone):
     training = Training(run(method, modifier, backbone), images)
-    losses = training.method(training.batches[0])
+    losses = training.method(training.batches[0]).losses
     assert all(loss.isfinite() and loss.ndim == 0 for loss in losses.values())
     training.method.backward(losses)
     for name, parameter in training.method.named_parameters():

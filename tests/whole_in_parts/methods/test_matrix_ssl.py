@@ -72,7 +72,7 @@ def test_the_loss_of_two_views_is_the_mean_of_both_directions(matrix_ssl):
     given = batch()
     whole = embedded(matrix_ssl, given)
     expected = matched(whole.online[0][0], whole.target[1][0]) + matched(whole.online[1][0], whole.target[0][0])
-    torch.testing.assert_close(matrix_ssl(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(matrix_ssl(given).losses["global"], expected, **EXACT)
 
 
 def test_the_constants_of_the_options_are_those_of_the_formula(small):

@@ -52,7 +52,7 @@ def test_the_loss_of_two_views_is_the_mean_of_both_directions(mec):
     given = batch()
     whole = embedded(mec, given)
     expected = coded(whole.online[0][0], whole.target[1][0]) + coded(whole.online[1][0], whole.target[0][0])
-    torch.testing.assert_close(mec(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(mec(given).losses["global"], expected, **EXACT)
 
 
 def test_with_a_large_distortion_the_loss_is_near_minus_the_cosine(small):

@@ -59,7 +59,7 @@ def test_one_direction_is_that_of_the_first_view_to_the_key_of_the_second(one_wa
     given = batch()
     whole = embedded(one_way, given)
     expected = of_lightly(whole.online[0][0], whole.target[1][0], one_way.heads.queue.vectors_KD)
-    torch.testing.assert_close(one_way(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(one_way(given).losses["global"], expected, **EXACT)
 
 
 def test_a_query_has_its_own_key_and_the_queue_and_no_key_of_its_batch(one_way):

@@ -30,7 +30,7 @@ def test_the_loss_of_two_views_is_that_of_lightly(simclr):
     given = batch()
     first_BD, second_BD = (z_1BD[0] for z_1BD in embedded(simclr, given).projected)
     expected = NTXentLoss(TEMPERATURE)(first_BD, second_BD)
-    torch.testing.assert_close(simclr(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(simclr(given).losses["global"], expected, **EXACT)
 
 
 def test_each_of_the_2b_views_has_one_right_candidate_and_2b_minus_2_wrong_ones(simclr):

@@ -18,7 +18,7 @@ def test_the_loss_of_two_views_is_the_mean_of_both_directions_of_lightly(simsiam
     whole = embedded(simsiam, given)
     (p0, p1), (z0, z1) = whole.online, whole.projected
     expected = (criterion(p0[0], z1[0]) + criterion(p1[0], z0[0])) / 2
-    torch.testing.assert_close(simsiam(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(simsiam(given).losses["global"], expected, **EXACT)
 
 
 def test_one_direction_is_minus_half_the_cosine_of_prediction_and_projection(simsiam):
@@ -39,7 +39,7 @@ def test_the_gradient_is_that_of_the_predictions_alone(simsiam):
     """With the targets as constants, the loss has the same gradient."""
     given = batch()
     constants = [z_1BD.detach().clone() for z_1BD in embedded(simsiam, given).projected]
-    simsiam(given)["global"].backward()
+    simsiam(given).losses["global"].backward()
     ours = {name: parameter.grad.clone() for name, parameter in simsiam.named_parameters()}
     simsiam.zero_grad()
     online = embedded(simsiam, given).online

@@ -12,7 +12,7 @@ def test_the_loss_is_the_mean_cross_entropy_of_the_labels(small):
         torch.logsumexp(logits_K, 0) - logits_K[label]
         for logits_K, label in zip(logits_BK, given.labels_B, strict=True)
     ]
-    torch.testing.assert_close(supervised(given)["classification"], sum(terms) / 6, **EXACT)
+    torch.testing.assert_close(supervised(given).losses["classification"], sum(terms) / 6, **EXACT)
 
 
 def test_one_view_is_asked_for_and_the_classifier_has_the_classes(small):

@@ -62,7 +62,7 @@ def test_the_loss_of_two_views_is_that_of_lightly(swav):
     given = batch()
     whole = embedded(swav, given)
     expected = SwaVLoss(0.1, 3, 0.05)([score_1BK[0] for score_1BK in whole.online], [])[0]
-    torch.testing.assert_close(swav(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(swav(given).losses["global"], expected, **EXACT)
 
 
 def test_with_small_crops_and_a_queue_the_loss_is_that_of_lightly(small):
@@ -74,7 +74,7 @@ def test_with_small_crops_and_a_queue_the_loss_is_that_of_lightly(small):
     queued = [swav.heads.predictor(swav.heads.queue.vectors_KD)] * 2
     large, small_ones = ([score_1BK[0] for score_1BK in part] for part in (whole.online[:2], whole.online[2:]))
     expected = SwaVLoss(0.1, 3, 0.05)(large, small_ones, queued)[0]
-    torch.testing.assert_close(method(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(method(given).losses["global"], expected, **EXACT)
 
 
 def test_the_queue_is_filled_from_the_start_and_used_from_its_epoch(small):
@@ -125,7 +125,7 @@ def test_embeddings_and_prototypes_are_unit_vectors_without_a_bias(swav):
 def test_prototypes_are_frozen_for_their_epochs(small, step, frozen):
     swav = made(small, "swav", frozen_epochs=2)
     swav.prepare(Clock(step, 60, 4))
-    swav(batch())["global"].backward()
+    swav(batch()).losses["global"].backward()
     assert (swav.heads.predictor.weight.grad is None) == frozen
 
 

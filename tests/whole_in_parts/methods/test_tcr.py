@@ -29,7 +29,7 @@ def test_the_loss_of_two_views_is_minus_their_mean_coding_rate_and_lambda_times_
     first_BD, second_BD = (z_1BD[0] for z_1BD in embedded(tcr, given).projected)
     cosine = sum(unit(a_D) @ unit(b_D) for a_D, b_D in zip(first_BD, second_BD, strict=True)) / images
     expected = -(naive(first_BD) + naive(second_BD)) / 2 - INVARIANCE * cosine
-    torch.testing.assert_close(tcr(given)["global"], expected, **EXACT)
+    torch.testing.assert_close(tcr(given).losses["global"], expected, **EXACT)
 
 
 @pytest.mark.parametrize(("images", "width"), [(8, 8), (3, 8), (1, 8)])

@@ -37,7 +37,7 @@ def batch(size: int = 8, kind: torch.dtype = torch.float32) -> Batch:
 @pytest.mark.parametrize("run", ["byol", "co_byol"], ids=["resnet", "rf_resnet"])
 def test_co_of_weight_zero_is_its_base_to_the_bit(make, method, run):
     base, co, given = make(method, None, run), make(method, 0.0, run), batch()
-    totals = [sum(method(given).values()) for method in (base, co)]
+    totals = [sum(method(given).losses.values()) for method in (base, co)]
     assert totals[0] == totals[1]
     for total in totals:
         total.backward()
@@ -52,7 +52,7 @@ def test_co_of_weight_zero_is_its_base_to_the_bit(make, method, run):
 def test_with_one_position_and_shared_heads_the_local_term_is_twice_its_weight_of_the_global_one(make, method, weight):
     """Local and global representation are then one, and each direction has two local terms."""
     co = make(method, weight, shared_heads=True, backbone={"strides": [2, 2, 2]}).double()
-    losses = co(batch(kind=torch.float64))
+    losses = co(batch(kind=torch.float64)).losses
     torch.testing.assert_close(losses["local"], 2 * weight * losses["global"])
 
 
