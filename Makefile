@@ -5,7 +5,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: study plan test lint format bench schema lock
+.PHONY: help study plan check test lint format bench schema lock
+
+help:  ## the commands of this file
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
 
 study: $(VENV)/ready  ## build the whole study of params.yaml
 	snakemake --cores all
@@ -13,16 +16,19 @@ study: $(VENV)/ready  ## build the whole study of params.yaml
 plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDWARE=h200
 	python -m workflow.plan --hardware $(or $(HARDWARE),here)
 
+check: $(VENV)/ready lint  ## format, lint, types and the quick tests
+	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 -m "not slow" $(QUICK)
+
 test: $(VENV)/ready lint  ## everything that CI checks
 	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-lint: $(VENV)/ready
+lint: $(VENV)/ready  ## format, lint and types
 	ruff format --check .
 	ruff check .
 	mypy
 	snakefmt --check Snakefile
 
-format: $(VENV)/ready
+format: $(VENV)/ready  ## mend what a formatter can mend
 	ruff format .
 	ruff check --fix .
 	snakefmt Snakefile

@@ -4,7 +4,7 @@ Writes `metrics.json`, robust top-1 in per cent on a subset of the test images f
 95 % interval (`<setting>_low`, `<setting>_high`), and the prediction of every image under each. `clean` is the control:
 an attack of epsilon 0. Inputs are in [0, 1]; the attacked model normalises them.
 
-The papers' settings start from the image itself (CO-SSL, section 4.2; `methods.md` E.10 says why) and are weak; a
+The papers' settings start from the image itself (CO-SSL, section 4.2; `docs/methods.md` E.10 says why) and are weak; a
 setting with random starts, restarts and more steps is stronger. Whichever it is, an accuracy here is an upper bound of
 the true robustness. An attack that is killed goes on where it was, as long as what it depends on is the same.
 """

@@ -22,7 +22,7 @@ from whole_in_parts.schedules import cosine
 MOMENTUM = 0.9
 SMALLEST_DEVIATION = 1e-6
 STEPS_AT = (60, 80)
-"""Per cent of the epochs after which the schedule `steps` takes a tenth of the learning rate (`methods.md` E.2)."""
+"""Per cent of the epochs after which the schedule `steps` takes a tenth of the learning rate (`docs/methods.md` E.2)."""
 
 
 def train(content: Features, classes: int, options) -> nn.Linear:

@@ -1,7 +1,7 @@
 """Multinomial logistic regression by L-BFGS, its penalty chosen on held-out samples.
 
 The protocol of linear evaluation in transfer (Kornblith et al., 2019, arXiv:1805.08974, as LoGo's Table 5 takes it
-over; `methods.md` E.11): features as they are, the sum of the cross-entropies and weight · ‖θ‖², biases included; the
+over; `docs/methods.md` E.11): features as they are, the sum of the cross-entropies and weight · ‖θ‖², biases included; the
 weight that is best on a part of the training samples; then a fit on all of them.
 
 Elsewhere, as in scikit-learn, the sum is C · Σ cross-entropy + ½ ‖θ‖²: the same minimum for C = 1 / (2 · weight), where

@@ -33,7 +33,7 @@ def value(of: Summary) -> str:
 
 
 def attack(settings: Mapping[str, AttackSetting]) -> str:
-    """The settings of the attack, and which of them are weak and why (`methods.md` E.10); epsilon 0 is a control."""
+    """The settings of the attack, and which of them are weak and why (`docs/methods.md` E.10); epsilon 0 is a control."""
     attacks = {name: setting for name, setting in settings.items() if setting.epsilon}
     return f"L∞ PGD: {'; '.join(in_words(*each) for each in settings.items())}.{weakness(attacks)}"
 

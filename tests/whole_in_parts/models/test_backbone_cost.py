@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of the papers' networks, without a classifier (`methods.md` B and E.16)."""
+"""Parameters and multiply-adds of the papers' networks, without a classifier (`docs/methods.md` B and E.16)."""
 
 import pytest
 import torch

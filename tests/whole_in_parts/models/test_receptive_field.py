@@ -1,4 +1,4 @@
-"""Receptive fields by the formula, against `methods.md` B.2 and B.3 and against gradients.
+"""Receptive fields by the formula, against `docs/methods.md` B.2 and B.3 and against gradients.
 
 The CO-SSL paper says 193 and 425 where the formula and the gradients give 195 and 427; nothing else fits strides of
 one and two.

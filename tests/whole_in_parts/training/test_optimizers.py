@@ -89,7 +89,7 @@ def test_an_optimizer_moves_what_is_trained_and_decays_its_matrices_alone(module
 
 
 def lars(p, gradients, rates, weight_decay, trust, clips):
-    """The formula written out, step by step, with momentum 0.9 (`methods.md`, section D)."""
+    """The formula written out, step by step, with momentum 0.9 (`docs/methods.md`, section D)."""
     moved = torch.zeros_like(p)
     for gradient, rate in zip(gradients, rates, strict=True):
         ratio = trust * p.norm() / (gradient.norm() + weight_decay * p.norm() + 1e-8)

@@ -1,7 +1,7 @@
 """PASCAL VOC (Everingham et al., 2010, doi:10.1007/s11263-009-0275-4): photographs with objects of 20 classes in boxes.
 
 A folder VOCdevkit with VOC2007 and VOC2012 as they come, of which `JPEGImages/`, `Annotations/` and `ImageSets/Main/`
-are read. Train is trainval of both years and test is that of 2007 (`methods.md`, E.11). Objects that are marked as
+are read. Train is trainval of both years and test is that of 2007 (`docs/methods.md`, E.11). Objects that are marked as
 difficult are trained on, and in the evaluation it does not count whether they are found. VOC counts pixels from 1 and
 a box holds its last ones, so that its left and top edge are one less than the numbers.
 """

@@ -1,5 +1,5 @@
 """LoGo's learned affinity beside the cosine of the same embeddings (Zhang et al., 2022, section 5.2 and Figure 3;
-`methods.md` A.14).
+`docs/methods.md` A.14).
 
 Pairs of local crops, made as the training made them, of one image and of two. By each measure: `auroc_<measure>` says
 how well it tells pairs of one image from pairs of two (1 always, 0.5 not at all), `<measure>_same` and

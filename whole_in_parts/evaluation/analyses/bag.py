@@ -1,5 +1,5 @@
 """An image as a bag of patches: the mean of their embeddings, and how soon it says what the whole does (I²-VICReg,
-sections 4.1, 4.4 and 4.5; `methods.md` E.6 and E.7).
+sections 4.1, 4.4 and 4.5; `docs/methods.md` E.6 and E.7).
 
 Patches are crops of one range of scales, brought to the backbone's image size, without flips or colours, the same ones
 each time. `top1_<n>` is a linear probe on the mean of n embeddings, `top1_central` on that of the image itself;

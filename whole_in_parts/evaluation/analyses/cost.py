@@ -1,4 +1,4 @@
-"""What a backbone costs, measured, beside the arithmetic of CO-SSL's Table 11 (`methods.md` E.16 and E.17).
+"""What a backbone costs, measured, beside the arithmetic of CO-SSL's Table 11 (`docs/methods.md` E.16 and E.17).
 
 `forward_macs` is counted by torch; `pair_flops` is the paper's figure for a pair of views: two views by two networks,
 two FLOPs a multiply-add. `crop_scale_least` is T_min, the least share of an image from which a local representation is

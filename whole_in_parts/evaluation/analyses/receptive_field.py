@@ -1,4 +1,4 @@
-"""The effective receptive field: how far a local representation really sees (CO-SSL, appendix A.5; `methods.md` E.14).
+"""The effective receptive field: how far a local representation really sees (CO-SSL, appendix A.5; `docs/methods.md` E.14).
 
 The gradient of the sum of a local representation's channels with respect to the image: its absolute value, the largest
 of the colours, divided by the largest of all. √(the number of pixels above 5 or 32 per cent of that) is the side of the

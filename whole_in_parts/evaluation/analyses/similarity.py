@@ -1,4 +1,4 @@
-"""Do two images whose wholes are alike have parts that are alike? (CO-SSL, section 4.4; `methods.md` E.15.)
+"""Do two images whose wholes are alike have parts that are alike? (CO-SSL, section 4.4; `docs/methods.md` E.15.)
 
 For random pairs of different images a and b: x is the cosine of their global representations, y the mean cosine over
 all pairs of local ones; `correlation` is Pearson's of the two. `within` is the mean cosine of different positions of an

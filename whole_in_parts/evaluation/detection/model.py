@@ -1,6 +1,6 @@
 """Faster R-CNN (Ren et al., 2015, arXiv:1506.01497) on the last but one stage of a ResNet, and Mask R-CNN (He et al.,
 2017, arXiv:1703.06870) on top of it: "R50-C4" as MoCo has it (He et al., 2020, arXiv:1911.05722, section 4.2;
-`methods.md`, E.11), made of torchvision's parts.
+`docs/methods.md`, E.11), made of torchvision's parts.
 
 All stages but the last give one map. On it a small network proposes boxes, each is cut out of the map as 14×14
 positions by RoIAlign, and the last stage describes it, followed by a batch norm of its own. The mean of this tells the

@@ -1,4 +1,4 @@
-"""The training of a detector (`methods.md`, E.11): SGD with momentum on all its layers, and at the end the statistics
+"""The training of a detector (`docs/methods.md`, E.11): SGD with momentum on all its layers, and at the end the statistics
 of its batch norms anew ("PreciseBN"). What a step sees is a function of seed and step; a killed training goes on.
 """
 

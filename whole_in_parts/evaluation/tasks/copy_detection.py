@@ -1,5 +1,5 @@
 """Copy detection (Douze et al., 2009, "Evaluation of GIST descriptors for web-scale image search"), as DINO's paper has
-it (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `methods.md` E.12).
+it (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `docs/methods.md` E.12).
 
 Each query is a distorted copy of an image of its class in train. A descriptor is the global representation beside the
 generalised mean (GeM) of the local ones; it is whitened by images that are neither searched nor sought, and the

@@ -1,4 +1,4 @@
-"""Linear evaluation as it is done on ImageNet (CO-SSL, appendix A.1; `methods.md` E.2): a layer on frozen features of
+"""Linear evaluation as it is done on ImageNet (CO-SSL, appendix A.1; `docs/methods.md` E.2): a layer on frozen features of
 images that are seen in a random crop, mirrored half of the time, anew in each epoch.
 
 The layer reads the global representation as it is, as in the papers, whereas the stage `linear` standardises it. What

@@ -1,5 +1,5 @@
 """Retrieval of landmarks on the revisited Oxford and Paris (Radenović et al., 2018, arXiv:1803.11285), as DINO's paper
-has it (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `methods.md` E.13).
+has it (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `docs/methods.md` E.13).
 
 A gallery is ranked by the cosine similarity of its global representations to that of a query. What shows the query's
 building easily, hardly or as junk is written beside the query. By the medium protocol easy and hard images are to be
