@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
-from whole_in_parts.augment.matching import Placed, match
+from whole_in_parts.augment.matching import PatchGrid, match
 from whole_in_parts.augment.views import Batch, Crop
 from whole_in_parts.methods.base import Losses, Method
 from whole_in_parts.methods.distillation import DistillationHeads
@@ -61,12 +61,12 @@ class PatchDINO(Method):
     def score(self, tokens_TBC: Tensor) -> Tensor:
         return to_float32(self.heads.predict(self.heads.project(tokens_TBC)))
 
-    def place(self, batch: Batch, number: int, length: int) -> Placed:
+    def place(self, batch: Batch, number: int, length: int) -> PatchGrid:
         """Where the patches of a crop lie in the image."""
         box = tuple(batch.boxes[number][0].tolist())
-        return Placed(box, bool(batch.flips[number][0]), round((length - 1) ** 0.5))
+        return PatchGrid(box, bool(batch.flips[number][0]), round((length - 1) ** 0.5))
 
-    def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: Placed, student_at: Placed) -> Tensor:
+    def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: PatchGrid, student_at: PatchGrid) -> Tensor:
         """The loss of one pair of crops, by the wholes and by their matched patches."""
         patches_T, patches_S = (
             copy_async(1 + numbers, teacher_TBK.device) for numbers in match(teacher_at, student_at)
