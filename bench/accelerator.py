@@ -17,7 +17,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from bench.lightly_methods import PLAIN
-from whole_in_parts.augment.views import make_batch
+from whole_in_parts.augment.views import Batch, make_batch
 from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import load_study
@@ -58,7 +58,7 @@ SETTINGS = [Setting("ResNet-18, 32 px", RESNET_18, 32, 512), Setting("ResNet-50,
 class Steps:
     """Steps of a run's method, as the training loop takes them, on images that are on the device."""
 
-    def __init__(self, run: Run, device: torch.device):
+    def __init__(self, run: Run, device: torch.device) -> None:
         self.run, self.device, self.method = run, device, build(run, 10).to(device).train()
         self.crops, self.numbers = self.method.crops(run.views, run.image_size), np.arange(run.batch_size)
         shape = (run.batch_size, 3, run.image_size, run.image_size)
@@ -66,7 +66,7 @@ class Steps:
         self.optimizer = optimizers.build_optimizer(run.optimizer, self.method)
         self.there = self.views(0)
 
-    def views(self, step: int):
+    def views(self, step: int) -> Batch:
         labels_B = torch.zeros(self.run.batch_size, dtype=torch.long, device=self.device)
         return make_batch(self.images, labels_B, self.crops, self.numbers, 0, step)
 
@@ -77,7 +77,7 @@ class Steps:
         take(self.method, self.optimizer, self.views(1), self.device)
 
 
-def take(method: Method, optimizer: torch.optim.Optimizer, batch, device: torch.device) -> None:
+def take(method: Method, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> None:
     clock = Clock(50, 100, 10)
     method.prepare(clock)
     optimizer.zero_grad(set_to_none=True)

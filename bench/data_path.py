@@ -2,12 +2,13 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bench.images import photographs
@@ -25,22 +26,25 @@ LARGE_IMAGES, LARGE_BATCH, LARGE = 128, 64, 224
 RECIPES = View(crop_scale=(0.08, 1.0), blur=1.0), View(crop_scale=(0.08, 1.0), blur=0.1, solarize=0.2)
 NO_LABELS = torch.empty(0)
 
+ViewPair = Sequence[Tensor]
+Transform = Callable[[Image.Image], ViewPair]
 
-class Encoded(Dataset):
+
+class Encoded(Dataset[ViewPair]):
     """What a plain torch loop would do with the same bytes: decode by Pillow, then transform."""
 
-    def __init__(self, shards: Shards, transform):
+    def __init__(self, shards: Shards, transform: Transform) -> None:
         self.shards, self.transform = shards, transform
 
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, number: int):
+    def __getitem__(self, number: int) -> ViewPair:
         with Image.open(io.BytesIO(self.shards[number])) as image:
             return self.transform(image.convert("RGB"))
 
 
-def lightly_loader(shards: Shards, workers: int, size: int = SIZE, batch_size: int = BATCH) -> DataLoader:
+def lightly_loader(shards: Shards, workers: int, size: int = SIZE, batch_size: int = BATCH) -> DataLoader[ViewPair]:
     """lightly's BYOL transform behind a torch DataLoader."""
     from lightly.transforms import BYOLTransform
     from lightly.transforms.byol_transform import BYOLView1Transform, BYOLView2Transform
@@ -49,11 +53,11 @@ def lightly_loader(shards: Shards, workers: int, size: int = SIZE, batch_size: i
     return loader(shards, transform, workers, batch_size)
 
 
-def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader:
+def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader[ViewPair]:
     """The same recipes in torchvision's transforms, an image at a time, in uint8 for as long as they can."""
     from torchvision.transforms import v2
 
-    def view(blur: float, solarize: float):
+    def view(blur: float, solarize: float) -> Callable[[Image.Image], Tensor]:
         steps = [
             v2.PILToTensor(),
             v2.RandomResizedCrop(size, (0.08, 1.0), antialias=True),
@@ -70,11 +74,11 @@ def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader
     return loader(shards, lambda image: (first(image), second(image)), 0, batch_size)
 
 
-def loader(shards: Shards, transform, workers: int, batch_size: int) -> DataLoader:
+def loader(shards: Shards, transform: Transform, workers: int, batch_size: int) -> DataLoader[ViewPair]:
     return DataLoader(Encoded(shards, transform), batch_size, shuffle=True, drop_last=True, num_workers=workers)
 
 
-def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[torch.Tensor]]:
+def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[Tensor]]:
     """The views of one epoch, of images that have the size."""
     crops = [Crop(recipe, SIZE) for recipe in RECIPES]
     for step in range(len(images) // batch_size):
@@ -82,7 +86,7 @@ def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[torch.Te
         yield make_batch(images[numbers], NO_LABELS, crops, numbers, 0, step).views
 
 
-def our_large_views(images: VariableSizeImages) -> Iterator[list[torch.Tensor]]:
+def our_large_views(images: VariableSizeImages) -> Iterator[list[Tensor]]:
     """The views of one epoch, cut from the whole of each image."""
     labels_N, crops = torch.from_numpy(images.shards.labels), [Crop(recipe, LARGE) for recipe in RECIPES]
 
@@ -116,7 +120,7 @@ def rows(folder: Path) -> list[Row]:
     return small(folder) + large(folder / "large")
 
 
-def count(batches) -> int:
+def count(batches: Iterable[Sequence[Tensor]]) -> int:
     return sum(len(views[0]) for views in batches)
 
 

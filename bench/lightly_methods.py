@@ -17,7 +17,7 @@ class Plain:
 
     momentum = False
 
-    def __init__(self, backbone: nn.Module, features: int):
+    def __init__(self, backbone: nn.Module, features: int) -> None:
         self.backbone, self.projector = backbone, self.make_projector(features)
         self.build()
         self.modules = [self.backbone, self.projector, *self.more()]

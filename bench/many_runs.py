@@ -14,6 +14,7 @@ import time
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from dvc.repo import Repo
@@ -48,7 +49,7 @@ if __name__ == "__main__":
 """A stage that does nothing, in the place of one that does."""
 
 
-def study(runs: int) -> dict:
+def study(runs: int) -> dict[str, Any]:
     """The small study with so many runs, and a transfer and an analysis of each."""
     content = yaml.safe_load((ROOT / "workflow/studies/small.yaml").read_text())
     byol, transfer = content["runs"]["byol"], {"dataset": "digits", "task": {"name": "linear"}}
@@ -89,7 +90,7 @@ def pretend(address: str, place: Path) -> None:
         (place / name).write_text(address)
 
 
-def plain(value):
+def plain(value: object) -> Any:
     """The same content in Python's own types."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}

@@ -4,13 +4,16 @@ As in a training, each image is decoded once, in the first epoch, and held; the 
 """
 
 import copy
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from bench.accelerator import RESNET_18
-from bench.data_path import BATCH, SIZE, lightly_loader, our_views
+from bench.data_path import BATCH, SIZE, ViewPair, lightly_loader, our_views
 from bench.images import photographs
 from bench.pairs import Row, compare, take
 from whole_in_parts.augment.views import Batch
@@ -48,7 +51,7 @@ class Ours:
         self.method = build_method(options, build_backbone(backbone), 10, SIZE).train()
         self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
 
-    def epoch(self, batches) -> int:
+    def epoch(self, batches: Iterable[list[Tensor]]) -> int:
         seen = 0
         for views in batches:
             take(self.optimizer, self.method, Batch(views, [], [], torch.empty(0)))
@@ -73,7 +76,7 @@ class Lightly:
         parts = (self.backbone, self.projector, self.predictor)
         self.optimizer = torch.optim.SGD([value for part in parts for value in part.parameters()], 0.05, momentum=0.9)
 
-    def epoch(self, loader) -> int:
+    def epoch(self, loader: DataLoader[ViewPair]) -> int:
         from lightly.models.utils import update_momentum
 
         seen = 0
@@ -89,11 +92,11 @@ class Lightly:
             seen += len(first)
         return seen
 
-    def online(self, images):
+    def online(self, images: Tensor) -> Tensor:
         return self.predictor(self.projector(self.backbone(images).global_BD))
 
     @torch.no_grad()
-    def target(self, images):
+    def target(self, images: Tensor) -> Tensor:
         return self.targets[1](self.targets[0](images).global_BD)
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ DIGEST = 32
 class Checkpoints:
     """The checkpoints of one configuration, a file each, `<number>.pt`; the configuration is kept with each."""
 
-    def __init__(self, folder: Path, configuration: Mapping[str, str] | None = None):
+    def __init__(self, folder: Path, configuration: Mapping[str, str] | None = None) -> None:
         self.folder, self.configuration = folder, dict(configuration or {})
         self.saved_at, self.took = time.monotonic(), 0.0
         self.interval = float(os.environ.get("CHECKPOINT_SECONDS", INTERVAL_SECONDS))
@@ -35,7 +36,7 @@ class Checkpoints:
         """Those that were finished, oldest first."""
         return sorted(self.folder.glob("*.pt"))
 
-    def load(self) -> dict | None:
+    def load(self) -> dict[str, Any] | None:
         """The state that was saved last and is whole, or nothing.
 
         Raises:
@@ -64,7 +65,7 @@ class Checkpoints:
     def due(self) -> bool:
         return time.monotonic() - self.saved_at >= max(self.interval, SHARE * self.took)
 
-    def save(self, state: dict) -> None:
+    def save(self, state: Mapping[str, Any]) -> None:
         """Write beside, flush to the disk, rename into place; then remove all but the last two.
 
         Raises:
@@ -85,7 +86,7 @@ class Checkpoints:
         self.took = self.saved_at - started
 
 
-def write(file: Path, content: dict) -> None:
+def write(file: Path, content: Mapping[str, Any]) -> None:
     stream = io.BytesIO()
     torch.save(content, stream)
     with file.open("wb") as target:
@@ -95,7 +96,7 @@ def write(file: Path, content: dict) -> None:
         os.fsync(target.fileno())
 
 
-def read(file: Path) -> dict:
+def read(file: Path) -> dict[str, Any]:
     """What `write` wrote.
 
     Raises:

@@ -21,6 +21,7 @@ from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.data.sample_order import steps_per_epoch
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.failure import Failure
+from whole_in_parts.methods.base import Method
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.building import build
@@ -116,7 +117,7 @@ def cost_of(run: Run, options: argparse.Namespace) -> Cost:
     return Cost(counted, seconds(step_of(method, run, many, here)) * run.batch_size / many, held)
 
 
-def step_of(method, run: Run, images: int, here: torch.device) -> Callable[[], None]:
+def step_of(method: Method, run: Run, images: int, here: torch.device) -> Callable[[], None]:
     """A step of a method on so many images, views and all."""
     crops, numbers = method.crops(run.views, run.image_size), np.arange(images)
     shape = (images, run.backbone.channels, run.image_size, run.image_size)

@@ -5,6 +5,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from whole_in_parts.distributed.collectives import gather, world_size
@@ -49,6 +50,11 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean_C, variance_C + all_W2C[:, 0].var(0, correction=0)
 
 
+class _NormaliseContext(FunctionCtx):
+    saved_tensors: tuple[Tensor, ...]
+    eps: float
+
+
 class _Normalise(torch.autograd.Function):
     """Batch norm by statistics that are made of the inputs of all processes, with the gradient through them.
 
@@ -57,13 +63,21 @@ class _Normalise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(context, x: Tensor, weight_C: Tensor, bias_C: Tensor, mean_C: Tensor, variance_C: Tensor, eps: float):
+    def forward(
+        context: _NormaliseContext,
+        x: Tensor,
+        weight_C: Tensor,
+        bias_C: Tensor,
+        mean_C: Tensor,
+        variance_C: Tensor,
+        eps: float,
+    ) -> Tensor:
         context.save_for_backward(x, weight_C, mean_C, variance_C)
         context.eps = eps
         return F.batch_norm(x, mean_C, variance_C, weight_C, bias_C, training=False, eps=eps)
 
     @staticmethod
-    def backward(context, gradient: Tensor):
+    def backward(context: _NormaliseContext, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight_C, mean_C, variance_C = context.saved_tensors
         _, *own = torch.ops.aten.native_batch_norm_backward(
             gradient, x, weight_C, mean_C, variance_C, None, None, False, context.eps, [False, True, True]

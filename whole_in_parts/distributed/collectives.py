@@ -7,15 +7,18 @@ where there is one process, each function gives back what it was given.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from whole_in_parts.distributed import unix_sockets
+
+Value = TypeVar("Value")
 
 
 def rank() -> int:
@@ -68,7 +71,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             parameter.grad = all_reduce_mean(parameter.grad)
 
 
-def gather_objects(value: Any) -> list[Any]:
+def gather_objects(value: Value) -> list[Value]:
     """What each process has, in order."""
     values = [value] * world_size()
     if world_size() > 1:
@@ -85,16 +88,20 @@ def _all(x: Tensor) -> list[Tensor]:
     return parts
 
 
+class _GatherContext(FunctionCtx):
+    dim: int
+
+
 class _Gather(torch.autograd.Function):
     """The gradient of the sum of all processes' losses, of which each process has a part to add."""
 
     @staticmethod
-    def forward(context, x: Tensor, dim: int) -> Tensor:
+    def forward(context: _GatherContext, x: Tensor, dim: int) -> Tensor:
         context.dim = dim
         return torch.cat(_all(x), dim)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(context: _GatherContext, gradient: Tensor) -> tuple[Tensor, None]:
         total = gradient.contiguous()
         dist.all_reduce(total)
         return total.chunk(world_size(), context.dim)[rank()], None

@@ -5,11 +5,13 @@ Shapes: B images, C channels of a map, N×N positions of a map, D features of th
 
 import copy
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+
+from whole_in_parts.config.backbone import BackboneConfig
 
 
 class Representations(NamedTuple):
@@ -44,9 +46,9 @@ class Backbone(nn.Module):
     convolutional = True
     """Whether its convolutions and pools, in order and without shortcuts, are its longest path."""
 
-    def __init__(self, mean: list[float], std: list[float]):
+    def __init__(self, mean: list[float], std: list[float]) -> None:
         super().__init__()
-        self.arguments: dict[str, object] = {}
+        self.arguments: Mapping[str, object] = {}
         """What timm's constructor is given, beside the channels, for a network that timm knows."""
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
@@ -96,7 +98,7 @@ class Backbone(nn.Module):
         return [map_BCNN.shape[-1] for map_BCNN in maps]
 
 
-def build_backbone(options) -> Backbone:
+def build_backbone(options: BackboneConfig) -> Backbone:
     """The backbone that `options.name` names: the file of that name in this folder."""
-    backbone = importlib.import_module(f"whole_in_parts.models.backbones.{options.name}").build(options)
+    backbone: Backbone = importlib.import_module(f"whole_in_parts.models.backbones.{options.name}").build(options)
     return backbone.to(memory_format=torch.channels_last)

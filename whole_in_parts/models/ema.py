@@ -21,7 +21,7 @@ class EMATeacher(nn.Module, Generic[Network]):
     online: Network
     target: Network
 
-    def __init__(self, online: Network, momentum: tuple[float, float]):
+    def __init__(self, online: Network, momentum: tuple[float, float]) -> None:
         super().__init__()
         self.online = online
         self.momentum = momentum

@@ -9,13 +9,16 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from whole_in_parts.config.methods.matrix_ssl import MatrixSSLConfig
+from whole_in_parts.config.methods.mec import MECConfig
+from whole_in_parts.config.methods.simsiam import SimSiamConfig
 from whole_in_parts.schedules import Clock
 
 
 class Heads(nn.Module):
     """A projector, and a predictor on top of it where a method has one."""
 
-    def __init__(self, projector: nn.Module, predictor: nn.Module | None = None):
+    def __init__(self, projector: nn.Module, predictor: nn.Module | None = None) -> None:
         super().__init__()
         self.projector, self.predictor = projector, predictor or nn.Identity()
 
@@ -63,7 +66,9 @@ def mlp(
     return nn.Sequential(*layers, *([nn.BatchNorm1d(widths[-1], affine=False)] * last_norm))
 
 
-def simsiam_mlps(features: int, options) -> tuple[nn.Sequential, nn.Sequential]:
+def simsiam_mlps(
+    features: int, options: SimSiamConfig | MECConfig | MatrixSSLConfig
+) -> tuple[nn.Sequential, nn.Sequential]:
     """Projector and predictor of SimSiam (Chen and He, 2021, section 4), which MEC and Matrix-SSL take over."""
     widths, output = [features, *options.projector], options.projector[-1]
     predictor = mlp([output, options.predictor, output], bias=False, last_bias=True)

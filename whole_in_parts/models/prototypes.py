@@ -15,7 +15,7 @@ class Prototypes(nn.Module):
     reaches the prototypes, so that the optimizer leaves them as they are.
     """
 
-    def __init__(self, features: int, prototypes: int):
+    def __init__(self, features: int, prototypes: int) -> None:
         super().__init__()
         self.weight = nn.Linear(features, prototypes, bias=False).weight
         self.frozen = False

@@ -17,7 +17,7 @@ class Queue(nn.Module):
     vectors_KD: Tensor
     place: Tensor
 
-    def __init__(self, places: int, features: int):
+    def __init__(self, places: int, features: int) -> None:
         super().__init__()
         self.register_buffer("vectors_KD", F.normalize(torch.randn(places, features)))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))

@@ -33,7 +33,7 @@ def save(backbone: Backbone, options: BackboneConfig, image_size: int, folder: P
         "architecture": architecture(options),
         "num_classes": 0,
         "num_features": backbone.features,
-        "model_args": {"in_chans": options.channels} | backbone.arguments,
+        "model_args": {"in_chans": options.channels, **backbone.arguments},
         "pretrained_cfg": {
             "input_size": [options.channels, image_size, image_size],
             "mean": options.mean,

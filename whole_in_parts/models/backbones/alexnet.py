@@ -8,6 +8,7 @@ representation is on its way.
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbones.alexnet import AlexNetConfig
 from whole_in_parts.models.backbone import Backbone
 
 MULTIPLES = (1, 2, 4, 4, 2)
@@ -19,7 +20,7 @@ POOLED = (0, 1, 4)
 class AlexNet(Backbone):
     """A map for each convolution, after its pool if it has one: 192×7×7 is the last one at 64 px."""
 
-    def __init__(self, options):
+    def __init__(self, options: AlexNetConfig) -> None:
         super().__init__(options.mean, options.std)
         self.image_size, self.features = options.image_size, options.features
         self.widths = [options.width * multiple for multiple in MULTIPLES]
@@ -66,5 +67,5 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
 
 
-def build(options) -> AlexNet:
+def build(options: AlexNetConfig) -> AlexNet:
     return AlexNet(options)

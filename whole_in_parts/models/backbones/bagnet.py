@@ -9,13 +9,14 @@ RF-ResNet come closest (inferred).
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbones.bagnet import BagNetConfig
 from whole_in_parts.models.backbones.resnet import Bottleneck, Residual, ResidualMLP, initialise
 
 
 class Unpadded(Bottleneck):
     """A bottleneck whose map shrinks by what its kernel needs."""
 
-    def __init__(self, inputs: int, width: int, stride: int, kernels: tuple[int, ...]):
+    def __init__(self, inputs: int, width: int, stride: int, kernels: tuple[int, ...]) -> None:
         super().__init__(inputs, width, stride, kernels)
         self.conv2.padding = (0, 0)
 
@@ -27,7 +28,7 @@ class Unpadded(Bottleneck):
 class BagNet(Residual):
     """A stem of a 1×1 and a 3×3 convolution without a pool, the stages, and an MLP where there is to be one."""
 
-    def __init__(self, options):
+    def __init__(self, options: BagNetConfig) -> None:
         super().__init__(options.mean, options.std)
         self.conv1 = nn.Conv2d(options.channels, options.width, 1, bias=False)
         self.conv2 = nn.Conv2d(options.width, options.width, 3, bias=False)
@@ -43,6 +44,6 @@ class BagNet(Residual):
         return self.mlp(pooled_BC)
 
 
-def build(options) -> BagNet:
+def build(options: BagNetConfig) -> BagNet:
     """A BagNet; `strides` has the stride of each stage's first block."""
     return BagNet(options)

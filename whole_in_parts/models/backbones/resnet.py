@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbone import StagedBackboneConfig
+from whole_in_parts.config.backbones.resnet import ResNetConfig
 from whole_in_parts.models.backbone import Backbone
 
 
@@ -29,7 +31,7 @@ class Basic(Block):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]):
+    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]) -> None:
         super().__init__()
         self.conv1 = convolution(inputs, width, kernels[0], stride)
         self.bn1 = nn.BatchNorm2d(width)
@@ -47,7 +49,7 @@ class Bottleneck(Block):
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]):
+    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]) -> None:
         super().__init__()
         self.conv1 = convolution(inputs, width, 1)
         self.bn1 = nn.BatchNorm2d(width)
@@ -70,7 +72,10 @@ class Residual(Backbone):
     """Stages of residual blocks, of which a subclass has the stem; a map for each stage."""
 
     def add_stages(
-        self, options, block: type[Basic] | type[Bottleneck], kernels: Sequence[Sequence[Sequence[int]]]
+        self,
+        options: StagedBackboneConfig,
+        block: type[Basic] | type[Bottleneck],
+        kernels: Sequence[Sequence[Sequence[int]]],
     ) -> None:
         """`kernels`: for each stage, for each of its blocks, the sizes of the block's kernels."""
         inputs = options.width
@@ -101,7 +106,7 @@ class Residual(Backbone):
 class ResNet(Residual):
     """The mean over positions is the global representation."""
 
-    def __init__(self, options, kernels: Sequence[Sequence[Sequence[int]]]):
+    def __init__(self, options: ResNetConfig, kernels: Sequence[Sequence[Sequence[int]]]) -> None:
         super().__init__(options.mean, options.std)
         stem = options.stem
         self.conv1 = convolution(options.channels, options.width, stem.kernel, stem.stride)
@@ -120,7 +125,7 @@ class ResidualMLP(nn.Module):
     It follows the pooling of networks that lost depth to a small receptive field (CO-SSL, section 3.2).
     """
 
-    def __init__(self, features: int, block: str):
+    def __init__(self, features: int, block: str) -> None:
         super().__init__()
         narrow = [features // 4] * 2 if block == "bottleneck" else [features]
         layers: list[nn.Module] = []
@@ -150,6 +155,6 @@ def initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def build(options) -> ResNet:
+def build(options: ResNetConfig) -> ResNet:
     """A ResNet in which every block has 3×3 kernels."""
     return ResNet(options, [[(3, 3)] * blocks for blocks in options.blocks])

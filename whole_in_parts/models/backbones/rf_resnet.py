@@ -8,13 +8,14 @@ nor the number of parameters.
 
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbones.rf_resnet import RFResNetConfig
 from whole_in_parts.models.backbones.resnet import ResidualMLP, ResNet
 
 
 class RFResNet(ResNet):
     """A ResNet of few 3×3 kernels, with an MLP between the pooled and the global representation."""
 
-    def __init__(self, options):
+    def __init__(self, options: RFResNetConfig) -> None:
         super().__init__(options, [kernels(blocks) for blocks in options.blocks])
         self.mlp = ResidualMLP(self.features, options.block) if options.mlp else nn.Identity()
 
@@ -27,6 +28,6 @@ def kernels(blocks: int) -> list[tuple[int, int]]:
     return [(3, 1) if block in (0, blocks // 2) else (1, 1) for block in range(blocks)]
 
 
-def build(options) -> RFResNet:
+def build(options: RFResNetConfig) -> RFResNet:
     """An RF-ResNet; its receptive field follows from the strides and the stem (`receptive_field.py`)."""
     return RFResNet(options)

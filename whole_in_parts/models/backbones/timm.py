@@ -8,12 +8,14 @@ is then all there is.
 """
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.models.backbone import Backbone, Representations
 
 ANY_SIZE = {"dynamic_img_size": True}
@@ -26,7 +28,7 @@ class Timm(Backbone):
     network: Any
     convolutional = False
 
-    def __init__(self, options):
+    def __init__(self, options: TimmConfig) -> None:
         super().__init__(options.mean, options.std)
         self.name = options.model
         self.network, self.arguments = create(options)
@@ -105,7 +107,7 @@ def as_map(final: Tensor, last_BCNN: Tensor) -> Tensor:
     return last_BCNN
 
 
-def create(options) -> tuple[nn.Module, dict[str, object]]:
+def create(options: TimmConfig) -> tuple[nn.Module, Mapping[str, object]]:
     """timm's network without a classifier, and the arguments that it is built with.
 
     Raises:
@@ -125,5 +127,5 @@ def create(options) -> tuple[nn.Module, dict[str, object]]:
     raise ValueError(f"backbone.arguments: {options.model} cannot be built with {options.arguments}: {refused}")
 
 
-def build(options) -> Timm:
+def build(options: TimmConfig) -> Timm:
     return Timm(options)
