@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_lock_is_held_by_one_at_a_time_and_given_back(tmp_path):
     file = tmp_path / "folder/lock"
-    named = rf"{file}: process {os.getpid()} on .* is at work here; wait for it, or stop it"
+    named = rf"{file}: process {os.getpid()} on .* is running this stage; wait for it, or stop it"
     with exclusive(file), pytest.raises(Failure, match=named), exclusive(file, patience=0):
         pass
     with exclusive(file, patience=0):

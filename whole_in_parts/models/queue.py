@@ -1,4 +1,4 @@
-"""A queue of embeddings of earlier batches. Shapes: P positions, B images, D dimensions, K places."""
+"""A queue of embeddings of earlier batches. Shapes: P positions, B images, D dimensions, K slots."""
 
 import torch
 import torch.nn.functional as F
@@ -8,29 +8,30 @@ from whole_in_parts.distributed.collectives import gather
 
 
 class Queue(nn.Module):
-    """The last K embeddings, random unit vectors at first; the oldest are overwritten.
+    """A ring buffer of the last K embeddings, initialised with random unit vectors.
 
-    Embeddings are noted while a loss is computed, and enter when the step is done. Of several positions of an image
-    one enters, another one each step, so that an image takes one place.
+    `note` collects the embeddings of a batch while the loss is computed; `push` enqueues them after the step. An image
+    fills one slot, by its position `step % P`.
     """
 
     vectors_KD: Tensor
     place: Tensor
 
-    def __init__(self, places: int, features: int) -> None:
+    def __init__(self, size: int, features: int) -> None:
         super().__init__()
-        self.register_buffer("vectors_KD", F.normalize(torch.randn(places, features)))
+        self.register_buffer("vectors_KD", F.normalize(torch.randn(size, features)))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
         self.noted: list[Tensor] = []
 
     def note(self, z_PBD: Tensor) -> None:
+        """Collect the embeddings of the global batch, without gradient, for the next `push`."""
         self.noted.append(gather(z_PBD.detach().to(self.vectors_KD.dtype), 1))
 
     def push(self, step: int) -> None:
-        """Let in what was noted in this step."""
+        """Enqueue the collected embeddings; they overwrite the oldest."""
         for z_PBD in self.noted:
             z_BD = z_PBD[step % len(z_PBD)]
-            places = (self.place + torch.arange(len(z_BD), device=z_BD.device)) % len(self.vectors_KD)
-            self.vectors_KD[places] = z_BD
+            slots = (self.place + torch.arange(len(z_BD), device=z_BD.device)) % len(self.vectors_KD)
+            self.vectors_KD[slots] = z_BD
             self.place.copy_((self.place + len(z_BD)) % len(self.vectors_KD))
         self.noted.clear()

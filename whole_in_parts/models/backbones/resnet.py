@@ -1,6 +1,6 @@
-"""ResNet (He et al., 2016, arXiv:1512.03385) of any depth and width, for large images and for small ones.
+"""ResNet (He et al., 2016, arXiv:1512.03385) of any depth and width, for large and for small images.
 
-Its modules are named as in torchvision and timm, so that the weights of a shape they know load there too.
+Modules are named as in torchvision and timm, so that weights of a shape they have load there, too.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from whole_in_parts.models.backbone import Backbone
 
 
 class Block(nn.Module):
-    """A residual block: what a subclass has in `branch`, beside a shortcut."""
+    """A residual block: the sum of `branch`, which a subclass implements, and a shortcut."""
 
     expansion: int
     downsample: nn.Module
@@ -23,11 +23,12 @@ class Block(nn.Module):
         return torch.relu(self.branch(x_BCHW) + self.downsample(x_BCHW))
 
     def branch(self, x_BCHW: Tensor) -> Tensor:
+        """Compute the residual branch, before the sum and the activation."""
         raise NotImplementedError
 
 
 class Basic(Block):
-    """Two convolutions of the given kernel sizes, of which the first strides."""
+    """Two convolutions with the given kernel sizes; the first has the stride."""
 
     expansion = 1
 
@@ -45,7 +46,7 @@ class Basic(Block):
 
 
 class Bottleneck(Block):
-    """1×1, k×k (which strides) and 1×1 convolutions; four times as wide at the end."""
+    """1×1, k×k (with the stride) and 1×1 convolutions; the output is four times as wide."""
 
     expansion = 4
 
@@ -69,7 +70,7 @@ BLOCKS: dict[str, type[Basic] | type[Bottleneck]] = {"basic": Basic, "bottleneck
 
 
 class Residual(Backbone):
-    """Stages of residual blocks, of which a subclass has the stem; a map for each stage."""
+    """Stages of residual blocks, with a map per stage; a subclass adds the stem."""
 
     def add_stages(
         self,
@@ -77,26 +78,29 @@ class Residual(Backbone):
         block: type[Basic] | type[Bottleneck],
         kernels: Sequence[Sequence[Sequence[int]]],
     ) -> None:
-        """`kernels`: for each stage, for each of its blocks, the sizes of the block's kernels."""
+        """Add the stages as `layer1`, `layer2`, …; `kernels` has the kernel sizes per stage and block."""
         inputs = options.width
-        self.stages, self.widths = [], []
+        self.stages = []
+        self.widths = []
         for number, (stride, sizes) in enumerate(zip(options.strides, kernels, strict=True)):
             strides = [stride] + [1] * (len(sizes) - 1)
             blocks = []
             for block_stride, block_sizes in zip(strides, sizes, strict=True):
                 blocks.append(block(inputs, options.width << number, block_stride, block_sizes))
                 inputs = (options.width << number) * block.expansion
+
             self.stages.append(f"layer{number + 1}")
             self.widths.append(inputs)
             self.add_module(self.stages[-1], nn.Sequential(*blocks))
         self.features = inputs
 
     def stem(self, x_BCHW: Tensor) -> Tensor:
-        """What comes before the first stage."""
+        """Compute the input of the first stage."""
         raise NotImplementedError
 
     def maps(self, x_BCHW: Tensor) -> list[Tensor]:
-        x_BCHW, maps = self.stem(x_BCHW), []
+        x_BCHW = self.stem(x_BCHW)
+        maps = []
         for stage in self.stages:
             x_BCHW = self.get_submodule(stage)(x_BCHW)
             maps.append(x_BCHW)
@@ -104,7 +108,7 @@ class Residual(Backbone):
 
 
 class ResNet(Residual):
-    """The mean over positions is the global representation."""
+    """A ResNet whose global representation is the mean over positions."""
 
     def __init__(self, options: ResNetConfig, kernels: Sequence[Sequence[Sequence[int]]]) -> None:
         super().__init__(options.mean, options.std)
@@ -120,9 +124,9 @@ class ResNet(Residual):
 
 
 class ResidualMLP(nn.Module):
-    """A residual block on vectors (B, C): the backbone's block with linear layers in place of convolutions.
+    """A residual block on vectors (B, C), with linear layers in place of convolutions.
 
-    It follows the pooling of networks that lost depth to a small receptive field (CO-SSL, section 3.2).
+    It follows the pooling of networks that lost depth to a restricted receptive field (CO-SSL, section 3.2).
     """
 
     def __init__(self, features: int, block: str) -> None:
@@ -138,23 +142,23 @@ class ResidualMLP(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that changes the size of the map by its stride alone."""
+    """Build a convolution without bias, padded so that only its stride changes the size of the map."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """The identity where the shapes agree, else a strided 1×1 convolution with its norm."""
+    """Build the identity if the shapes agree, else a strided 1×1 convolution with batch norm."""
     if inputs == outputs and stride == 1:
         return nn.Identity()
     return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
 
 def initialise(module: nn.Module) -> None:
-    """He's normal initialisation of the convolutions, by fan-out."""
+    """Initialise convolutions by He's normal distribution, with fan-out."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def build(options: ResNetConfig) -> ResNet:
-    """A ResNet in which every block has 3×3 kernels."""
+    """Build a ResNet whose blocks have 3×3 kernels."""
     return ResNet(options, [[(3, 3)] * blocks for blocks in options.blocks])
