@@ -59,7 +59,7 @@ class Stage:
 
     @property
     def mark(self) -> Path:
-        """The file whose time shows Snakemake whether the stage is stale, and whose content describes the stage to its job."""
+        """The file whose time marks the stage as stale or not, and whose content describes the stage to its job."""
         return MARKS / f"{self.output}.json"
 
     def write_mark(self) -> None:
