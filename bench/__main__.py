@@ -24,9 +24,11 @@ def main() -> None:
                     f"| {row.name} | {row.ours:,.0f} {row.unit} | {row.other:,.0f} | {row.ratio:.2f} | ≥ {row.aim} |",
                     flush=True,
                 )
+
     processes.table()
     methods.table()
     corruptions.table()
+
     print("\n| nothing to do | seconds | aim |\n|---|---:|---:|")
     for command, seconds, limit in nothing_to_do.rows():
         print(f"| `{command}` | {seconds:.1f} | ≤ {limit} |", flush=True)

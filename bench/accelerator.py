@@ -155,11 +155,13 @@ def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) 
     """Measure a setting and format its row; `rate` is that of the matrix product, in FLOPs per second."""
     step_flops = flops(ours.on_ready_views)
     step_seconds = seconds(ours.with_views, device, steps)
+
     backbone = copy.deepcopy(ours.method.backbone).requires_grad_(True)
     theirs = PLAIN["byol"](backbone, backbone.features)
     for module in [*theirs.modules, *theirs.targets]:
         module.to(device)
     plain = partial(theirs.step, *ours.ready.views)
+
     cells = [
         f"{ours.run.batch_size / step_seconds:,.0f}",
         f"{ratio(ours.with_views, ours.on_ready_views, device, steps):.2f}",

@@ -71,11 +71,13 @@ def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader
         ]
         return v2.Compose(steps)
 
-    first, second = view(1.0, 0.0), view(0.1, 0.2)
+    first = view(1.0, 0.0)
+    second = view(0.1, 0.2)
     return loader(shards, lambda image: (first(image), second(image)), 0, batch_size)
 
 
 def loader(shards: Shards, transform: Transform, workers: int, batch_size: int) -> DataLoader[ViewPair]:
+    """Build a DataLoader that decodes and transforms image by image."""
     return DataLoader(Encoded(shards, transform), batch_size, shuffle=True, drop_last=True, num_workers=workers)
 
 
@@ -122,15 +124,18 @@ def large_photographs(folder: Path) -> Shards:
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the data path on one core, for small and for large images."""
     torch.set_num_threads(1)
     return small(folder) + large(folder / "large")
 
 
 def count(batches: Iterable[Sequence[Tensor]]) -> int:
+    """Consume batches of views, and return the number of images."""
     return sum(len(views[0]) for views in batches)
 
 
 def small(folder: Path) -> list[Row]:
+    """Compare on images of 32 px, decoded in every epoch."""
     shards = photographs(folder, IMAGES, SIZE)
     lightly = lightly_loader(shards, workers=0)
     name = "data path, 32 px, one core, against lightly's BYOL transform"
@@ -145,6 +150,7 @@ def large(folder: Path) -> list[Row]:
         "lightly's BYOL transform": lightly_loader(shards, 0, LARGE, LARGE_BATCH),
         "torchvision's transforms an image": torchvision_loader(shards, LARGE, LARGE_BATCH),
     }
+
     os.sched_setaffinity(0, {min(cores)})
     try:
         images = VariableSizeImages(shards, LARGE, 3)

@@ -32,6 +32,7 @@ class Plain:
         self.optimizer = torch.optim.SGD(parameters, 0.05, momentum=0.9)
 
     def make_projector(self, features: int) -> nn.Module:
+        """Build the projector of the method."""
         from lightly.models.modules import SimCLRProjectionHead
 
         return SimCLRProjectionHead(features, HIDDEN, OUTPUT)
@@ -44,16 +45,20 @@ class Plain:
         return []
 
     def project(self, view: Tensor) -> Tensor:
+        """Embed a view by the online network."""
         return self.projector(self.backbone(view).global_BD)
 
     @torch.no_grad()
     def target(self, view: Tensor) -> Tensor:
+        """Embed a view by the EMA target, without gradient."""
         return self.targets[1](self.targets[0](view).global_BD)
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compute the loss of two views."""
         raise NotImplementedError
 
     def step(self, first: Tensor, second: Tensor) -> None:
+        """Take a training step on two views."""
         from lightly.models.utils import update_momentum
 
         if self.momentum:

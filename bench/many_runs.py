@@ -147,6 +147,7 @@ def table() -> None:
             stages = make(Path(name), runs)
             idle[stages] = [idle_seconds(command, Path(name)) for command in COMMANDS]
             overhead[stages] = overheads(Path(name))
+
     heads = " | ".join(f"{stages:,} stages" for stages in idle)
     print(f"\n| seconds | {heads} | aim |\n|---|{'---:|' * len(idle)}---:|")
     for number, command in enumerate(COMMANDS):

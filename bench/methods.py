@@ -111,6 +111,7 @@ def table() -> None:
             f"| {cells(comparison)} | ≤ {LIMIT} |",
             flush=True,
         )
+
     print("\n| a step of | ms | its base, ms | time | MiB | its base, MiB | FLOPs |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for comparison, flops_ratio in with_co():

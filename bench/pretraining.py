@@ -52,6 +52,7 @@ class Ours:
         self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
 
     def epoch(self, batches: Iterable[list[Tensor]]) -> int:
+        """Take a step per batch, and return the number of images."""
         images = 0
         for views in batches:
             take_step(self.optimizer, self.method, Batch(views, [], [], torch.empty(0)))
@@ -79,6 +80,7 @@ class Lightly:
         )
 
     def epoch(self, loader: DataLoader[ViewPair]) -> int:
+        """Take a step per batch, and return the number of images."""
         from lightly.models.utils import update_momentum
 
         images = 0
@@ -103,6 +105,7 @@ class Lightly:
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the comparisons of the module docstring."""
     torch.set_num_threads(2)
     shards = photographs(folder, IMAGES, SIZE)
     ours = Ours(BACKBONE)

@@ -28,6 +28,7 @@ ATTACKED, SETTING = 100, AttackSetting(epsilon=0.03, step=0.25, iterations=10)
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the comparisons of the module docstring."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
     images = Images(photographs(folder, IMAGES, SIZE), SIZE, 3)

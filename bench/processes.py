@@ -78,6 +78,7 @@ def measure(setting: Setting) -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     run = load_study(STUDY).runs["byol"].model_copy(update=setting.changes)
     batch = setting.half * torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", "1"))
+
     with group(CPU):
         method = build(run, 10).train()
         model = replicate(method, CPU)

@@ -35,6 +35,7 @@ def photographs(folder: Path, size: tuple[int, int], quality: int) -> Path:
         for number in range(DISTINCT):
             original = originals[number % 2]
             stream = io.BytesIO()
+
             left, top = (int(rng.integers(side // 4)) for side in original.size)
             box = (left, top, left + 3 * original.width // 4, top + 3 * original.height // 4)
             original.crop(box).resize(size).save(stream, "jpeg", quality=quality)
@@ -49,6 +50,8 @@ def pack_and_print(source: Path, count: int, processes: int, short_side: int) ->
     with tarfile.open(source) as tar:
         spans = [(member.offset_data, member.size) for member in tar]
     samples = Members(source, [(f"class/{n:08d}.jpg", 0, *spans[n % DISTINCT]) for n in range(count)])
+
+    # Time until the disk has all shards, not only until they are in the page cache.
     with tempfile.TemporaryDirectory(dir=source.parent) as folder:
         split = Path(folder) / "train"
         started = time.perf_counter()
@@ -80,6 +83,7 @@ def table(folder: Path) -> None:
         show("500 × 375, as they are", source, 10_000, processes)
     show("500 × 375, resized to 256", source, 2_000, 1, 256)
     measurements = [show("500 × 375, as they are", source, count, 2) for count in COUNTS]
+
     (seconds, _), (memory, base) = (np.polyfit(COUNTS, column, 1) for column in zip(*measurements, strict=True))
     minutes = IMAGENET * seconds / 60
     print(f"\n{IMAGENET:,} images by 2 processes: {minutes:.0f} minutes, {base + IMAGENET * memory:,.0f} MiB a process")

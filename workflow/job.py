@@ -113,6 +113,7 @@ def end_with(snakemake: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
+    """Return whether a process exists and is not a zombie."""
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -109,6 +109,7 @@ def _files_of(module: str) -> Iterator[Path]:
 
 
 def _modules_in(package: str) -> list[str]:
+    """List the names of all modules of a package."""
     return sorted(file.stem for file in ROOT.joinpath(*package.split(".")).glob("*.py") if file.stem != "__init__")
 
 
@@ -118,6 +119,7 @@ def _data_beside(file: Path) -> Iterator[Path]:
 
 
 def _left_out(file: Path) -> bool:
+    """Return whether `LEFT_OUT` excludes a file."""
     path = file.relative_to(ROOT)
     return any(path.is_relative_to(excluded) for excluded in LEFT_OUT)
 

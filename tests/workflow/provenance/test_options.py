@@ -48,7 +48,7 @@ def test_options_have_the_defaults_that_the_file_leaves_out_and_what_their_class
     assert options["runs"]["byol"]["optimizer"]["learning_rate_end"] == 0.0
     assert options["runs"]["byol"]["backbone"]["summary"] == "1·1·1 basic, width 8"
     assert options["analyse"]["byol_neighbours"]["analysis"]["headline"] == "same_class_embedding"
-    assert "carries" not in options["runs"]["byol"]["method"]
+    assert "modifiable" not in options["runs"]["byol"]["method"]
 
 
 @pytest.mark.parametrize(
