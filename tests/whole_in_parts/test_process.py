@@ -33,8 +33,8 @@ def test_a_lock_is_waited_for_with_a_message_and_taken_from_a_process_that_is_ki
     file = tmp_path / "lock"
     holds = f"""
 import pathlib, time
-from whole_in_parts.process import alone
-with alone(pathlib.Path({str(file)!r})):
+from whole_in_parts.process import exclusive
+with exclusive(pathlib.Path({str(file)!r})):
     print("held", flush=True)
     time.sleep(60)
 """
