@@ -1,4 +1,4 @@
-"""Run the stages of dvc.yaml: DVC says what they are and which are stale, Snakemake where and when they run."""
+"""Run the stages of dvc.yaml: DVC defines them and finds the stale ones, Snakemake schedules them."""
 
 import os
 
@@ -12,14 +12,14 @@ from workflow.dvc_stages import Stages
 
 
 def stages():
-    """The stages of the study; jobs on a cluster take them as the main process has marked them."""
+    """Return the stages of the study; jobs on a cluster read them from the marks of the main process."""
     if not workflow.is_main_process:
-        return Stages.handed_down()
+        return Stages.from_marks()
     try:
-        content = load_study()
+        study = load_study()
         if remark := written_out(PARAMS):
             logger.warning(remark)
-        return Stages.ask(content)
+        return Stages.from_dvc(study)
     except (ValueError, DvcException) as error:
         raise WorkflowError(error)
 
@@ -28,35 +28,35 @@ STAGES = stages()
 
 
 def apply_force():
-    """Mark what `--forcerun` and `--forceall` ask for, which is known when Snakemake asks for inputs, not before."""
+    """Force the stages of `--forcerun` and `--forceall`, which Snakemake sets only before it calls input functions."""
     if workflow.is_main_process:
         STAGES.force(workflow.dag_settings.forcerun, workflow.dag_settings.forceall)
 
 
 def all_outputs(wildcards):
-    """The results of all stages."""
+    """List the outputs of all stages."""
     apply_force()
     return [*STAGES.by_output]
 
 
 def inputs_of(pattern):
-    """The inputs of a stage of the kind that writes to the pattern.
+    """Return the input function of the kind of stage that writes to a pattern.
 
-    Those of a stage that is not stale are `ancient`: neither their modification times nor jobs that make them anew, with
-    the same content, are a reason to run it.
+    The inputs of a stage that is not stale are `ancient`: neither their modification times nor jobs that write them
+    again, with the same content, make the stage run.
     """
 
     def inputs(wildcards):
         apply_force()
         stage = STAGES.by_output[pattern.format(**wildcards)]
-        read = STAGES.inputs(stage.output)
-        return [stage.mark, *(read if stage.stale else map(ancient, read))]
+        paths = STAGES.inputs(stage.output)
+        return [stage.mark, *(paths if stage.stale else map(ancient, paths))]
 
     return inputs
 
 
 def address_of(pattern):
-    """DVC's name of a stage of the kind that writes to the pattern."""
+    """Return a function for DVC's name of a stage of the kind that writes to a pattern."""
     return lambda wildcards: STAGES.by_output[pattern.format(**wildcards)].address
 
 
@@ -79,27 +79,27 @@ rule all:
 
 
 for kind, keyed in STAGES.kinds().items():
-    place = f"{kind}/{{key}}" if keyed else kind
+    path = f"{kind}/{{key}}" if keyed else kind
 
     rule:
         name:
             kind
         input:
-            inputs_of(f"results/{place}"),
+            inputs_of(f"results/{path}"),
         output:
-            directory(f"results/{place}"),
+            directory(f"results/{path}"),
         log:
-            f"logs/{place}.log",
+            f"logs/{path}.log",
         benchmark:
-            f"benchmarks/{place}.tsv"
+            f"benchmarks/{path}.tsv"
         threads: 1
         resources:
             mem_mb=2000,
             runtime=60,
         params:
-            stage=address_of(f"results/{place}"),
+            stage=address_of(f"results/{path}"),
             snakemake=os.getpid(),
         message:
-            f"{place.replace('{key}', '{wildcards.key}')}"
+            f"{path.replace('{key}', '{wildcards.key}')}"
         shell:
             "python -m workflow.job {params.stage:q} --snakemake {params.snakemake} 2>&1 | tee {log}"

@@ -1,1 +1,1 @@
-"""Speed, as ratios of medians measured in turn in one run: `make bench`."""
+"""Benchmarks of speed: ratios of median rates, measured alternately in one run. `make bench`"""

@@ -1,4 +1,4 @@
-"""Measure everything and print a table; `make bench`."""
+"""Run all benchmarks and print their tables: `make bench`."""
 
 import platform
 import tempfile
@@ -12,6 +12,7 @@ from whole_in_parts.malloc import keep_freed_memory
 
 
 def main() -> None:
+    """Run the benchmarks, with the allocator set as in a training."""
     warnings.simplefilter("ignore")
     keep_freed_memory()
     print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
@@ -20,15 +21,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for row in module.rows(Path(folder)):
                 print(
-                    f"| {row.what} | {row.ours:,.0f} {row.unit} | {row.other:,.0f} | {row.ratio:.2f} | ≥ {row.aim} |",
+                    f"| {row.name} | {row.ours:,.0f} {row.unit} | {row.other:,.0f} | {row.ratio:.2f} | ≥ {row.aim} |",
                     flush=True,
                 )
+
     processes.table()
     methods.table()
     corruptions.table()
+
     print("\n| nothing to do | seconds | aim |\n|---|---:|---:|")
-    for command, seconds, most in nothing_to_do.rows():
-        print(f"| `{command}` | {seconds:.1f} | ≤ {most} |", flush=True)
+    for command, seconds, limit in nothing_to_do.rows():
+        print(f"| `{command}` | {seconds:.1f} | ≤ {limit} |", flush=True)
     many_runs.table()
 
 

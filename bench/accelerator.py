@@ -1,7 +1,7 @@
-"""Pretraining on an accelerator, in bfloat16: BYOL and CO-BYOL, with a ResNet-50 at 224 px and a ResNet-18 at 32 px.
+"""Measure BYOL and CO-BYOL on an accelerator, in bfloat16: a ResNet-50 at 224 px and a ResNet-18 at 32 px.
 
-Against the same step on views that are there, against lightly's modules in the loop of its documentation, and against
-the rate of a large matrix product here; with the kernels that take the most time. `python -m bench.accelerator`
+The table compares a step with one on ready views, with lightly's modules in the loop of its documentation, and with the
+rate of a large matrix product; it lists the slowest kernels. `python -m bench.accelerator`
 """
 
 import copy
@@ -17,7 +17,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from bench.lightly_methods import PLAIN
-from whole_in_parts.augment.views import make_batch
+from whole_in_parts.augment.views import Batch, make_batch
 from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import load_study
@@ -42,7 +42,7 @@ STRIDES = [1, 2, 2, 2]
 
 
 class Setting(NamedTuple):
-    """A backbone with the size of its images and of its batches."""
+    """A backbone, the size of its images and its batch size."""
 
     name: str
     backbone: ResNetConfig
@@ -56,28 +56,35 @@ SETTINGS = [Setting("ResNet-18, 32 px", RESNET_18, 32, 512), Setting("ResNet-50,
 
 
 class Steps:
-    """Steps of a run's method, as the training loop takes them, on images that are on the device."""
+    """Training steps of a run's method on images that are on the device."""
 
-    def __init__(self, run: Run, device: torch.device):
-        self.run, self.device, self.method = run, device, build(run, 10).to(device).train()
-        self.crops, self.numbers = self.method.crops(run.views, run.image_size), np.arange(run.batch_size)
+    def __init__(self, run: Run, device: torch.device) -> None:
+        self.run = run
+        self.device = device
+        self.method = build(run, 10).to(device).train()
+        self.crops = self.method.crops(run.views, run.image_size)
+        self.indices = np.arange(run.batch_size)
         shape = (run.batch_size, 3, run.image_size, run.image_size)
         self.images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
         self.optimizer = optimizers.build_optimizer(run.optimizer, self.method)
-        self.there = self.views(0)
+        self.ready = self.views(0)
 
-    def views(self, step: int):
+    def views(self, step: int) -> Batch:
+        """Make the views of a step."""
         labels_B = torch.zeros(self.run.batch_size, dtype=torch.long, device=self.device)
-        return make_batch(self.images, labels_B, self.crops, self.numbers, 0, step)
+        return make_batch(self.images, labels_B, self.crops, self.indices, 0, step)
 
-    def on_views_that_are_there(self) -> None:
-        take(self.method, self.optimizer, self.there, self.device)
+    def on_ready_views(self) -> None:
+        """Take a step without augmentation."""
+        take_step(self.method, self.optimizer, self.ready, self.device)
 
     def with_views(self) -> None:
-        take(self.method, self.optimizer, self.views(1), self.device)
+        """Take a step with augmentation."""
+        take_step(self.method, self.optimizer, self.views(1), self.device)
 
 
-def take(method: Method, optimizer: torch.optim.Optimizer, batch, device: torch.device) -> None:
+def take_step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> None:
+    """Take a step as the training loop does, in bfloat16."""
     clock = Clock(50, 100, 10)
     method.prepare(clock)
     optimizer.zero_grad(set_to_none=True)
@@ -89,7 +96,7 @@ def take(method: Method, optimizer: torch.optim.Optimizer, batch, device: torch.
 
 
 def seconds(step: Callable[[], object], device: torch.device, steps: int) -> float:
-    """The seconds of a step, of so many in a row."""
+    """Measure the seconds per step over `steps` consecutive steps."""
     wait(device)
     started = time.perf_counter()
     for _ in range(steps):
@@ -99,40 +106,42 @@ def seconds(step: Callable[[], object], device: torch.device, steps: int) -> flo
 
 
 def wait(device: torch.device) -> None:
+    """Wait for the queued work of a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def ratio(first: Callable[[], object], second: Callable[[], object], device: torch.device, steps: int) -> float:
-    """How many times as fast the first is, the median of pairs."""
-    seconds(first, device, 3), seconds(second, device, 3)
+    """Measure the speed of the first step relative to the second: the median over pairs, after a warm-up."""
+    seconds(first, device, 3)
+    seconds(second, device, 3)
     return statistics.median(seconds(second, device, steps) / seconds(first, device, steps) for _ in range(REPEATS))
 
 
 def product_rate(device: torch.device, size: int = PRODUCT) -> float:
-    """The FLOPs a second of a product of square matrices in bfloat16."""
-    one, other = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    multiply = partial(torch.mm, one, other)
+    """Measure the FLOPs per second of a product of square matrices in bfloat16."""
+    left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    multiply = partial(torch.mm, left, right)
     seconds(multiply, device, 3)
     return 2 * size**3 / seconds(multiply, device, STEPS)
 
 
 def kernels(step: Callable[[], object], device: torch.device) -> list[str]:
-    """The kernels that take the most time of a step, with their shares."""
+    """List the slowest kernels of a step, with their fractions of the time."""
     activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
     with profile(activities=[activity]) as profiler:
         step()
         wait(device)
-    spent = {each.key: each.self_device_time_total or each.self_cpu_time_total for each in profiler.key_averages()}
-    dearest = sorted(spent, key=lambda name: -spent[name])[:KERNELS]
-    return [f"{name[:60]} {spent[name] / sum(spent.values()):.0%}" for name in dearest]
+    times = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in profiler.key_averages()}
+    slowest = sorted(times, key=lambda name: -times[name])[:KERNELS]
+    return [f"{name[:60]} {times[name] / sum(times.values()):.0%}" for name in slowest]
 
 
 def table(settings: list[Setting], device: torch.device, steps: int = STEPS, size: int = PRODUCT) -> None:
-    """Print what was measured of BYOL and CO-BYOL in each setting."""
+    """Print the measurements of BYOL and CO-BYOL in all settings."""
     rate = product_rate(device, size)
     print(f"{device}, torch {torch.__version__}: a product reaches {rate / 1e12:.3g} TFLOP/s in bfloat16\n")
-    print("| BYOL | images/s | against views there | against lightly | of the product's rate | dearest kernels |")
+    print("| BYOL | images/s | against ready views | against lightly | of the product's rate | slowest kernels |")
     print("|---|---:|---:|---:|---:|---|")
     runs = load_study(STUDY).runs
     for setting in settings:
@@ -143,18 +152,22 @@ def table(settings: list[Setting], device: torch.device, steps: int = STEPS, siz
 
 
 def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) -> str:
-    counted, one = flops(ours.on_views_that_are_there), seconds(ours.with_views, device, steps)
+    """Measure a setting and format its row; `rate` is that of the matrix product, in FLOPs per second."""
+    step_flops = flops(ours.on_ready_views)
+    step_seconds = seconds(ours.with_views, device, steps)
+
     backbone = copy.deepcopy(ours.method.backbone).requires_grad_(True)
     theirs = PLAIN["byol"](backbone, backbone.features)
     for module in [*theirs.modules, *theirs.targets]:
         module.to(device)
-    plain = partial(theirs.step, *ours.there.views)
+    plain = partial(theirs.step, *ours.ready.views)
+
     cells = [
-        f"{ours.run.batch_size / one:,.0f}",
-        f"{ratio(ours.with_views, ours.on_views_that_are_there, device, steps):.2f}",
+        f"{ours.run.batch_size / step_seconds:,.0f}",
+        f"{ratio(ours.with_views, ours.on_ready_views, device, steps):.2f}",
         f"{ratio(ours.with_views, plain, device, steps):.2f}",
-        f"{counted / one / rate:.2f}",
-        "; ".join(kernels(ours.on_views_that_are_there, device)),
+        f"{step_flops / step_seconds / rate:.2f}",
+        "; ".join(kernels(ours.on_ready_views, device)),
     ]
     return f"| {name} | {' | '.join(cells)} |"
 

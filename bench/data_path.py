@@ -1,13 +1,14 @@
-"""Shard → decode → two augmented views, on one core: ours against lightly's transform, and torchvision's, an image."""
+"""Compare the data path (shard, decode, two views) on one core with the transforms of lightly and of torchvision."""
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bench.images import photographs
@@ -25,23 +26,27 @@ LARGE_IMAGES, LARGE_BATCH, LARGE = 128, 64, 224
 RECIPES = View(crop_scale=(0.08, 1.0), blur=1.0), View(crop_scale=(0.08, 1.0), blur=0.1, solarize=0.2)
 NO_LABELS = torch.empty(0)
 
+ViewPair = Sequence[Tensor]
+Transform = Callable[[Image.Image], ViewPair]
 
-class Encoded(Dataset):
-    """What a plain torch loop would do with the same bytes: decode by Pillow, then transform."""
 
-    def __init__(self, shards: Shards, transform):
-        self.shards, self.transform = shards, transform
+class Encoded(Dataset[ViewPair]):
+    """The data set of a plain torch loop on the same bytes: decode by Pillow, then transform."""
+
+    def __init__(self, shards: Shards, transform: Transform) -> None:
+        self.shards = shards
+        self.transform = transform
 
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, number: int):
+    def __getitem__(self, number: int) -> ViewPair:
         with Image.open(io.BytesIO(self.shards[number])) as image:
             return self.transform(image.convert("RGB"))
 
 
-def lightly_loader(shards: Shards, workers: int, size: int = SIZE, batch_size: int = BATCH) -> DataLoader:
-    """lightly's BYOL transform behind a torch DataLoader."""
+def lightly_loader(shards: Shards, workers: int, size: int = SIZE, batch_size: int = BATCH) -> DataLoader[ViewPair]:
+    """Build a DataLoader with lightly's BYOL transform."""
     from lightly.transforms import BYOLTransform
     from lightly.transforms.byol_transform import BYOLView1Transform, BYOLView2Transform
 
@@ -49,11 +54,11 @@ def lightly_loader(shards: Shards, workers: int, size: int = SIZE, batch_size: i
     return loader(shards, transform, workers, batch_size)
 
 
-def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader:
-    """The same recipes in torchvision's transforms, an image at a time, in uint8 for as long as they can."""
+def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader[ViewPair]:
+    """Build a DataLoader with the same recipes in torchvision's per-image transforms, in uint8 where possible."""
     from torchvision.transforms import v2
 
-    def view(blur: float, solarize: float):
+    def view(blur: float, solarize: float) -> Callable[[Image.Image], Tensor]:
         steps = [
             v2.PILToTensor(),
             v2.RandomResizedCrop(size, (0.08, 1.0), antialias=True),
@@ -66,45 +71,52 @@ def torchvision_loader(shards: Shards, size: int, batch_size: int) -> DataLoader
         ]
         return v2.Compose(steps)
 
-    first, second = view(1.0, 0.0), view(0.1, 0.2)
+    first = view(1.0, 0.0)
+    second = view(0.1, 0.2)
     return loader(shards, lambda image: (first(image), second(image)), 0, batch_size)
 
 
-def loader(shards: Shards, transform, workers: int, batch_size: int) -> DataLoader:
+def loader(shards: Shards, transform: Transform, workers: int, batch_size: int) -> DataLoader[ViewPair]:
+    """Build a DataLoader that decodes and transforms image by image."""
     return DataLoader(Encoded(shards, transform), batch_size, shuffle=True, drop_last=True, num_workers=workers)
 
 
-def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[torch.Tensor]]:
-    """The views of one epoch, of images that have the size."""
+def our_views(images: Images, batch_size: int = BATCH) -> Iterator[list[Tensor]]:
+    """Make the views of an epoch from images of the target size."""
     crops = [Crop(recipe, SIZE) for recipe in RECIPES]
     for step in range(len(images) // batch_size):
-        numbers = batch(step, len(images), batch_size, seed=0)
-        yield make_batch(images[numbers], NO_LABELS, crops, numbers, 0, step).views
+        indices = batch(step, len(images), batch_size, seed=0)
+        yield make_batch(images[indices], NO_LABELS, crops, indices, 0, step).views
 
 
-def our_large_views(images: VariableSizeImages) -> Iterator[list[torch.Tensor]]:
-    """The views of one epoch, cut from the whole of each image."""
-    labels_N, crops = torch.from_numpy(images.shards.labels), [Crop(recipe, LARGE) for recipe in RECIPES]
+def our_large_views(images: VariableSizeImages) -> Iterator[list[Tensor]]:
+    """Make the views of an epoch, cropped from the original images."""
+    labels_N = torch.from_numpy(images.shards.labels)
+    crops = [Crop(recipe, LARGE) for recipe in RECIPES]
 
-    def pieces(step: int) -> list[np.ndarray]:
+    def batch_indices(step: int) -> list[np.ndarray]:
         return [batch(step, len(images), LARGE_BATCH, seed=0)]
 
     steps = len(images) // LARGE_BATCH
     for step in range(steps):
         yield from (
-            made.views for made in images.batches(labels_N, crops, pieces, 0, range(step, min(step + 3, steps)))
+            views_batch.views
+            for views_batch in images.batches(labels_N, crops, batch_indices, 0, range(step, min(step + 3, steps)))
         )
 
 
 def large_photographs(folder: Path) -> Shards:
-    """JPEGs of 500 × 375 pixels, as ImageNet's are in the mean."""
+    """Pack JPEGs of 500 × 375 pixels, the average size of ImageNet."""
     from sklearn.datasets import load_sample_images
 
-    originals, samples = [Image.fromarray(pixels) for pixels in load_sample_images().images], []
+    originals = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    samples = []
     for number in range(LARGE_IMAGES):
-        left, top, stream = number % 64, number % 48, io.BytesIO()
-        part = originals[number % 2].crop((left, top, left + 560, top + 374)).resize((500, 375))
-        part.save(stream, "jpeg", quality=95)
+        left = number % 64
+        top = number % 48
+        stream = io.BytesIO()
+        photograph = originals[number % 2].crop((left, top, left + 560, top + 374)).resize((500, 375))
+        photograph.save(stream, "jpeg", quality=95)
         samples.append(Sample(f"{number:06d}", 0, stream.getvalue(), "jpg"))
     folder.mkdir()
     pack(samples, ["photograph"], folder, 1_000, "photographs")
@@ -112,28 +124,33 @@ def large_photographs(folder: Path) -> Shards:
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the data path on one core, for small and for large images."""
     torch.set_num_threads(1)
     return small(folder) + large(folder / "large")
 
 
-def count(batches) -> int:
+def count(batches: Iterable[Sequence[Tensor]]) -> int:
+    """Consume batches of views, and return the number of images."""
     return sum(len(views[0]) for views in batches)
 
 
 def small(folder: Path) -> list[Row]:
+    """Compare on images of 32 px, decoded in every epoch."""
     shards = photographs(folder, IMAGES, SIZE)
     lightly = lightly_loader(shards, workers=0)
-    what = "data path, 32 px, one core, against lightly's BYOL transform"
-    return [compare(what, lambda: count(our_views(Images(shards, SIZE, 3))), lambda: count(lightly), aim=5)]
+    name = "data path, 32 px, one core, against lightly's BYOL transform"
+    return [compare(name, lambda: count(our_views(Images(shards, SIZE, 3))), lambda: count(lightly), aim=5)]
 
 
 def large(folder: Path) -> list[Row]:
-    """Nothing is held in memory, as nothing of ImageNet is, and the workers share the core."""
-    shards, cores = large_photographs(folder), os.sched_getaffinity(0)
+    """Compare on large images, with all workers on one core and no cache in memory, as for ImageNet."""
+    shards = large_photographs(folder)
+    cores = os.sched_getaffinity(0)
     loaders = {
         "lightly's BYOL transform": lightly_loader(shards, 0, LARGE, LARGE_BATCH),
         "torchvision's transforms an image": torchvision_loader(shards, LARGE, LARGE_BATCH),
     }
+
     os.sched_setaffinity(0, {min(cores)})
     try:
         images = VariableSizeImages(shards, LARGE, 3)

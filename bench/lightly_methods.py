@@ -1,6 +1,6 @@
-"""Plain loops over lightly's own losses and heads, of the sizes in `workflow/studies/methods.yaml`.
+"""Plain training steps with lightly's losses and heads, of the sizes in `workflow/studies/methods.yaml`.
 
-Each is a step of the example in lightly's documentation for its method, on the backbone that it is given.
+Every class takes the step of the example for its method in lightly's documentation, on a given backbone.
 """
 
 import copy
@@ -13,43 +13,52 @@ HIDDEN, OUTPUT, PROTOTYPES, QUEUE = 256, 64, 256, 4096
 
 
 class Plain:
-    """A backbone and a projector trained by a loss; `momentum` gives both a target."""
+    """A backbone and a projector that are trained by a loss; `momentum` gives them EMA targets."""
 
     momentum = False
 
-    def __init__(self, backbone: nn.Module, features: int):
-        self.backbone, self.projector = backbone, self.make_projector(features)
+    def __init__(self, backbone: nn.Module, features: int) -> None:
+        self.backbone = backbone
+        self.projector = self.make_projector(features)
         self.build()
-        self.modules = [self.backbone, self.projector, *self.more()]
+        self.modules = [self.backbone, self.projector, *self.extra_modules()]
         self.targets = [
             copy.deepcopy(backbone).requires_grad_(False),
             self.make_projector(features).requires_grad_(False),
         ]
-        parameters = [p for module in self.modules for p in module.parameters() if p.requires_grad]
+        parameters = [
+            parameter for module in self.modules for parameter in module.parameters() if parameter.requires_grad
+        ]
         self.optimizer = torch.optim.SGD(parameters, 0.05, momentum=0.9)
 
     def make_projector(self, features: int) -> nn.Module:
+        """Build the projector of the method."""
         from lightly.models.modules import SimCLRProjectionHead
 
         return SimCLRProjectionHead(features, HIDDEN, OUTPUT)
 
     def build(self) -> None:
-        """Make the loss, and what heads there are beside the projector."""
+        """Build the loss, and the heads besides the projector."""
 
-    def more(self) -> list[nn.Module]:
+    def extra_modules(self) -> list[nn.Module]:
+        """List the trained modules besides backbone and projector."""
         return []
 
     def project(self, view: Tensor) -> Tensor:
+        """Embed a view by the online network."""
         return self.projector(self.backbone(view).global_BD)
 
     @torch.no_grad()
     def target(self, view: Tensor) -> Tensor:
+        """Embed a view by the EMA target, without gradient."""
         return self.targets[1](self.targets[0](view).global_BD)
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
+        """Compute the loss of two views."""
         raise NotImplementedError
 
     def step(self, first: Tensor, second: Tensor) -> None:
+        """Take a training step on two views."""
         from lightly.models.utils import update_momentum
 
         if self.momentum:
@@ -73,23 +82,25 @@ class BYOL(Plain):
         from lightly.loss import NegativeCosineSimilarity
         from lightly.models.modules import BYOLPredictionHead
 
-        self.predictor, self.criterion = BYOLPredictionHead(OUTPUT, HIDDEN, OUTPUT), NegativeCosineSimilarity()
+        self.predictor = BYOLPredictionHead(OUTPUT, HIDDEN, OUTPUT)
+        self.criterion = NegativeCosineSimilarity()
 
-    def more(self) -> list[nn.Module]:
+    def extra_modules(self) -> list[nn.Module]:
         return [self.predictor]
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
-        one = self.criterion(self.predictor(self.project(first)), self.target(second))
-        return 0.5 * (one + self.criterion(self.predictor(self.project(second)), self.target(first)))
+        half = self.criterion(self.predictor(self.project(first)), self.target(second))
+        return 0.5 * (half + self.criterion(self.predictor(self.project(second)), self.target(first)))
 
 
 class SimSiam(BYOL):
     momentum = False
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
-        z0, z1 = self.project(first), self.project(second)
-        one = self.criterion(self.predictor(z0), z1.detach())
-        return 0.5 * (one + self.criterion(self.predictor(z1), z0.detach()))
+        z0 = self.project(first)
+        z1 = self.project(second)
+        half = self.criterion(self.predictor(z0), z1.detach())
+        return 0.5 * (half + self.criterion(self.predictor(z1), z0.detach()))
 
 
 class SimCLR(Plain):
@@ -103,7 +114,7 @@ class SimCLR(Plain):
 
 
 class MoCoV2(Plain):
-    """Both directions, with a queue for each."""
+    """Both directions, with a queue per direction."""
 
     momentum = True
 
@@ -118,8 +129,8 @@ class MoCoV2(Plain):
         self.criteria = [NTXentLoss(0.2, memory_bank_size=(QUEUE, OUTPUT)) for _ in range(2)]
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
-        one = self.criteria[0](self.project(first), self.target(second))
-        return 0.5 * (one + self.criteria[1](self.project(second), self.target(first)))
+        half = self.criteria[0](self.project(first), self.target(second))
+        return 0.5 * (half + self.criteria[1](self.project(second), self.target(first)))
 
 
 class VICReg(Plain):
@@ -147,9 +158,10 @@ class SwAV(Plain):
         from lightly.loss import SwaVLoss
         from lightly.models.modules import SwaVPrototypes
 
-        self.prototypes, self.criterion = SwaVPrototypes(OUTPUT, PROTOTYPES), SwaVLoss()
+        self.prototypes = SwaVPrototypes(OUTPUT, PROTOTYPES)
+        self.criterion = SwaVLoss()
 
-    def more(self) -> list[nn.Module]:
+    def extra_modules(self) -> list[nn.Module]:
         return [self.prototypes]
 
     def score(self, view: Tensor) -> Tensor:

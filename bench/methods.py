@@ -1,7 +1,6 @@
-"""A step of each method on a batch of views that is there already: against lightly's loss in a plain loop, where it has
-the method, and with CO against without it.
+"""Time a step of every method on ready views: against lightly's loss in a plain loop, and with CO against without.
 
-Memory is what the backward pass holds: each tensor that is saved for it, once.
+Memory is that of the tensors saved for the backward pass, each counted once.
 """
 
 import copy
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from bench.lightly_methods import PLAIN
-from bench.pairs import compare, take
+from bench.pairs import compare, take_step
 from whole_in_parts.augment.views import Batch
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import load_study
@@ -24,12 +23,12 @@ from whole_in_parts.training.step_cost import flops, saved_bytes
 
 STUDY = Path("workflow/studies/methods.yaml")
 STEPS = 10
-MOST = 1.1
-"""How many times lightly's time a step may take."""
+LIMIT = 1.1
+"""The most time that a step should take, in multiples of lightly's."""
 
 
 class Line(NamedTuple):
-    """A method's step: milliseconds and MiB, beside those of what it is compared to, and the ratio of the times."""
+    """Milliseconds and MiB of a method's step and of its comparison, and the ratio of the times."""
 
     name: str
     milliseconds: float
@@ -40,58 +39,64 @@ class Line(NamedTuple):
 
 
 def against_lightly() -> list[Line]:
-    """Each method that lightly has."""
+    """Compare all methods that lightly has."""
     runs = load_study(STUDY).runs
     lines = []
     for name, plain in PLAIN.items():
-        method, batch = build(runs[name], 10).train(), views(runs[name])
+        method = build(runs[name], 10).train()
+        batch = views(runs[name])
         theirs = plain(copy.deepcopy(method.backbone).requires_grad_(True), method.backbone.features)
         lines.append(line(name, ours(method, batch), partial(theirs.step, *batch.views)))
     return lines
 
 
 def with_co() -> list[tuple[Line, float]]:
-    """Each method with CO against without it, and how many times the FLOPs it takes."""
+    """Compare all methods with and without CO, with the ratio of their FLOPs."""
     runs = load_study(STUDY).runs
     lines = []
     for name, run in runs.items():
         if run.modifier.name == "co":
-            batch, base = views(run), runs[name.removeprefix("co_")]
-            with_local, without = build(run, 10).train(), build(base, 10).train()
-            times = flops(ours(with_local, batch)) / flops(ours(without, batch))
-            lines.append((line(name, ours(with_local, batch), ours(without, batch)), times))
+            batch = views(run)
+            base = runs[name.removeprefix("co_")]
+            with_local = build(run, 10).train()
+            without = build(base, 10).train()
+            flops_ratio = flops(ours(with_local, batch)) / flops(ours(without, batch))
+            lines.append((line(name, ours(with_local, batch), ours(without, batch)), flops_ratio))
     return lines
 
 
 def views(run: Run) -> Batch:
+    """Make two random views of a batch."""
     torch.manual_seed(0)
     shape = (run.batch_size, run.backbone.channels, run.image_size, run.image_size)
     return Batch([torch.rand(shape) for _ in range(2)], [], [], torch.zeros(run.batch_size, dtype=torch.long))
 
 
 def ours(method: Method, batch: Batch) -> Callable[[], None]:
-    """A step as the training loop takes it."""
+    """Return a function that takes a step as the training loop does."""
     optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], 0.05, momentum=0.9)
     clock = Clock(50, 100, 10)
 
     def step() -> None:
         method.prepare(clock)
-        take(optimizer, method, batch)
+        take_step(optimizer, method, batch)
         method.update(clock)
 
     return step
 
 
 def line(name: str, step: Callable[[], None], other: Callable[[], None]) -> Line:
-    def steps(one: Callable[[], None]) -> Callable[[], int]:
+    """Compare two steps by time and memory."""
+
+    def steps(step: Callable[[], None]) -> Callable[[], int]:
         def work() -> int:
             for _ in range(STEPS):
-                one()
+                step()
             return STEPS
 
         return work
 
-    row = compare(name, steps(step), steps(other), aim=1 / MOST, unit="steps/s")
+    row = compare(name, steps(step), steps(other), aim=1 / LIMIT, unit="steps/s")
     return Line(
         name, 1000 / row.ours, saved_bytes(step) / 2**20, 1000 / row.other, saved_bytes(other) / 2**20, 1 / row.ratio
     )
@@ -101,13 +106,23 @@ def table() -> None:
     """Print both comparisons."""
     print("\n| a step of | ours, ms | lightly, ms | ratio | ours, MiB | lightly, MiB | aim |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for each in against_lightly():
-        print(f"| {words(each)} | {each.mebibytes:.1f} | {each.other_mebibytes:.1f} | ≤ {MOST} |", flush=True)
+    for comparison in against_lightly():
+        print(
+            f"| {cells(comparison)} | ≤ {LIMIT} |",
+            flush=True,
+        )
+
     print("\n| a step of | ms | its base, ms | time | MiB | its base, MiB | FLOPs |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for each, times in with_co():
-        print(f"| {words(each)} | {each.mebibytes:.1f} | {each.other_mebibytes:.1f} | {times:.2f} |", flush=True)
+    for comparison, flops_ratio in with_co():
+        print(
+            f"| {cells(comparison)} | {flops_ratio:.2f} |",
+            flush=True,
+        )
 
 
-def words(each: Line) -> str:
-    return f"{each.name} | {each.milliseconds:.1f} | {each.other_milliseconds:.1f} | {each.ratio:.2f}"
+def cells(comparison: Line) -> str:
+    """Format the name, the times and their ratio, and the memory."""
+    times = f"{comparison.milliseconds:.1f} | {comparison.other_milliseconds:.1f}"
+    memory = f"{comparison.mebibytes:.1f} | {comparison.other_mebibytes:.1f}"
+    return f"{comparison.name} | {times} | {comparison.ratio:.2f} | {memory}"

@@ -1,4 +1,4 @@
-"""Two ways to do the same work, timed in turn, so that a machine that drifts is fair to both."""
+"""Time two implementations of the same work alternately, so that a drift of the machine affects both equally."""
 
 import statistics
 import time
@@ -14,9 +14,9 @@ REPEATS = 5
 
 
 class Row(NamedTuple):
-    """A line of the result: what was measured, both rates, their ratio (median of the pairs), and the aim."""
+    """A row of the table: a name, both rates, their ratio (the median over pairs), and the aim of the ratio."""
 
-    what: str
+    name: str
     ours: float
     other: float
     ratio: float
@@ -25,21 +25,22 @@ class Row(NamedTuple):
 
 
 def rate(work: Callable[[], int]) -> float:
-    """Units of work a second; `work` says how many it did."""
+    """Measure units of work per second; `work` returns the number of its units."""
     started = time.perf_counter()
     return work() / (time.perf_counter() - started)
 
 
-def take(optimizer: Optimizer, method: Method, batch: Batch) -> None:
-    """A step of a method as the training loop takes it."""
+def take_step(optimizer: Optimizer, method: Method, batch: Batch) -> None:
+    """Take a step of a method as the training loop does."""
     optimizer.zero_grad(set_to_none=True)
     method.backward(method(batch).losses)
     optimizer.step()
 
 
-def compare(what: str, ours: Callable[[], int], other: Callable[[], int], aim: float, unit: str = "images/s") -> Row:
-    """The rates of both, after one warm-up of each, and the median of the ratios pair by pair."""
-    ours(), other()
+def compare(name: str, ours: Callable[[], int], other: Callable[[], int], aim: float, unit: str = "images/s") -> Row:
+    """Measure both rates after a warm-up, and the median of the ratios over pairs."""
+    ours()
+    other()
     pairs = [(rate(ours), rate(other)) for _ in range(REPEATS)]
-    first, second = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(what, first, second, statistics.median(a / b for a, b in pairs), aim, unit)
+    our_rate, other_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    return Row(name, our_rate, other_rate, statistics.median(a / b for a, b in pairs), aim, unit)

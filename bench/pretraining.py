@@ -1,18 +1,21 @@
-"""BYOL end to end on two cores: ours, against lightly's modules in a plain loop, and against a tensor already there.
+"""Compare BYOL end to end on two cores with lightly's modules in a plain loop, and with steps on ready views.
 
-As in a training, each image is decoded once, in the first epoch, and held; the plain loop decodes it in each epoch.
+As in a training, images are decoded once, in the first epoch, and cached; the plain loop decodes them in every epoch.
 """
 
 import copy
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from bench.accelerator import RESNET_18
-from bench.data_path import BATCH, SIZE, lightly_loader, our_views
+from bench.data_path import BATCH, SIZE, ViewPair, lightly_loader, our_views
 from bench.images import photographs
-from bench.pairs import Row, compare, take
+from bench.pairs import Row, compare, take_step
 from whole_in_parts.augment.views import Batch
 from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.methods.byol import ByolConfig
@@ -23,7 +26,7 @@ from whole_in_parts.schedules import Clock
 
 IMAGES = 2048
 FEW = 32
-"""Images of a step of a network that is as large as the papers'."""
+"""The batch size of the ResNet-18, a network of the papers' size."""
 
 HIDDEN, OUTPUT = 256, 64
 BACKBONE = ResNetConfig(
@@ -40,7 +43,7 @@ BACKBONE = ResNetConfig(
 
 
 class Ours:
-    """Our method and optimizer; `epoch` takes a step for each batch of views."""
+    """This project's method with an optimizer; `epoch` takes a step per batch of views."""
 
     def __init__(self, backbone: ResNetConfig) -> None:
         torch.manual_seed(0)
@@ -48,17 +51,18 @@ class Ours:
         self.method = build_method(options, build_backbone(backbone), 10, SIZE).train()
         self.optimizer = torch.optim.SGD(self.method.parameters(), 0.05, momentum=0.9)
 
-    def epoch(self, batches) -> int:
-        seen = 0
+    def epoch(self, batches: Iterable[list[Tensor]]) -> int:
+        """Take a step per batch, and return the number of images."""
+        images = 0
         for views in batches:
-            take(self.optimizer, self.method, Batch(views, [], [], torch.empty(0)))
+            take_step(self.optimizer, self.method, Batch(views, [], [], torch.empty(0)))
             self.method.update(Clock(1, 2, 1))
-            seen += len(views[0])
-        return seen
+            images += len(views[0])
+        return images
 
 
 class Lightly:
-    """The loop of lightly's documentation for BYOL, on the same backbone and with heads of the same sizes."""
+    """The BYOL loop of lightly's documentation, with the same backbone and heads of the same sizes."""
 
     def __init__(self) -> None:
         from lightly.loss import NegativeCosineSimilarity
@@ -68,15 +72,18 @@ class Lightly:
         self.backbone = build_backbone(BACKBONE).to(memory_format=torch.contiguous_format).train()
         self.projector = BYOLProjectionHead(self.backbone.features, HIDDEN, OUTPUT)
         self.predictor = BYOLPredictionHead(OUTPUT, HIDDEN, OUTPUT)
-        self.targets = [copy.deepcopy(part).requires_grad_(False) for part in (self.backbone, self.projector)]
+        self.targets = [copy.deepcopy(module).requires_grad_(False) for module in (self.backbone, self.projector)]
         self.loss = NegativeCosineSimilarity()
-        parts = (self.backbone, self.projector, self.predictor)
-        self.optimizer = torch.optim.SGD([value for part in parts for value in part.parameters()], 0.05, momentum=0.9)
+        modules = (self.backbone, self.projector, self.predictor)
+        self.optimizer = torch.optim.SGD(
+            [parameter for module in modules for parameter in module.parameters()], 0.05, momentum=0.9
+        )
 
-    def epoch(self, loader) -> int:
+    def epoch(self, loader: DataLoader[ViewPair]) -> int:
+        """Take a step per batch, and return the number of images."""
         from lightly.models.utils import update_momentum
 
-        seen = 0
+        images = 0
         for first, second in loader:
             for online, target in zip((self.backbone, self.projector), self.targets, strict=True):
                 update_momentum(online, target, m=0.99)
@@ -86,45 +93,49 @@ class Lightly:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            seen += len(first)
-        return seen
+            images += len(first)
+        return images
 
-    def online(self, images):
+    def online(self, images: Tensor) -> Tensor:
         return self.predictor(self.projector(self.backbone(images).global_BD))
 
     @torch.no_grad()
-    def target(self, images):
+    def target(self, images: Tensor) -> Tensor:
         return self.targets[1](self.targets[0](images).global_BD)
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the comparisons of the module docstring."""
     torch.set_num_threads(2)
     shards = photographs(folder, IMAGES, SIZE)
-    ours, large = Ours(BACKBONE), Ours(RESNET_18)
-    lightly, loader = Lightly(), lightly_loader(shards, workers=2)
+    ours = Ours(BACKBONE)
+    large = Ours(RESNET_18)
+    lightly = Lightly()
+    loader = lightly_loader(shards, workers=2)
     images = Images(shards, SIZE, 3)
-    there, few = next(our_views(images)), next(our_views(images, FEW))
+    views = next(our_views(images))
+    few_views = next(our_views(images, FEW))
 
-    def real() -> int:
+    def end_to_end() -> int:
         return ours.epoch(our_views(images))
 
     return [
         compare(
             "BYOL on two cores, against lightly's modules with two workers",
-            real,
+            end_to_end,
             lambda: lightly.epoch(loader),
             aim=2.5,
         ),
         compare(
-            "the same, against steps on a tensor already there",
-            real,
-            lambda: ours.epoch(there for _ in range(IMAGES // BATCH)),
+            "the same, against steps on ready views",
+            end_to_end,
+            lambda: ours.epoch(views for _ in range(IMAGES // BATCH)),
             aim=0.95,
         ),
         compare(
-            "BYOL of a ResNet-18 for small images, against steps on a tensor already there",
+            "BYOL of a ResNet-18 for small images, against steps on ready views",
             lambda: large.epoch(islice(our_views(images, FEW), 2)),
-            lambda: large.epoch([few, few]),
+            lambda: large.epoch([few_views, few_views]),
             aim=0.95,
         ),
     ]

@@ -1,7 +1,7 @@
-"""Features against the bare forward pass, kNN against scikit-learn's, and PGD against its own gradients, on two cores.
+"""Compare feature extraction with the forward pass, kNN with scikit-learn's, and PGD with its gradients, on two cores.
 
-kNN of 50,000 queries × 50,000 × 512 takes minutes: the bank has that size, and there are about as many queries as
-scikit-learn compares at once, by its working memory of 1 GB; more are more of the same.
+A full kNN of 50,000 queries × 50,000 × 512 takes minutes. The bank has that size, and the number of queries is about
+one chunk of scikit-learn's (its working memory is 1 GB); the time is linear in the chunks.
 """
 
 from pathlib import Path
@@ -28,6 +28,7 @@ ATTACKED, SETTING = 100, AttackSetting(epsilon=0.03, step=0.25, iterations=10)
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the comparisons of the module docstring."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
     images = Images(photographs(folder, IMAGES, SIZE), SIZE, 3)
@@ -36,26 +37,27 @@ def rows(folder: Path) -> list[Row]:
 
 
 def extraction(backbone: Backbone, images: Images, file: Path) -> Row:
-    """From decoded images to the file, against the forward pass of batches that are there."""
-    every = features.batches(images, np.arange(len(images)), CPU, "bench")
-    there = [images_BCHW for _, images_BCHW in every]
+    """Compare the way from decoded images to the file with the forward pass on ready batches."""
+    batches = features.batches(images, np.arange(len(images)), CPU, "bench")
+    ready = [images_BCHW for _, images_BCHW in batches]
     labels_N = torch.from_numpy(images.shards.labels)
 
     def ours() -> int:
-        made = features.represent(backbone, images, ["whole", "patch"], CPU, "bench")
-        features.write(images.shards.keys, labels_N, made, file)
+        representations = features.represent(backbone, images, ["whole", "patch"], CPU, "bench")
+        features.write(images.shards.keys, labels_N, representations, file)
         return len(images)
 
     @torch.no_grad()
-    def bare() -> int:
-        return sum(len(backbone(images_BCHW).global_BD) for images_BCHW in there)
+    def forward() -> int:
+        return sum(len(backbone(images_BCHW).global_BD) for images_BCHW in ready)
 
-    return compare(f"two representations of {IMAGES:,} images, against the bare forward pass", ours, bare, aim=0.9)
+    return compare(f"two representations of {IMAGES:,} images, against the forward pass", ours, forward, aim=0.9)
 
 
 def neighbours() -> Row:
-    """The same votes, to the last class that is said, from normal features."""
-    bank_MD, queries_ND = torch.randn(BANK, WIDTH), torch.randn(QUERIES, WIDTH)
+    """Compare kNN predictions on normally distributed features."""
+    bank_MD = torch.randn(BANK, WIDTH)
+    queries_ND = torch.randn(QUERIES, WIDTH)
     labels_M = torch.randint(0, CLASSES, (BANK,))
     theirs = KNeighborsClassifier(
         NEIGHBOURS,
@@ -65,24 +67,25 @@ def neighbours() -> Row:
     ).fit(bank_MD.numpy(), labels_M.numpy())
 
     def ours() -> int:
-        found = nearest(bank_MD, labels_M, chunks(queries_ND, BANK), NEIGHBOURS)
-        return len(vote(*found, TEMPERATURE).argmax(1))
+        neighbours = nearest(bank_MD, labels_M, chunks(queries_ND, BANK), NEIGHBOURS)
+        return len(vote(*neighbours, TEMPERATURE).argmax(1))
 
     def scikit_learn() -> int:
         return len(theirs.predict(queries_ND.numpy()))
 
-    what = f"kNN, {QUERIES:,} of 50,000 queries × {BANK:,} × {WIDTH}, against scikit-learn's brute force"
-    return compare(what, ours, scikit_learn, aim=5, unit="queries/s")
+    name = f"kNN, {QUERIES:,} of 50,000 queries × {BANK:,} × {WIDTH}, against scikit-learn's brute force"
+    return compare(name, ours, scikit_learn, aim=5, unit="queries/s")
 
 
 def descent(backbone: Backbone, images: Images) -> Row:
-    """An attack and what is said of its result, against as many forward and backward passes."""
+    """Compare an attack and its predictions with as many forward and backward passes."""
     model = ProbedBackbone(backbone, torch.nn.Linear(backbone.features, CLASSES).requires_grad_(False)).eval()
-    numbers = np.arange(ATTACKED)
-    images_BCHW, labels_B = images[numbers].float() / 255, torch.from_numpy(images.shards.labels[numbers])
+    indices = np.arange(ATTACKED)
+    images_BCHW = images[indices].float() / 255
+    labels_B = torch.from_numpy(images.shards.labels[indices])
 
     def ours() -> int:
-        return len(pgd.predictions(model, images_BCHW, labels_B, numbers, SETTING))
+        return len(pgd.predictions(model, images_BCHW, labels_B, indices, SETTING))
 
     def gradients() -> int:
         for _ in range(SETTING.iterations):
@@ -90,5 +93,5 @@ def descent(backbone: Backbone, images: Images) -> Row:
             torch.autograd.grad(F.cross_entropy(model(x_BCHW), labels_B, reduction="sum"), x_BCHW)
         return ATTACKED
 
-    what = f"PGD of {SETTING.iterations} steps, against as many forward and backward passes"
-    return compare(what, ours, gradients, aim=0.9)
+    name = f"PGD of {SETTING.iterations} steps, against as many forward and backward passes"
+    return compare(name, ours, gradients, aim=0.9)

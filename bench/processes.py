@@ -1,8 +1,8 @@
-"""Two processes that train as one, with a core each: against one process with one core, and against one with both.
+"""Compare data-parallel training by two processes, with a core each, with one process on one core and on both cores.
 
-Each of the two has half of every batch. Against one process that has such a half and one core, the ratio of what a core
-sees in a second is what the exchange costs; against one that has the whole batch and two threads, it is what a user
-of two cores gains or loses. `python -m bench.processes`
+The two processes have half of every batch each. The ratio of images per second and core to one process with half of
+the batch on one core is the cost of communication. The ratio to one process with the whole batch and two threads is
+the gain or loss of a user with two cores. `python -m bench.processes`
 """
 
 import os
@@ -26,12 +26,15 @@ from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.building import build
 
-AIM, WARM = 0.9, 2
+AIM = 0.9
+WARM_UP = 2
+"""Steps before the clock starts."""
+
 CPU = torch.device("cpu")
 
 
 class Setting(NamedTuple):
-    """What is changed of the run of `methods.yaml`, and half of a batch."""
+    """The changes to the run of `methods.yaml`, and the size of half a batch."""
 
     name: str
     changes: dict[str, Any]
@@ -47,54 +50,59 @@ SETTINGS = {
 
 
 def table() -> None:
-    """Print the throughput of a core in each way, and the medians of the ratios."""
+    """Print the throughput per core in all three ways, and the medians of the ratios."""
     print("\n| images/s of a core | two processes | one, one core | ratio | one, both cores | ratio | aim |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for key, setting in SETTINGS.items():
-        rates = [(core(key, 2, 1), core(key, 1, 1), core(key, 1, 2)) for _ in range(setting.repeats)]
+        rates = [
+            (rate_per_core(key, 2, 1), rate_per_core(key, 1, 1), rate_per_core(key, 1, 2))
+            for _ in range(setting.repeats)
+        ]
         two, one, both = (statistics.median(column) for column in zip(*rates, strict=True))
         ratios = [statistics.median(rate[0] / rate[other] for rate in rates) for other in (1, 2)]
-        found = f"{two:,.0f} | {one:,.0f} | {ratios[0]:.2f} | {both:,.0f} | {ratios[1]:.2f}"
-        print(f"| {setting.name} | {found} | ≥ {AIM} |", flush=True)
+        cells = f"{two:,.0f} | {one:,.0f} | {ratios[0]:.2f} | {both:,.0f} | {ratios[1]:.2f}"
+        print(f"| {setting.name} | {cells} | ≥ {AIM} |", flush=True)
 
 
-def core(key: str, processes: int, threads: int) -> float:
-    """The images that a core sees in a second, once so many processes with so many threads have started."""
+def rate_per_core(key: str, processes: int, threads: int) -> float:
+    """Measure images per second and core with the given numbers of processes and threads."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*launcher, "-m", "bench.processes", key]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return float(ran.stdout) / processes / threads
+    process = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return float(process.stdout) / processes / threads
 
 
 def measure(setting: Setting) -> None:
-    """What each process does; the first prints how many images a second all have seen."""
+    """Train for some steps in every process; rank zero prints the images per second of all processes."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     run = load_study(STUDY).runs["byol"].model_copy(update=setting.changes)
     batch = setting.half * torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", "1"))
+
     with group(CPU):
         method = build(run, 10).train()
-        model, optimizer = replicate(method, CPU), optimizers.build_optimizer(run.optimizer, method)
+        model = replicate(method, CPU)
+        optimizer = optimizers.build_optimizer(run.optimizer, method)
         started = time.perf_counter()
-        for step in range(setting.steps + WARM):
-            if step == WARM:
+        for step in range(setting.steps + WARM_UP):
+            if step == WARM_UP:
                 started = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
             method.backward(model(views(run, batch, step)))
             optimizer.step()
-            method.update(Clock(step + 1, setting.steps + WARM, setting.steps))
+            method.update(Clock(step + 1, setting.steps + WARM_UP, setting.steps))
         rate = batch * setting.steps / (time.perf_counter() - started)
         if rank() == 0:
             print(rate)
 
 
 def views(run: Run, batch: int, step: int) -> Batch:
-    """This process's views of a batch of grey images."""
-    own = local_shard(np.arange(batch))
+    """Make this process's views of a batch of grey images."""
+    indices = local_shard(np.arange(batch))
     size = run.image_size
-    images = torch.full((len(own), run.backbone.channels, size, size), 100, dtype=torch.uint8)
+    images = torch.full((len(indices), run.backbone.channels, size, size), 100, dtype=torch.uint8)
     crops = [Crop(view, size) for view in run.views]
-    return make_batch(images, torch.zeros(len(own), dtype=torch.long), crops, own, run.seed, step)
+    return make_batch(images, torch.zeros(len(indices), dtype=torch.long), crops, indices, run.seed, step)
 
 
 if __name__ == "__main__":

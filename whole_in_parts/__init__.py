@@ -1,1 +1,1 @@
-"""A library of self-supervised vision: methods that see the whole in the parts, and how they are evaluated."""
+"""A library for self-supervised vision: methods that learn from images and their parts, and evaluations of them."""

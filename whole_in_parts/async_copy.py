@@ -1,6 +1,6 @@
-"""Copies to an accelerator that nothing waits for: it goes on with what it was told before, and so does this process.
+"""Copy tensors to an accelerator without waiting for it.
 
-A plain copy waits until the accelerator has nothing left to do, which it then has until the next step is told.
+A plain copy blocks until the queued work is done; the accelerator is then idle until the next step is queued.
 """
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def copy_async(x: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; where it is there already, itself."""
+    """Copy a tensor to a device, asynchronously from pinned memory; a tensor on the device is returned unchanged."""
     if device.type == "cuda" and x.device.type == "cpu":
         x = x.pin_memory()
     return x.to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Checkpoints of work that may be killed at any moment: outside the results, whole or absent, the last two of them."""
+"""Checkpoints of a process that may be killed at any time: written atomically, and the last two are kept."""
 
 import hashlib
 import io
@@ -7,85 +7,99 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from whole_in_parts.failure import Failure
 
 INTERVAL_SECONDS = 30.0
-"""Between two, unless `CHECKPOINT_SECONDS` of the environment says otherwise."""
+"""The least time between two checkpoints; `CHECKPOINT_SECONDS` of the environment overrides it."""
 
-SHARE = 20
-"""How many times as long as it takes to save one, at least, until the next: so they cost 5 per cent of the time."""
+SAVE_TIMES = 20
+"""The least time between two checkpoints, in multiples of the time of a save: saving takes at most 5 % of the time."""
 
 KEPT = 2
-DIGEST = 32
-"""The bytes of a sha256, which a file begins with."""
+"""The number of checkpoints on disk."""
+
+DIGEST_BYTES = 32
+"""The length of the sha256 at the start of a file."""
 
 
 class Checkpoints:
-    """The checkpoints of one configuration, a file each, `<number>.pt`; the configuration is kept with each."""
+    """The checkpoints of a configuration, in files `<number>.pt` that also hold the configuration."""
 
-    def __init__(self, folder: Path, configuration: Mapping[str, str] | None = None):
-        self.folder, self.configuration = folder, dict(configuration or {})
-        self.saved_at, self.took = time.monotonic(), 0.0
+    def __init__(self, folder: Path, configuration: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.configuration = dict(configuration or {})
+        self.saved_at = time.monotonic()
+        self.save_seconds = 0.0
         self.interval = float(os.environ.get("CHECKPOINT_SECONDS", INTERVAL_SECONDS))
 
     def files(self) -> list[Path]:
-        """Those that were finished, oldest first."""
+        """List the complete checkpoints, oldest first."""
         return sorted(self.folder.glob("*.pt"))
 
-    def load(self) -> dict | None:
-        """The state that was saved last and is whole, or nothing.
+    def load(self) -> dict[str, Any] | None:
+        """Load the newest undamaged checkpoint; None if there is none.
 
         Raises:
-            Failure: it is of another configuration.
+            Failure: the checkpoint has another configuration.
         """
         for file in reversed(self.files()):
             try:
                 saved = read(file)
             except (OSError, ValueError) as error:
-                print(f"{file}: {error}; the checkpoint before it is taken, if there is one", file=sys.stderr)
+                print(f"{file}: {error}; the previous checkpoint is used, if there is one", file=sys.stderr)
                 continue
             self.check(saved["configuration"])
             return saved["state"]
         return None
 
-    def check(self, before: Mapping[str, str]) -> None:
-        """See that what was begun is what is asked for now."""
-        for key in [*self.configuration, *(before.keys() - self.configuration.keys())]:
-            was, now = before.get(key, "nothing"), self.configuration.get(key, "nothing")
-            if was != now:
+    def check(self, saved: Mapping[str, str]) -> None:
+        """Check that the configuration of a checkpoint is the current one.
+
+        Raises:
+            Failure: a key has another value.
+        """
+        for key in [*self.configuration, *(saved.keys() - self.configuration.keys())]:
+            old = saved.get(key, "nothing")
+            new = self.configuration.get(key, "nothing")
+            if old != new:
                 raise Failure(
-                    f"{self.folder}: what was begun there had {key}: {was}, and now it is {now}. To go on, put it "
-                    "back; to begin anew, remove the folder"
+                    f"{self.folder}: the checkpoint has {key}: {old}, but now it is {new}. To resume, restore the "
+                    "old value; to start again, remove the folder"
                 )
 
     def due(self) -> bool:
-        return time.monotonic() - self.saved_at >= max(self.interval, SHARE * self.took)
+        """Return whether it is time for the next checkpoint."""
+        return time.monotonic() - self.saved_at >= max(self.interval, SAVE_TIMES * self.save_seconds)
 
-    def save(self, state: dict) -> None:
-        """Write beside, flush to the disk, rename into place; then remove all but the last two.
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a temporary file, sync it to the disk and rename it; then remove all but the last two checkpoints.
 
         Raises:
-            OSError: there is no space left; what was saved before is as it was.
+            OSError: the disk is full; earlier checkpoints are unchanged.
         """
-        started, files = time.monotonic(), self.files()
+        started = time.monotonic()
+        files = self.files()
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{int(files[-1].stem) + 1 if files else 0:08d}.pt"
-        beside = file.with_suffix(".unfinished")
+        temporary = file.with_suffix(".unfinished")
         try:
-            write(beside, {"configuration": self.configuration, "state": state})
-            beside.replace(file)
+            write(temporary, {"configuration": self.configuration, "state": state})
+            temporary.replace(file)
         finally:
-            beside.unlink(missing_ok=True)
-        for old in [*files, file][:-KEPT]:
-            old.unlink()
+            temporary.unlink(missing_ok=True)
+
+        for outdated in [*files, file][:-KEPT]:
+            outdated.unlink()
         self.saved_at = time.monotonic()
-        self.took = self.saved_at - started
+        self.save_seconds = self.saved_at - started
 
 
-def write(file: Path, content: dict) -> None:
+def write(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a checksum and the serialised content, and sync the file to the disk."""
     stream = io.BytesIO()
     torch.save(content, stream)
     with file.open("wb") as target:
@@ -95,13 +109,13 @@ def write(file: Path, content: dict) -> None:
         os.fsync(target.fileno())
 
 
-def read(file: Path) -> dict:
-    """What `write` wrote.
+def read(file: Path) -> dict[str, Any]:
+    """Read the content of a file of `write`.
 
     Raises:
-        ValueError: it is not whole.
+        ValueError: the file is truncated or changed.
     """
     content = file.read_bytes()
-    if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-        raise ValueError("it is damaged: its checksum is not that of its content")
-    return torch.load(io.BytesIO(content[DIGEST:]), weights_only=True)
+    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+        raise ValueError("damaged: its checksum differs from that of its content")
+    return torch.load(io.BytesIO(content[DIGEST_BYTES:]), weights_only=True)

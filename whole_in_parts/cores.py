@@ -1,13 +1,13 @@
-"""How many threads or processes may work at once."""
+"""The number of cores available to this process."""
 
 import os
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def workers() -> int:
-    """How many threads this process may decode with, where several train on one machine."""
+    """Return the number of decoding threads: the cores, divided among the processes of a training on this machine."""
     return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

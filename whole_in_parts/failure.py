@@ -1,5 +1,5 @@
-"""What ends a stage with one clear message."""
+"""The error that ends a stage with one message for its user."""
 
 
 class Failure(Exception):
-    """What stops a stage: one clear message that names the key, file or value, and what is allowed."""
+    """An error with one line for the user, which names the key, file or value and what is allowed."""

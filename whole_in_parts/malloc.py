@@ -1,7 +1,7 @@
-"""Keep the memory that a batch frees for the batch that follows.
+"""Keep freed memory in the process for the next batch.
 
-The buffers of a batch are as large as what glibc gives back to the kernel at once, which has to clear every page
-when it is asked for again: a third of the time that views take.
+The buffers of a batch exceed the size from which glibc returns memory to the kernel, which clears every page before it
+hands it out again: a third of the time that augmentation takes.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ KEPT_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Set glibc's thresholds high; elsewhere, nothing."""
+    """Raise glibc's thresholds for returning memory; without glibc, do nothing."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

@@ -1,4 +1,4 @@
-"""The metrics of a stage, as a file."""
+"""Write the metrics of a stage."""
 
 import json
 from collections.abc import Mapping
@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def write_metrics(directory: Path, metrics: Mapping[str, float | None]) -> None:
-    """Write the flat `metrics.json` of a stage; accuracies are in per cent."""
+    """Write `metrics.json`, a flat object, into a directory; accuracies are in per cent."""
     (directory / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")

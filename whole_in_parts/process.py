@@ -1,4 +1,4 @@
-"""What a stage is among other processes: alone at its work, and at an end when its parent is."""
+"""Keep a stage from running twice at once, and end it with its parent process."""
 
 import ctypes
 import fcntl
@@ -15,48 +15,50 @@ from typing import IO
 from whole_in_parts.failure import Failure
 
 PATIENCE_SECONDS = 60.0
-"""How long to wait for another process, such as one whose parent was killed and which ends, too."""
+"""How long to wait for another process, such as one that is ending since its parent was killed."""
 
 PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(number: signal.Signals) -> None:
-    """Let the kernel send this process a signal when its parent dies; only Linux can."""
+    """Have the kernel send this process a signal when its parent dies; on Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 @contextmanager
 def exclusive(file: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold a lock, which a process that dies gives back; wait for another process that holds it, but not for long.
+    """Hold a lock file, which the kernel releases if the process dies.
 
     Raises:
-        Failure: another process has held it for `patience` seconds.
+        Failure: another process has held the lock for `patience` seconds.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as stream:
-        _wait(file, stream, patience)
+        _acquire(file, stream, patience)
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}")
         stream.flush()
         yield
 
 
-def _wait(file: Path, stream: IO[str], patience: float) -> None:
-    begun = time.monotonic()
-    told = False
-    while not _locked(stream):
+def _acquire(file: Path, stream: IO[str], patience: float) -> None:
+    """Acquire the lock; report once that another process holds it."""
+    started = time.monotonic()
+    reported = False
+    while not _try_lock(stream):
         stream.seek(0)
         holder = stream.read() or "another process"
-        if time.monotonic() - begun > patience:
-            raise Failure(f"{file}: {holder} is at work here; wait for it, or stop it")
-        if not told:
-            print(f"{file}: waiting for {holder}, which is at work here", file=sys.stderr, flush=True)
-            told = True
+        if time.monotonic() - started > patience:
+            raise Failure(f"{file}: {holder} is running this stage; wait for it, or stop it")
+        if not reported:
+            print(f"{file}: waiting for {holder}, which is running this stage", file=sys.stderr, flush=True)
+            reported = True
         time.sleep(0.1)
 
 
-def _locked(stream: IO[str]) -> bool:
+def _try_lock(stream: IO[str]) -> bool:
+    """Acquire the lock if it is free, and return whether it was."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Progress bars: one that moves on a terminal, lines in a log, none in processes other than rank zero."""
+"""Progress bars: animated on a terminal, one line per update in a log, and only in rank zero."""
 
 import sys
 from collections.abc import Iterable
@@ -11,29 +11,29 @@ from whole_in_parts.distributed.environment import is_rank_zero
 Item = TypeVar("Item")
 
 LOG_SECONDS = 10
-"""Between two lines in a log."""
+"""The interval between two lines in a log."""
 
 _program = ""
 
 
 def name_program(name: str) -> None:
-    """Begin the title of every progress bar with a name, such as `pretrain byol`."""
+    """Set the prefix of the title of every progress bar, such as `pretrain byol`."""
     global _program
     _program = name
 
 
-def progress(items: Iterable[Item], what: str, **options: Any) -> "tqdm[Item]":
-    """A progress bar over `items`, which says `what` is done; in a log, one line every ten seconds."""
-    title = f"{_program} {what}".strip()
+def progress(items: Iterable[Item], task: str, **options: Any) -> "tqdm[Item]":
+    """Iterate over `items` with a progress bar titled by the program and the task; `options` are those of tqdm."""
+    title = f"{_program} {task}".strip()
     if not is_rank_zero():
         return tqdm(items, disable=True)
     if sys.stderr.isatty():
         return tqdm(items, title, **options)
-    return tqdm(items, title, file=_Lines(), mininterval=LOG_SECONDS, ascii=True, ncols=110, **options)
+    return tqdm(items, title, file=_LogStream(), mininterval=LOG_SECONDS, ascii=True, ncols=110, **options)
 
 
-class _Lines:
-    """Standard error for a log: every state of the bar on a line of its own."""
+class _LogStream:
+    """A wrapper of standard error that writes every state of the bar on a new line."""
 
     def write(self, text: str) -> None:
         if text.strip():

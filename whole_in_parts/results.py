@@ -1,6 +1,6 @@
-"""Where results are, and how a result comes to be whole or absent.
+"""The directories of results, and atomic writes: a result is complete or absent.
 
-A stage writes one directory, `results/KIND/KEY/`; what is unfinished, and what must outlive a kill, is in `scratch/`.
+A stage writes one directory, `results/KIND/KEY/`; unfinished files and checkpoints are in `scratch/`.
 """
 
 import shutil
@@ -14,25 +14,25 @@ SCRATCH = Path("scratch")
 
 
 def result_dir(kind: str, key: str = "") -> Path:
-    """The one directory that a stage writes."""
+    """Return the directory that a stage writes."""
     return RESULTS / kind / key
 
 
 def scratch_dir(kind: str, key: str = "") -> Path:
-    """The directory for a stage's unfinished work and for its checkpoints."""
+    """Return the directory for the unfinished output of a stage and for its checkpoints."""
     return SCRATCH / kind / key
 
 
 def interrupted_mark(kind: str, key: str) -> Path:
-    """The file that says that the stage was interrupted."""
+    """Return the file that marks a stage as interrupted."""
     return scratch_dir(kind, key) / "interrupted"
 
 
 @contextmanager
 def atomic_output_dir(kind: str, key: str) -> Iterator[Path]:
-    """A new directory that is renamed into `results/` once everything in it is written.
+    """Give a new directory, and rename it into `results/` when the block ends without an exception.
 
-    An exception leaves the earlier result, if there is one, as it was.
+    An exception leaves the previous result unchanged.
     """
     unfinished = scratch_dir(kind, key) / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -49,6 +49,6 @@ def atomic_output_dir(kind: str, key: str) -> Iterator[Path]:
 
 @contextmanager
 def discarded_output_dir() -> Iterator[Path]:
-    """A temporary directory for the output of processes other than rank zero, whose results nobody keeps."""
+    """Give a temporary directory, which is removed afterwards, for the output of ranks other than zero."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)

@@ -1,11 +1,11 @@
-"""Where a training stands, and schedules of learning rates, weight decays, momenta and temperatures."""
+"""The clock of a training, and schedules of learning rates, weight decays, momenta and temperatures."""
 
 import math
 from typing import NamedTuple
 
 
 class Clock(NamedTuple):
-    """Where a training stands: `step` of `steps` optimizer steps are done, `per_epoch` of them in an epoch."""
+    """The progress of a training: `step` of `steps` optimizer steps are done; an epoch has `per_epoch` steps."""
 
     step: int
     steps: int
@@ -14,20 +14,20 @@ class Clock(NamedTuple):
 
     @property
     def progress(self) -> float:
-        """The share of the steps that are done, in [0, 1]."""
+        """The fraction of completed steps, in [0, 1]."""
         return self.step / self.steps
 
     @property
     def epoch(self) -> float:
-        """How many epochs are done; not a whole number within one."""
+        """The number of completed epochs, a fraction within an epoch."""
         return self.step / self.per_epoch
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """The value at `progress` in [0, 1] of a half cosine from `start` to `end`."""
+    """Interpolate from `start` to `end` by a half cosine; `progress` is in [0, 1]."""
     return end - (end - start) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def ramp(start: float, end: float, epoch: float, epochs: float) -> float:
-    """The value at `epoch` of a line from `start` to `end` over so many epochs, which holds from there on."""
+    """Interpolate linearly from `start` to `end` over `epochs` epochs; constant afterwards."""
     return start + (end - start) * epoch / epochs if epoch < epochs else end

@@ -1,1 +1,1 @@
-"""How the study is run: where and when, and no science."""
+"""Run the stages of a study by DVC and Snakemake; this package holds no science."""

@@ -1,4 +1,4 @@
-"""One build at a time in a working directory: a lock that the kernel takes back from a process that dies."""
+"""Allow one build at a time in a working directory, by a lock that the kernel releases if its process dies."""
 
 import fcntl
 import os
@@ -9,17 +9,17 @@ from snakemake.exceptions import WorkflowError
 
 
 class BuildLock:
-    """The lock of this process; Snakemake's own would outlive a kill, and wait for the user to remove it."""
+    """The lock of this process; Snakemake's own lock survives a kill until the user removes it."""
 
     FILE = Path(".snakemake/build.lock")
     _held: IO[str] | None = None
 
     @classmethod
     def take(cls) -> None:
-        """Hold the lock until this process ends.
+        """Acquire the lock until this process ends.
 
         Raises:
-            WorkflowError: another process builds here.
+            WorkflowError: another process builds in this directory.
         """
         cls.FILE.parent.mkdir(exist_ok=True)
         stream = cls.FILE.open("a+")

@@ -1,4 +1,4 @@
-"""DVC's lock on the project, held for as short a time as possible and waited for no longer than is bearable."""
+"""Hold DVC's lock on the project, with a bounded time of waiting for other processes."""
 
 import json
 import sys
@@ -11,53 +11,53 @@ from dvc.lock import LockBase, LockError
 from dvc.repo import Repo
 
 PATIENCE_SECONDS = 120.0
-"""How long to wait for a process that holds the lock; a stage does not hold it while it computes."""
+"""How long to wait for another process; a stage does not hold the lock while it computes."""
 
 
 @contextmanager
 def locked(repo: Repo, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold the lock of a project.
+    """Hold DVC's lock on a project.
 
     Raises:
         LockError: another process has held it for `patience` seconds; the message names it.
     """
-    _mend_rwlock(repo)
-    _wait_for_it(repo.lock, patience)
+    _remove_damaged_rwlock(repo)
+    _make_patient(repo.lock, patience)
     with repo.lock:
         yield
 
 
-def _wait_for_it(lock: LockBase, patience: float) -> None:
-    """Let a lock wait for other processes, and say for which one, each time that it is taken."""
-    take = lock.lock
+def _make_patient(lock: LockBase, patience: float) -> None:
+    """Make every acquisition of a lock wait for other processes, and report the process that holds it."""
+    acquire = lock.lock
 
-    def take_patiently() -> None:
-        begun = time.monotonic()
-        told = False
+    def acquire_patiently() -> None:
+        started = time.monotonic()
+        reported = False
         while True:
             try:
-                return take()
+                return acquire()  # DVC itself retries for a few seconds
             except LockError:
-                holder = Path(lock.lockfile).read_text().strip() or "unknown"
-                place = Path(lock.lockfile)
-                if time.monotonic() - begun > patience:
-                    raise LockError(f"{place}: held by DVC's process {holder}; wait for it, or stop it") from None
-                if not told:
-                    print(f"{place}: waiting for DVC's process {holder}", file=sys.stderr, flush=True)
-                    told = True
+                path = Path(lock.lockfile)
+                holder = path.read_text().strip() or "unknown"
+                if time.monotonic() - started > patience:
+                    raise LockError(f"{path}: held by DVC's process {holder}; wait for it, or stop it") from None
+                if not reported:
+                    print(f"{path}: waiting for DVC's process {holder}", file=sys.stderr, flush=True)
+                    reported = True
 
-    lock.lock = take_patiently
+    lock.lock = acquire_patiently
 
 
-def _mend_rwlock(repo: Repo) -> None:
-    """Remove DVC's list of what is being read and written if a kill has left half of it: DVC would stop for good."""
+def _remove_damaged_rwlock(repo: Repo) -> None:
+    """Remove DVC's list of paths in use if a kill has truncated it, since DVC refuses to run with a damaged list."""
     file = Path(repo.tmp_dir or "") / "rwlock"
     try:
         json.loads(file.read_text())
     except FileNotFoundError:
         return
     except ValueError:
-        time.sleep(1)  # another process may be writing it just now
+        time.sleep(1)  # another process may be writing the file now
         try:
             json.loads(file.read_text())
         except FileNotFoundError:

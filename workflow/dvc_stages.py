@@ -1,7 +1,7 @@
-"""The stages of dvc.yaml for the Snakefile: what each writes and reads, and which are stale.
+"""Read the stages of dvc.yaml for the Snakefile: their inputs and outputs, and which of them are stale.
 
-Content decides what is stale, and DVC knows it. Snakemake decides by modification times, so each stage has a mark
-among its inputs: a file that is new if the stage is stale and older than everything if it is not.
+DVC decides by content which stages are stale; Snakemake decides by modification times. So every stage has a mark among
+its inputs: a file that is new if the stage is stale, and older than all other files if it is not.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ from workflow.read_once import read_once
 
 MARKS = Path(".snakemake/stale")
 RECORDS = "results/resolve"
-"""What the first stage writes: of each stage the options and the code that it depends on."""
+"""The output of the first stage: records of the options and the code of every stage."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One resolved stage, such as `linear@co_byol`: its command, what it reads, and whether it is to run.
+    """A resolved stage, such as `linear@co_byol`: its command, its dependencies, and whether it must run.
 
-    It reads outputs of other stages and plain files. A stage that is `forced` runs even if nothing has changed.
+    Dependencies are outputs of other stages and plain files. A `forced` stage runs even if nothing has changed.
     """
 
     address: str
@@ -44,24 +44,26 @@ class Stage:
 
     @property
     def kind(self) -> str:
+        """The kind of the stage, `linear`."""
         return self.address.partition("@")[0]
 
     @property
     def output(self) -> str:
-        """The one directory that the stage writes, `results/linear/co_byol`: the name is the place."""
+        """The only directory that the stage writes, `results/linear/co_byol`."""
         return f"results/{self.address.replace('@', '/')}"
 
     @property
     def keyed(self) -> bool:
+        """Whether the kind has a stage per key."""
         return "@" in self.address
 
     @property
     def mark(self) -> Path:
-        """The file that tells Snakemake whether the stage is stale, and a job all that it has to know of it."""
+        """The file whose time marks the stage as stale or not, and whose content describes the stage to its job."""
         return MARKS / f"{self.output}.json"
 
     def write_mark(self) -> None:
-        """Make the mark new in time and content if the stage is stale, and older than everything if it is not."""
+        """Write a mark that is new in time and content if the stage is stale, and dated 1970 if it is not."""
         self.mark.parent.mkdir(parents=True, exist_ok=True)
         now = time.time() if self.stale else 0
         self.mark.write_text(json.dumps(asdict(self) | {"since": now}))
@@ -70,28 +72,30 @@ class Stage:
 
     @classmethod
     def read_mark(cls, file: Path) -> Self:
+        """Read a stage from its mark."""
         content = json.loads(file.read_text())
         del content["since"]
         return cls(**content)
 
 
 class Stages:
-    """The stages of a study by their output."""
+    """The stages of a study, by output."""
 
     def __init__(self, stages: Iterable[Stage]) -> None:
         self.by_output = {stage.output: stage for stage in stages}
         self._within = self._outputs_within()
 
     @classmethod
-    def ask(cls, study: Study) -> Self:
-        """Ask DVC what the stages are and which have changed, and leave a mark of each.
+    def from_dvc(cls, study: Study) -> Self:
+        """Read the stages and their status from DVC, and write their marks.
 
-        What counts is what params.yaml says now, whatever the records on the disk say.
+        The status follows from the current params.yaml and code, not from the records on the disk.
         """
         with Repo() as repo:
             stages = cls(_resolved(repo))
-            _name_strangers(repo)
+            _report_unknown_records(repo)
             changed = _changed(repo, study)
+
         missing = {output for output in stages.by_output if not Path(output).exists()}
         for stage in stages.by_output.values():
             stage.write_mark()
@@ -99,72 +103,75 @@ class Stages:
         return stages
 
     def force(self, names: Collection[str], everything: bool = False) -> None:
-        """Let stages run even if nothing has changed: those of some kinds or outputs, or all; others may follow."""
-        asked = {*self.by_output} if everything else {*names}
-        if not asked:
+        """Force stages to run, by kinds or outputs, or all of them; stages that depend on them become stale."""
+        selected = {*self.by_output} if everything else {*names}
+        if not selected:
             return
-        new = {output for output, stage in self.by_output.items() if {output, stage.kind} & asked and not stage.forced}
+        new = {
+            output for output, stage in self.by_output.items() if {output, stage.kind} & selected and not stage.forced
+        }
         if new:
             self._mark(new, forced=True)
 
     def _mark(self, outputs: set[str], forced: bool = False) -> None:
-        """Take stages as stale, with all that follows from them."""
-        for output in self._followers(outputs):
+        """Mark stages as stale, with all stages that depend on them."""
+        for output in self._with_dependents(outputs):
             stage = self.by_output[output]
-            changed = replace(stage, stale=True, forced=stage.forced or (forced and output in outputs))
-            changed.write_mark()
-            self.by_output[output] = changed
+            stale = replace(stage, stale=True, forced=stage.forced or (forced and output in outputs))
+            stale.write_mark()
+            self.by_output[output] = stale
 
     @classmethod
-    def handed_down(cls) -> Self:
-        """The stages as the main process has marked them, for a job on a cluster.
+    def from_marks(cls) -> Self:
+        """Read the stages from the marks of the main process, for a job on a cluster.
 
-        It does not ask DVC, which would refuse to look at what another job is writing.
+        DVC cannot compute a status here, since it refuses to read the outputs that other jobs are writing.
         """
         return cls(Stage.read_mark(file) for file in sorted(MARKS.rglob("*.json")))
 
     def kinds(self) -> dict[str, bool]:
-        """The kinds of stages, in the order of dvc.yaml, and whether a kind has keys."""
+        """List the kinds of stages, in the order of dvc.yaml, with whether a kind has keys."""
         return {stage.kind: stage.keyed for stage in self.by_output.values()}
 
     def inputs(self, output: str) -> Iterator[str]:
-        """What a stage reads, as Snakemake has to know it: the outputs of other stages, and plain files."""
+        """List the inputs of a stage for Snakemake: outputs of other stages, and plain files."""
         for dep in self.by_output[output].deps:
-            yield from self._within.get(dep) or [self._around(dep) or dep]
+            yield from self._within.get(dep) or [self._enclosing_output(dep) or dep]
 
     def _outputs_within(self) -> dict[str, list[str]]:
-        """The outputs that each folder holds or is: `results/linear` holds those of a whole kind."""
+        """Map every folder to the outputs that it contains or is: `results/linear` contains the outputs of a kind."""
         within: dict[str, list[str]] = {}
         for output in self.by_output:
             for folder in (output, *map(str, Path(output).parents)):
                 within.setdefault(folder, []).append(output)
         return within
 
-    def _around(self, dep: str) -> str | None:
-        """The output that a dependency lies inside."""
+    def _enclosing_output(self, dep: str) -> str | None:
+        """Find the output that contains a dependency."""
         return next((folder for folder in map(str, Path(dep).parents) if folder in self.by_output), None)
 
-    def _followers(self, stale: set[str]) -> set[str]:
-        """The stale stages and all that follows from them, but for what follows from the records alone."""
+    def _with_dependents(self, stale: set[str]) -> set[str]:
+        """Add the stages that depend on stale ones, directly or not; the records of all stages do not propagate."""
         readers: dict[str, list[str]] = {}
         for output in self.by_output:
-            for read in self.inputs(output):
-                readers.setdefault(read, []).append(output)
+            for path in self.inputs(output):
+                readers.setdefault(path, []).append(output)
         readers.pop(RECORDS, None)
-        found = set(stale)
-        waiting = list(stale)
-        while waiting:
-            more = [reader for reader in readers.get(waiting.pop(), []) if reader not in found]
-            found.update(more)
-            waiting += more
-        return found
+
+        dependents = set(stale)
+        queue = list(stale)
+        while queue:
+            new = [reader for reader in readers.get(queue.pop(), []) if reader not in dependents]
+            dependents.update(new)
+            queue += new
+        return dependents
 
 
 def _resolved(repo: Repo) -> Iterator[Stage]:
-    """The stages of dvc.yaml, templates resolved.
+    """List the stages of dvc.yaml, with templates resolved.
 
     Raises:
-        ValueError: dvc.lock is damaged, or a stage writes anything but `results/<kind>/<key>`.
+        ValueError: dvc.lock is damaged, or a stage writes another path than `results/<kind>/<key>`.
     """
     try:
         resolved_by_dvc = repo.index.stages
@@ -173,6 +180,7 @@ def _resolved(repo: Repo) -> Iterator[Stage]:
         if str(LOCKFILE) in message:
             message += f"; to go back: git checkout {LOCKFILE}, or remove it, and results come back from the cache"
         raise ValueError(message) from None
+
     for stage in resolved_by_dvc:
         resolved = Stage(stage.addressing, stage.cmd, [dep.def_path for dep in stage.deps])
         if [out.def_path for out in stage.outs] != [resolved.output]:
@@ -180,18 +188,18 @@ def _resolved(repo: Repo) -> Iterator[Stage]:
         yield resolved
 
 
-def _name_strangers(repo: Repo) -> None:
-    """Say which stages dvc.lock records that the study does not have."""
-    own = {stage.addressing for stage in repo.index.stages}
+def _report_unknown_records(repo: Repo) -> None:
+    """Report stages that dvc.lock records and the study does not have."""
+    names = {stage.addressing for stage in repo.index.stages}
     recorded = next(iter(repo.index.stages)).dvcfile.lockfile_contents.get("stages", {})
-    if strangers := [name for name in recorded if name not in own]:
-        what = f"{len(strangers)} stages that params.yaml does not have, such as {strangers[0]}"
-        why = f"of another study or of entries that are gone; they do no harm, and git checkout {LOCKFILE} undoes them"
-        print(f"{LOCKFILE}: records {what}: {why}", file=sys.stderr, flush=True)
+    if unknown := [name for name in recorded if name not in names]:
+        count = f"{len(unknown)} stages that params.yaml does not have, such as {unknown[0]}"
+        reason = f"of another study or of removed entries; they do no harm, and git checkout {LOCKFILE} removes them"
+        print(f"{LOCKFILE}: records {count}: {reason}", file=sys.stderr, flush=True)
 
 
 def _changed(repo: Repo, study: Study) -> set[str]:
-    """The outputs of the stages that DVC would call changed if the records were up to date."""
+    """List the outputs of the stages that DVC reports as changed, given up-to-date records."""
     contents = {
         f"{RECORDS}/{path}": HashInfo("md5", hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
         for path, text in records(study)

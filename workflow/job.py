@@ -1,8 +1,8 @@
-"""Run one stage and record it, as `dvc repro --single-item` does, in the time of that stage alone.
+"""Run and record one stage, as `dvc repro --single-item` does, with an overhead that does not grow with the study.
 
-`python -m workflow.job KIND@KEY` is what a job of Snakemake runs. DVC would read the whole study and all of dvc.lock
-for it; here the stage is taken from the mark that the Snakefile has left, and its record is replaced in dvc.lock. The
-run cache is DVC's own. With a version of DVC that this was not tested with, DVC's own command runs instead.
+A job of Snakemake runs `python -m workflow.job KIND@KEY`. DVC's command reads the whole study and all of dvc.lock for a
+stage; this program reads the stage from its mark, which the Snakefile wrote, and replaces its record in dvc.lock. The
+run cache is DVC's own. An untested version of DVC runs by its own command instead.
 """
 
 import argparse
@@ -26,25 +26,27 @@ from workflow.dvc_lock import locked
 from workflow.dvc_stages import MARKS, Stage
 
 TESTED = ("3.67.",)
-"""Versions of DVC whose internals are as they are used here."""
+"""Versions of DVC with the internals that this module uses."""
 
 GRACE_SECONDS = 30.0
-"""How long a stage has to end, when Snakemake has died, before it is killed."""
+"""The time between SIGTERM and SIGKILL for a stage whose Snakemake process has died."""
 
 
 def main() -> None:
     """Run the stage that the command line names.
 
     Raises:
-        SystemExit: the stage failed, or another process holds what it needs.
+        SystemExit: the stage failed, or another process holds its lock.
     """
     parser = argparse.ArgumentParser("python -m workflow.job", description=__doc__)
     parser.add_argument("address", help="a stage of dvc.yaml, KIND@KEY")
-    parser.add_argument("--snakemake", type=int, help="the process to end with")
+    parser.add_argument("--snakemake", type=int, help="the process id of Snakemake, with which the job ends")
     arguments = parser.parse_args()
+
     stage = Stage.read_mark(MARKS / f"results/{arguments.address.replace('@', '/')}.json")
     if arguments.snakemake:
         threading.Thread(target=end_with, args=[arguments.snakemake], daemon=True).start()
+
     if not dvc.__version__.startswith(TESTED):
         run_by_command(stage)
     try:
@@ -54,7 +56,7 @@ def main() -> None:
 
 
 def run_by_command(stage: Stage) -> None:
-    """Become DVC's own command for the stage."""
+    """Replace this process by DVC's own command for the stage."""
     force = ["--force"] if stage.forced else []
     os.execvp("dvc", ["dvc", "--wait-for-lock", "repro", "--single-item", *force, stage.address])
 
@@ -63,7 +65,7 @@ def run(stage: Stage) -> None:
     """Run a stage by DVC if it has changed, and record it.
 
     Raises:
-        DvcException: the stage failed, or another process holds what it needs.
+        DvcException: the stage failed, or another process holds its lock.
     """
     with Repo() as repo, locked(repo), repo.scm_context(quiet=True):
         resolved = resolve(repo, stage)
@@ -72,7 +74,7 @@ def run(stage: Stage) -> None:
 
 
 def resolve(repo: Repo, stage: Stage) -> PipelineStage:
-    """The stage as DVC has it, with what dvc.lock says of it."""
+    """Build DVC's stage object, with its record in dvc.lock."""
     content = {"cmd": stage.cmd, "deps": stage.deps, "outs": [stage.output]}
     file = load_file(repo, "dvc.yaml")
     try:
@@ -83,6 +85,7 @@ def resolve(repo: Repo, stage: Stage) -> PipelineStage:
 
 
 def record(repo: Repo, stage: PipelineStage) -> None:
+    """Write the record of a stage to dvc.lock."""
     try:
         lockfile.write(stage.name, to_lockfile(stage)[stage.name])
     except lockfile.UnknownForm:
@@ -91,10 +94,11 @@ def record(repo: Repo, stage: PipelineStage) -> None:
 
 
 def end_with(snakemake: int) -> None:
-    """Wait until Snakemake's process has ended; then end what this job has started, which fails the job."""
+    """Wait until Snakemake's process has ended; then end the child processes and this job, with exit code 1."""
     while _is_alive(snakemake):
         time.sleep(0.5)
-    print(f"Snakemake's process {snakemake} has ended; so does this stage", file=sys.stderr, flush=True)
+    print(f"Snakemake's process {snakemake} has ended; this stage ends, too", file=sys.stderr, flush=True)
+
     deadline = time.monotonic() + GRACE_SECONDS
     number = signal.SIGTERM
     while children := psutil.Process().children(recursive=True):
@@ -109,6 +113,7 @@ def end_with(snakemake: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
+    """Return whether a process exists and is not a zombie."""
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

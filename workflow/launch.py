@@ -1,9 +1,9 @@
-"""How a stage becomes several processes: by torchrun, as the environment says, never as `params.yaml` does.
+"""Start a stage as several processes by torchrun, as the environment sets, never as `params.yaml` does.
 
 - On one machine there are as many processes as GPUs, or `PROCESSES_PER_NODE`.
-- In a Slurm job, `srun` starts torchrun on each of its nodes, also on a single one: the signal that Slurm gives before
-  the time is over goes to all processes of a step, and in a step of its own a training is with none that it would end.
-- Whoever starts torchrun himself, on as many machines as he likes, is not interfered with.
+- In a Slurm job, `srun` starts torchrun on every node, even on a single one: Slurm's signal before the time limit goes
+  to all processes of a step, and a separate step keeps it away from Snakemake and DVC.
+- A stage that the user starts by torchrun runs unchanged, on any number of machines.
 """
 
 import os
@@ -21,12 +21,14 @@ from whole_in_parts.results import interrupted_mark
 from workflow import program
 
 FORWARDED = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals that end a training with a checkpoint."""
+
 PORTS = range(20000, 40000)
-"""Where nodes meet: one of these, by the number of the job, unless `MASTER_PORT` names another."""
+"""The ports of the rendezvous, chosen by the job id; `MASTER_PORT` overrides the choice."""
 
 
 def distribute() -> None:
-    """Start this very program as several processes and end as they end, if there are to be several."""
+    """Start this program as several processes if the environment has several, and exit with their exit code."""
     import torch
 
     program.end_with_engine()
@@ -40,45 +42,47 @@ def distribute() -> None:
 
 
 def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
-    """What starts the processes, or nothing if this process is all there is or one that was started so."""
+    """Build the command that starts the processes; empty for a single process and for one that torchrun started."""
     if "RANK" in environment:
         return []
-    nodes, each = nodes_of_job(environment), int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
+
+    nodes = nodes_of_job(environment)
+    processes = int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
     job = environment.get("SLURM_JOB_ID") if nodes > 1 or shutil.which("srun") else None
-    if nodes * each == 1 and not job:
+    if nodes * processes == 1 and not job:
         return []
+
     torchrun = [
         shutil.which("torchrun") or "torchrun",
         f"--nnodes={nodes}",
-        f"--nproc-per-node={each}",
-        f"--signals-to-handle=SIGINT,{','.join(each.name for each in FORWARDED)}",
+        f"--nproc-per-node={processes}",
+        f"--signals-to-handle=SIGINT,{','.join(number.name for number in FORWARDED)}",
     ]
-    # A step would have one core a task, if it were not told to leave its processes all cores of the job; it shares what
-    # a step has that it may be started in.
+    # By default srun gives each task one core; --cpu-bind=none lifts that, --overlap shares the parent step's cores.
     step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--cpu-bind=none", "--overlap"]
-    meeting = ["--standalone"] if nodes == 1 else rendezvous(environment)
-    return [*(step if job else []), *torchrun, *meeting]
+    rendezvous_options = ["--standalone"] if nodes == 1 else rendezvous(environment)
+    return [*(step if job else []), *torchrun, *rendezvous_options]
 
 
 def nodes_of_job(environment: Mapping[str, str]) -> int:
-    """How many nodes the Slurm job has, or 1 where there is none.
+    """Return the number of nodes of the Slurm job, or 1 without Slurm.
 
-    Snakemake's jobs lose all of Slurm's variables but the number of the job, so Slurm is asked.
+    Jobs of Snakemake keep no variable of Slurm's but the job id, so squeue gives the number.
 
     Raises:
-        Failure: Slurm does not answer, or does not know the job.
+        Failure: Slurm does not answer, or has no such job.
     """
     job = environment.get("SLURM_JOB_ID")
     if "SLURM_JOB_NUM_NODES" in environment or not job:
         return int(environment.get("SLURM_JOB_NUM_NODES", "1"))
-    asked = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%D"], capture_output=True, text=True)
-    if asked.returncode or not asked.stdout.strip():
-        raise Failure(f"Slurm does not say how many nodes job {job} has: {asked.stderr.strip()}")
-    return int(asked.stdout)
+    squeue = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%D"], capture_output=True, text=True)
+    if squeue.returncode or not squeue.stdout.strip():
+        raise Failure(f"squeue does not give how many nodes job {job} has: {squeue.stderr.strip()}")
+    return int(squeue.stdout)
 
 
 def rendezvous(environment: Mapping[str, str]) -> list[str]:
-    """How the nodes of a Slurm job find each other, for torchrun."""
+    """List torchrun's options for the rendezvous of the nodes of a Slurm job."""
     return [
         "--rdzv-backend=c10d",
         f"--rdzv-endpoint={endpoint(environment)}",
@@ -88,28 +92,29 @@ def rendezvous(environment: Mapping[str, str]) -> list[str]:
 
 
 def endpoint(environment: Mapping[str, str]) -> str:
-    """Where the nodes of a Slurm job meet: on this one, which is the first.
+    """Choose the host and port of the rendezvous: this node, which is the first of the job.
 
     Raises:
         Failure: the port is in use.
     """
     default = PORTS[int(environment["SLURM_JOB_ID"]) % len(PORTS)]
-    port, host = int(environment.get("MASTER_PORT", default)), environment.get("MASTER_ADDR", socket.gethostname())
+    port = int(environment.get("MASTER_PORT", default))
+    host = environment.get("MASTER_ADDR", socket.gethostname())
     with socket.socket() as test:
-        test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a job before may linger
+        test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier job may linger
         try:
             test.bind(("", port))
         except OSError as error:
-            raise Failure(f"port {port}, where the nodes are to meet, is in use; set MASTER_PORT to another") from error
+            raise Failure(f"port {port}, for the rendezvous, is in use; set MASTER_PORT to a free port") from error
     return f"{host}:{port}"
 
 
 def supervise(command: list[str], kind: str) -> int:
-    """Run a command to its end, let it have the signals that come, and give the exit code of the stage."""
+    """Run a command, forward signals to it, and return the exit code of the stage."""
     with subprocess.Popen(command) as child:
         for number in FORWARDED:
             signal.signal(number, lambda received, frame: child.send_signal(received))
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child, too
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends SIGINT to the child, too
         code = child.wait()
-    key = program.asked_key(kind)
+    key = program.stage_key(kind)
     return program.INTERRUPTED if code and interrupted_mark(kind, key).exists() else code

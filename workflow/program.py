@@ -1,4 +1,4 @@
-"""Run a stage as a program: its arguments, its errors and exit codes, and a result that is whole or absent."""
+"""Run a stage as a program: arguments, error messages, exit codes and an atomic result."""
 
 import argparse
 import os
@@ -24,17 +24,17 @@ from workflow.provenance import record
 from workflow.provenance.options import KINDS, keys, read_by
 
 INTERRUPTED = 75
-"""The exit code of a stage that was told to stop and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
+"""The exit code of a stage that was interrupted and can be started again (EX_TEMPFAIL of sysexits.h)."""
 
 
 def run(stage: Callable[[Study, str, Path], None]) -> None:
-    """Run `stage(study, key, directory)` as a program; what it leaves in the directory becomes its result.
+    """Run `stage(study, key, directory)` as a program; the files that it writes to the directory become its result.
 
-    The stage gets the part of the study that its kind reads (`workflow/provenance/options.py`). The function's name is
-    its kind, and the docstring of its module the help.
+    The stage gets the part of the study that its kind reads (`workflow/provenance/options.py`). The name of the
+    function is the kind, and the docstring of its module is the help.
     """
     kind = stage.__name__
-    key = asked_key(kind)
+    key = stage_key(kind)
     name_program(f"{kind} {key}".strip())
     end_with_engine()
 
@@ -55,10 +55,10 @@ def run(stage: Callable[[Study, str, Path], None]) -> None:
         sys.exit(f"stages.{kind} {key}: error: {error}")
 
 
-def asked_key(kind: str) -> str:
-    """The key that the command line names, or `DVC_STAGE` of the environment, which DVC sets to `KIND@KEY`.
+def stage_key(kind: str) -> str:
+    """Return the key from the command line, or from `DVC_STAGE` of the environment, which DVC sets to `KIND@KEY`.
 
-    `dvc.yaml` leaves the key out of its commands: they go through a shell, which no string of a study should reach.
+    The commands in `dvc.yaml` omit the key, since they run in a shell, which no string of a study should reach.
     """
     section = KINDS[kind].section if kind in KINDS else ""
     parser = argparse.ArgumentParser(
@@ -78,19 +78,19 @@ def asked_key(kind: str) -> str:
 
 
 def end_with_engine() -> None:
-    """If DVC started this process, end when DVC is killed: otherwise a new build would find it still working."""
+    """End with DVC if DVC started this process, so that a new build does not meet a stage of the killed one."""
     if "DVC_STAGE" in os.environ:
         end_with_parent(signal.SIGTERM)
 
 
 def dvc_key(kind: str) -> str:
-    """The key under which DVC runs a stage of this kind, or an empty string."""
+    """Return the key of `DVC_STAGE` if DVC runs a stage of this kind, else an empty string."""
     stage, _, key = os.environ.get("DVC_STAGE", "").partition("@")
     return key if stage == kind else ""
 
 
 def read_study(kind: str, key: str) -> Study:
-    """The part of params.yaml that a stage reads.
+    """Load the part of params.yaml that a stage reads.
 
     Raises:
         ValueError: the study is not valid.

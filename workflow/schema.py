@@ -1,4 +1,4 @@
-"""Write the JSON Schema of a study, for editors and for people: `python -m workflow.schema`."""
+"""Write the JSON Schema of params.yaml, for editors and readers: `python -m workflow.schema`."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ SCHEMA = Path("workflow/params.schema.json")
 
 
 def schema() -> str:
-    """The JSON Schema of a study, as it stands in `workflow/params.schema.json`."""
+    """Return the content of `workflow/params.schema.json`."""
     return json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

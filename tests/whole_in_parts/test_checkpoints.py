@@ -86,8 +86,8 @@ def clock(monkeypatch) -> list[float]:
 
 def test_a_checkpoint_that_takes_long_is_due_less_often(tmp_path, clock):
     saving = Checkpoints(tmp_path)
-    saving.took = 60.0
-    clock[0] += 60 * checkpoints.SHARE - 1
+    saving.save_seconds = 60.0
+    clock[0] += 60 * checkpoints.SAVE_TIMES - 1
     assert not saving.due()
     clock[0] += 1
     assert saving.due()

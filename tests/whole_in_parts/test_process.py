@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_lock_is_held_by_one_at_a_time_and_given_back(tmp_path):
     file = tmp_path / "folder/lock"
-    named = rf"{file}: process {os.getpid()} on .* is at work here; wait for it, or stop it"
+    named = rf"{file}: process {os.getpid()} on .* is running this stage; wait for it, or stop it"
     with exclusive(file), pytest.raises(Failure, match=named), exclusive(file, patience=0):
         pass
     with exclusive(file, patience=0):
@@ -33,8 +33,8 @@ def test_a_lock_is_waited_for_with_a_message_and_taken_from_a_process_that_is_ki
     file = tmp_path / "lock"
     holds = f"""
 import pathlib, time
-from whole_in_parts.process import alone
-with alone(pathlib.Path({str(file)!r})):
+from whole_in_parts.process import exclusive
+with exclusive(pathlib.Path({str(file)!r})):
     print("held", flush=True)
     time.sleep(60)
 """

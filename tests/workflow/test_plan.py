@@ -74,7 +74,7 @@ def test_flops_are_three_forward_passes_of_each_trained_view_and_one_of_each_tar
 def test_memory_grows_with_the_batch_and_has_the_weights_in_any_case(small):
     options = argparse.Namespace(hardware="h200", share=1.0, gpus=1)
     run = small.runs["supervised"]
-    held = [plan.cost_of(run.model_copy(update={"batch_size": size}), options).held for size in (64, 128, 256)]
+    held = [plan.cost_of(run.model_copy(update={"batch_size": size}), options).memory for size in (64, 128, 256)]
     assert held[2] - held[1] == pytest.approx(2 * (held[1] - held[0]), rel=0.01)
     weights = 4 * sum(parameter.numel() for parameter in build(run, 1000).parameters())
     assert held[0] > 3 * weights

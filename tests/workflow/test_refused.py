@@ -97,7 +97,7 @@ def test_a_stage_that_another_process_is_at_is_waited_for_and_then_done(study):
         stream.flush()
         command = ("python", "-m", "stages.knn", "byol")
         waits = subprocess.Popen(command, cwd=study.folder, env=study.environment(), text=True, stderr=subprocess.PIPE)
-        said = "scratch/lock/knn/byol: waiting for process 4711 on here, which is at work here\n"
+        said = "scratch/lock/knn/byol: waiting for process 4711 on here, which is running this stage\n"
         assert waits.stderr.readline() == said
         assert waits.poll() is None
     waits.communicate()

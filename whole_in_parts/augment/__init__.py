@@ -1,1 +1,1 @@
-"""Augmented views of a batch, and the counter-based random numbers that they are drawn from."""
+"""Augmented views of a batch, and the counter-based random numbers from which their parameters are drawn."""

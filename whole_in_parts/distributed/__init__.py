@@ -1,1 +1,1 @@
-"""One training by several processes."""
+"""Data-parallel training with several processes."""

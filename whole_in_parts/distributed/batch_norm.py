@@ -1,22 +1,23 @@
-"""Batch norm over the batches of all processes. Shapes: B images of a process, C channels, … positions, W processes."""
+"""Batch norm over the global batch. Shapes: B images of a process, C channels, … positions, W processes."""
 
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from whole_in_parts.distributed.collectives import gather, world_size
 from whole_in_parts.failure import Failure
 
-KNOWN = (nn.BatchNorm1d, nn.BatchNorm2d)
+SUPPORTED = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class BatchNorm(_BatchNorm):
-    """Batch norm (B, C, …) with the statistics of all processes; `torch.nn.SyncBatchNorm` has no kernel for CPUs.
+    """Batch norm (B, C, …) with the statistics of the global batch, on CPUs, which `torch.nn.SyncBatchNorm` lacks.
 
-    All processes have batches of one shape. Evaluation is as ever.
+    All processes must have batches of the same shape. Evaluation mode is that of `nn.BatchNorm2d`.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
@@ -26,83 +27,108 @@ class BatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         if not self.training:
             return super().forward(input)
+
         x = input.to(torch.promote_types(input.dtype, torch.float32))
         mean_C, variance_C = statistics(x.detach())
-        self._remember(mean_C, variance_C, input.numel() // input.shape[1] * world_size())
+        self._update_running_statistics(mean_C, variance_C, input.numel() // input.shape[1] * world_size())
+
         weight_C = self.weight if self.affine else torch.ones_like(mean_C)
         bias_C = self.bias if self.affine else torch.zeros_like(mean_C)
         return cast(Tensor, _Normalise.apply(x, weight_C, bias_C, mean_C, variance_C, self.eps)).to(input.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean_C: Tensor, variance_C: Tensor, count: int) -> None:
-        """Move the running statistics, as torch's batch norm does."""
+    def _update_running_statistics(self, mean_C: Tensor, variance_C: Tensor, count: int) -> None:
+        """Update the running statistics as torch's batch norm does, with the unbiased variance."""
         cast(Tensor, self.num_batches_tracked).add_(1)
         cast(Tensor, self.running_mean).lerp_(mean_C, cast(float, self.momentum))
         cast(Tensor, self.running_var).lerp_(variance_C * (count / (count - 1)), cast(float, self.momentum))
 
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and the variance (C,) of the batches of all processes, which are equally large."""
-    own_2C = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
-    all_W2C = gather(own_2C[None])
+    """Compute mean and biased variance (C,) of the global batch; all processes have batches of the same shape."""
+    local_2C = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
+    all_W2C = gather(local_2C[None])
     mean_C, variance_C = all_W2C.mean(0)
+    # Law of total variance: the mean of the variances plus the variance of the means.
     return mean_C, variance_C + all_W2C[:, 0].var(0, correction=0)
 
 
-class _Normalise(torch.autograd.Function):
-    """Batch norm by statistics that are made of the inputs of all processes, with the gradient through them.
+class _NormaliseContext(FunctionCtx):
+    saved_tensors: tuple[Tensor, ...]
+    eps: float
 
-    Torch has fast kernels for given statistics: the gradients that they find of weight and bias are the sums of which
-    the gradient through the statistics is made (Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3).
+
+class _Normalise(torch.autograd.Function):
+    """Normalise by the statistics of the global batch, with the gradient through these statistics.
+
+    Torch's fast kernel for fixed statistics returns the gradients of weight and bias; their sums over processes also
+    give the gradient through the statistics (Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3).
     """
 
     @staticmethod
-    def forward(context, x: Tensor, weight_C: Tensor, bias_C: Tensor, mean_C: Tensor, variance_C: Tensor, eps: float):
+    def forward(
+        context: _NormaliseContext,
+        x: Tensor,
+        weight_C: Tensor,
+        bias_C: Tensor,
+        mean_C: Tensor,
+        variance_C: Tensor,
+        eps: float,
+    ) -> Tensor:
         context.save_for_backward(x, weight_C, mean_C, variance_C)
         context.eps = eps
         return F.batch_norm(x, mean_C, variance_C, weight_C, bias_C, training=False, eps=eps)
 
     @staticmethod
-    def backward(context, gradient: Tensor):
+    def backward(context: _NormaliseContext, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight_C, mean_C, variance_C = context.saved_tensors
-        _, *own = torch.ops.aten.native_batch_norm_backward(
+        _, *weight_and_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, x, weight_C, mean_C, variance_C, None, None, False, context.eps, [False, True, True]
         )
         scale_C = (variance_C + context.eps).rsqrt()
-        each = x.numel() // x.shape[1] * world_size()
-        along_C, mean_gradient_C = gather(torch.stack(own)[None]).sum(0) * weight_C * scale_C / each
-        slope_C, shape = along_C * scale_C, (1, -1) + (1,) * (x.ndim - 2)
+        count = x.numel() // x.shape[1] * world_size()
+
+        # x_gradient = weight · scale · (gradient − mean(gradient) − x̂ · mean(x̂ · gradient)), x̂: normalised x.
+        projection_C, mean_gradient_C = gather(torch.stack(weight_and_bias)[None]).sum(0) * weight_C * scale_C / count
+        slope_C = projection_C * scale_C
+        shape = (1, -1) + (1,) * (x.ndim - 2)
         x_gradient = torch.addcmul((slope_C * mean_C - mean_gradient_C).view(shape), x, -slope_C.view(shape))
         x_gradient.addcmul_(gradient, (weight_C * scale_C).view(shape))
-        return x_gradient, *own, None, None, None
+        return x_gradient, *weight_and_bias, None, None, None
 
 
 def synchronise(module: nn.Module, device: torch.device) -> None:
-    """Let each batch norm within a module have the statistics of all processes.
+    """Replace every batch norm in a module by one over the global batch.
 
-    What is `gathered`, a module that is given the whole batch, is left as it is.
+    A submodule that is marked `gathered` gets the global batch as its input and is left unchanged.
 
     Raises:
-        Failure: there is one of a kind that nothing is known of.
+        Failure: on CPUs, a batch norm is not a plain `BatchNorm1d` or `BatchNorm2d`.
     """
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
-            setattr(module, name, on_gpus(child) if device.type == "cuda" else over_all(child))
+            setattr(module, name, synchronised_on_gpus(child) if device.type == "cuda" else synchronised_on_cpus(child))
         elif not getattr(child, "gathered", False):
             synchronise(child, device)
 
 
-def on_gpus(norm: _BatchNorm) -> nn.Module:
-    """Torch's own, whose kernels are for GPUs; timm's, where an activation follows."""
-    from timm.layers import convert_sync_batchnorm  # here, since timm takes two seconds to import
+def synchronised_on_gpus(norm: _BatchNorm) -> nn.Module:
+    """Convert to torch's `SyncBatchNorm`, or to timm's version of it if an activation is fused."""
+    from timm.layers import convert_sync_batchnorm  # a local import, since timm takes two seconds to import
 
     return cast(nn.Module, convert_sync_batchnorm(norm))
 
 
-def over_all(norm: _BatchNorm) -> BatchNorm:
-    """A batch norm with the same parameters and buffers, over all processes."""
-    if type(norm) not in KNOWN:
-        raise Failure(f"backbone: a {type(norm).__name__} of several processes needs GPUs; train it by one process")
-    changed = BatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-    changed.weight, changed.bias, changed._buffers = norm.weight, norm.bias, norm._buffers
-    return changed.train(norm.training)
+def synchronised_on_cpus(norm: _BatchNorm) -> BatchNorm:
+    """Build a `BatchNorm` over the global batch that shares the parameters and buffers of `norm`.
+
+    Raises:
+        Failure: the batch norm is not a plain `BatchNorm1d` or `BatchNorm2d`.
+    """
+    if type(norm) not in SUPPORTED:
+        raise Failure(f"backbone: {type(norm).__name__} over several processes needs GPUs; on CPUs use one process")
+    synchronised = BatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    synchronised.weight = norm.weight
+    synchronised.bias = norm.bias
+    synchronised._buffers = norm._buffers
+    return synchronised.train(norm.training)

@@ -1,58 +1,63 @@
-"""One training by several processes: each has its part of every batch, and all end with the same weights.
+"""Collectives of data-parallel training, with gradients where a loss needs them.
 
-A batch is cut into as many parts as there are processes, in order. What a loss needs of the whole batch is gathered,
-with its gradient; batch norm has the statistics of the whole batch (`batch_norm.py`); gradients are averaged. So the
-losses are those of one process with the whole batch, to the rounding of sums. Here is what the methods need to know;
-where there is one process, each function gives back what it was given.
+A global batch is split in order into one shard per process. Embeddings that a loss compares over the global batch are
+gathered with their gradient, batch norm uses the statistics of the global batch (`batch_norm.py`), and gradients are
+averaged. So losses and weights equal those of one process with the global batch, up to the rounding of sums. With a
+single process every function here returns its input.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from whole_in_parts.distributed import unix_sockets
 
+Value = TypeVar("Value")
+
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """Return the rank of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many processes there are."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def local_shard(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """This process's part of some sample numbers, which may be longer by one than that of another."""
+    """Select this process's shard of sample indices; the lengths of the shards differ by at most one."""
     return np.array_split(indices, world_size())[rank()]
 
 
 def gather(x: Tensor, dim: int = 0) -> Tensor:
-    """The tensors of all processes, in order, joined along `dim`; the gradient goes back to where each came from.
+    """Concatenate the tensors of all processes along `dim`, by rank; gradients flow back to the process of origin.
 
-    All have to be of one shape.
+    All tensors must have the same shape.
     """
     return x if world_size() == 1 else _Gather.apply(x, dim)
 
 
 def gather_uneven(x_NX: Tensor) -> Tensor:
-    """The rows of all processes, in order, without their gradient; one process may have more of them than another."""
+    """Concatenate the rows of all processes, by rank, without gradient; the numbers of rows may differ."""
     if world_size() == 1:
         return x_NX
     lengths = gather(torch.tensor([len(x_NX)], device=x_NX.device)).tolist()
+
+    # A collective needs equal shapes: pad to the longest, and cut the padding off afterwards.
     padded_NX = x_NX.new_zeros(max(lengths), *x_NX.shape[1:])
     padded_NX[: len(x_NX)] = x_NX
-    return torch.cat([part[:length] for part, length in zip(_all(padded_NX), lengths, strict=True)])
+    return torch.cat([rows_NX[:length] for rows_NX, length in zip(_all_gather(padded_NX), lengths, strict=True)])
 
 
 def all_reduce_mean(x: Tensor) -> Tensor:
-    """The mean over all processes, without its gradient."""
+    """Average a tensor over all processes, without gradient."""
     if world_size() == 1:
         return x
     total = x.detach().clone()
@@ -62,39 +67,44 @@ def all_reduce_mean(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Make each gradient the mean of those of all processes, where no `DistributedDataParallel` does so."""
+    """Average gradients over all processes, for parameters that `DistributedDataParallel` does not handle."""
     for parameter in parameters:
         if parameter.grad is not None:
             parameter.grad = all_reduce_mean(parameter.grad)
 
 
-def gather_objects(value: Any) -> list[Any]:
-    """What each process has, in order."""
+def gather_objects(value: Value) -> list[Value]:
+    """Gather a picklable value from every process, by rank."""
     values = [value] * world_size()
     if world_size() > 1:
         dist.all_gather_object(values, value)
     return values
 
 
-def _all(x: Tensor) -> list[Tensor]:
+def _all_gather(x: Tensor) -> list[Tensor]:
+    """Gather a tensor from every process: over sockets if it is small and on the CPU, else by torch's backend."""
     x = x.contiguous()
-    if unix_sockets.carry(x):
+    if unix_sockets.supports(x):
         return unix_sockets.exchange(x)
-    parts = [torch.empty_like(x) for _ in range(world_size())]
-    dist.all_gather(parts, x)
-    return parts
+    tensors = [torch.empty_like(x) for _ in range(world_size())]
+    dist.all_gather(tensors, x)
+    return tensors
+
+
+class _GatherContext(FunctionCtx):
+    dim: int
 
 
 class _Gather(torch.autograd.Function):
-    """The gradient of the sum of all processes' losses, of which each process has a part to add."""
+    """Gather with the gradient of the sum of all processes' losses: the sum of the gradients of all processes."""
 
     @staticmethod
-    def forward(context, x: Tensor, dim: int) -> Tensor:
+    def forward(context: _GatherContext, x: Tensor, dim: int) -> Tensor:
         context.dim = dim
-        return torch.cat(_all(x), dim)
+        return torch.cat(_all_gather(x), dim)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(context: _GatherContext, gradient: Tensor) -> tuple[Tensor, None]:
         total = gradient.contiguous()
         dist.all_reduce(total)
         return total.chunk(world_size(), context.dim)[rank()], None

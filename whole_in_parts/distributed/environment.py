@@ -1,4 +1,4 @@
-"""What torchrun's environment variables say of this process; torch is imported only where it is needed."""
+"""Read this process's rank and device from torchrun's environment variables; torch is imported only where needed."""
 
 import os
 from typing import TYPE_CHECKING
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
 
 def is_rank_zero() -> bool:
-    """Whether this is rank zero, which writes the result; also true of a process that is alone."""
+    """Return whether this process is rank zero, which writes the result; a single process is rank zero, too."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def default_device() -> "torch.device":
-    """The GPU of this process (`LOCAL_RANK`) where there is one, else the CPU."""
+    """Return the GPU of this process (`LOCAL_RANK`) if the machine has GPUs, else the CPU."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,7 +1,8 @@
-"""Meeting the other processes of a training, and noticing that one of them is gone.
+"""Join the process group of a training, and name the rank that failed.
 
 Every collective ends in bounded time: after `timeout()` without an answer, or at once if a connection breaks. Then
-each process that is left says so in the store that all were started with, and after a moment names those that did not.
+every remaining process marks itself alive in the store of the rendezvous and, after a moment, names the ranks without
+a mark.
 """
 
 import os
@@ -19,30 +20,31 @@ from whole_in_parts.distributed import unix_sockets
 from whole_in_parts.distributed.collectives import gather, gather_objects, rank
 from whole_in_parts.failure import Failure
 
-MOMENT = 2.0
-"""Seconds in which processes that live can say so."""
+ALIVE_SECONDS = 2.0
+"""The time in which running processes mark themselves alive."""
 
-PATIENCE = 5 * MOMENT
-"""Seconds in which a store that can be reached has answered."""
+STORE_SECONDS = 5 * ALIVE_SECONDS
+"""The time after which a store that has not answered counts as unreachable."""
 
 
 def timeout() -> timedelta:
-    """How long to wait for a process that does not answer: `RANK_TIMEOUT_SECONDS` of the environment, or 5 minutes."""
+    """Return how long to wait for a process: `RANK_TIMEOUT_SECONDS` of the environment, or 5 minutes."""
     return timedelta(seconds=float(os.environ.get("RANK_TIMEOUT_SECONDS", "300")))
 
 
 @contextmanager
 def group(device: torch.device) -> Iterator[None]:
-    """Work with the other processes that torchrun has started, if there are any.
+    """Join the process group that torchrun's environment describes; a single process does nothing.
 
     Raises:
-        Failure: one of them failed, died or does not answer.
+        Failure: a process failed, died or does not answer; the message names its rank.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+
     store, number, count = next(dist.rendezvous("env://", timeout=timeout()))
-    words = dist.PrefixStore("words", store)
+    status = dist.PrefixStore("status", store)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
         backend, store=dist.PrefixStore("group", store), rank=number, world_size=count, timeout=timeout()
@@ -51,61 +53,67 @@ def group(device: torch.device) -> Iterator[None]:
         with connect_sockets(store, device):
             yield
     except (Failure, ValueError, OSError) as error:
-        words.set(f"failed/{number}", f"rank {number} on {socket.gethostname()}: {error}")
+        # An error of this process: publish it, so that the other ranks report the cause and not the broken connection.
+        status.set(f"failed/{number}", f"rank {number} on {socket.gethostname()}: {error}")
         raise Failure(f"rank {number}: {error}") from error
     except RuntimeError as error:
-        raise Failure(diagnose_failure(words, number, count, error)) from error
+        # A collective failed, so probably another process did.
+        raise Failure(diagnose_failure(status, number, count, error)) from error
     dist.destroy_process_group()
 
 
 def connect_sockets(store: dist.Store, device: torch.device) -> AbstractContextManager[None]:
-    """Lines between all processes, if they are on one host, as torchrun says, and have no GPUs to talk by."""
+    """Connect all processes by Unix sockets, if they train on CPUs and torchrun runs all of them on this host."""
     if device.type != "cpu" or os.environ.get("LOCAL_WORLD_SIZE") != os.environ["WORLD_SIZE"]:
         return nullcontext()
-    return unix_sockets.connect(dist.PrefixStore("lines", store), timeout().total_seconds())
+    return unix_sockets.connect(dist.PrefixStore("sockets", store), timeout().total_seconds())
 
 
-def diagnose_failure(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
-    """Why a collective has failed: what the store tells, unless it is cut off too and does not answer."""
-    told: list[str] = []
-    asking = threading.Thread(target=lambda: told.append(poll_ranks(words, number, count, error)), daemon=True)
-    asking.start()
-    asking.join(PATIENCE)
-    return told[0] if told else f"rank {number} is cut off from the host where all have met ({first_line(error)})"
+def diagnose_failure(status: dist.Store, number: int, count: int, error: RuntimeError) -> str:
+    """Describe why a collective failed, by the marks in the store; an unreachable store means a lost network."""
+    # A store that is cut off blocks its caller, so a thread asks it and may be left behind.
+    messages: list[str] = []
+    polling = threading.Thread(target=lambda: messages.append(poll_ranks(status, number, count, error)), daemon=True)
+    polling.start()
+    polling.join(STORE_SECONDS)
+    return messages[0] if messages else f"rank {number} is cut off from the rendezvous host ({first_line(error)})"
 
 
-def poll_ranks(words: dist.Store, number: int, count: int, error: RuntimeError) -> str:
-    """What another process said before it ended, or who says nothing."""
-    words.set(f"lives/{number}", "")
-    time.sleep(MOMENT)
-    others = [other for other in range(count) if other != number]
-    said = [words.get(f"failed/{other}").decode() for other in others if words.check([f"failed/{other}"])]
-    silent = [str(other) for other in others if not words.check([f"lives/{other}"])]
-    if said:
-        return said[0]
-    if silent:
-        return f"rank {', '.join(silent)} is dead, stuck or cut off ({first_line(error)})"
+def poll_ranks(status: dist.Store, number: int, count: int, error: RuntimeError) -> str:
+    """Return the error that another rank published, or name the ranks that are not alive."""
+    status.set(f"alive/{number}", "")
+    time.sleep(ALIVE_SECONDS)
+    peers = [peer for peer in range(count) if peer != number]
+    failures = [status.get(f"failed/{peer}").decode() for peer in peers if status.check([f"failed/{peer}"])]
+    missing = [str(peer) for peer in peers if not status.check([f"alive/{peer}"])]
+
+    if failures:
+        return failures[0]
+    if missing:
+        return f"rank {', '.join(missing)} is dead, stuck or cut off ({first_line(error)})"
     return f"the connection between processes broke ({first_line(error)})"
 
 
 def first_line(error: RuntimeError) -> str:
+    """Return the first line of an error's message."""
     return str(error).strip().splitlines()[0]
 
 
-def any_process(asks: bool) -> bool:
-    """Whether any of the processes asks; all have to ask at the same step."""
-    return bool(gather(torch.tensor([asks])).any())
+def any_process(flag: bool) -> bool:
+    """Return whether the flag is set in any process; a collective, so all processes must call it at the same step."""
+    return bool(gather(torch.tensor([flag])).any())
 
 
-def assert_same_config(facts: dict[str, str]) -> None:
-    """See that all processes work with the same parameters, data and code.
+def assert_same_config(config: dict[str, str]) -> None:
+    """Check that all processes have the same parameters, data and code; a collective.
 
     Raises:
-        Failure: one of them does not, in all processes.
+        Failure: two processes differ; raised in all processes.
     """
-    for other, theirs in enumerate(gather_objects(facts)):
-        if apart := [key for key in facts.keys() | theirs.keys() if facts.get(key) != theirs.get(key)]:
+    for peer, peer_config in enumerate(gather_objects(config)):
+        keys = config.keys() | peer_config.keys()
+        if differing := [key for key in keys if config.get(key) != peer_config.get(key)]:
             raise Failure(
-                f"rank {other} differs from rank {rank()} in {', '.join(sorted(apart)[:3])}: all nodes need the same "
-                "params.yaml, code and data"
+                f"rank {peer} differs from rank {rank()} in {', '.join(sorted(differing)[:3])}: all nodes need the "
+                "same params.yaml, code and data"
             )

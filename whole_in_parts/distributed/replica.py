@@ -1,4 +1,4 @@
-"""A method as one of several that stay the same: `DistributedDataParallel` averages their gradients."""
+"""Replicate a method over processes: `DistributedDataParallel` averages the gradients."""
 
 import inspect
 
@@ -10,19 +10,19 @@ from whole_in_parts.distributed.batch_norm import synchronise
 from whole_in_parts.distributed.collectives import world_size
 from whole_in_parts.methods.base import Method
 
-# The option had another name before torch 2.15.
-KNOWN = inspect.signature(DistributedDataParallel).parameters
-BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in KNOWN else "broadcast_buffers"
+# torch 2.15 renamed the option.
+PARAMETERS = inspect.signature(DistributedDataParallel).parameters
+SYNC_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in PARAMETERS else "broadcast_buffers"
 
 
 def replicate(method: Method, device: torch.device) -> nn.Module:
-    """What to call in place of the method; where there is one process, the method itself.
+    """Wrap a method for training by all processes; a single process gets the method itself.
 
-    Buffers are the same everywhere, since each is made of the whole batch. Prototypes have no gradient while they are
-    frozen, which the averaging has to be told.
+    Buffers need no broadcast: every process computes them from the global batch. Prototypes have no gradient while they
+    are frozen, so `DistributedDataParallel` must search for unused parameters.
     """
     if world_size() == 1:
         return method
     synchronise(method, device)
-    rests = any(getattr(getattr(part, "options", None), "frozen_epochs", 0) > 0 for part in method.modules())
-    return DistributedDataParallel(method, find_unused_parameters=rests, **{BUFFERS: False})  # type: ignore[arg-type]
+    freezes = any(getattr(getattr(module, "options", None), "frozen_epochs", 0) > 0 for module in method.modules())
+    return DistributedDataParallel(method, find_unused_parameters=freezes, **{SYNC_BUFFERS: False})  # type: ignore[arg-type]

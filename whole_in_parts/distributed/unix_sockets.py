@@ -1,7 +1,7 @@
-"""A direct line from each process of a host to each other, for tensors so small that only the time to answer counts.
+"""Exchange small CPU tensors between the processes of a host over Unix sockets, where latency is all that counts.
 
-gloo hands a message through threads that have to be woken one after the other, which costs a batch norm more than its
-sums do (it has no shorter way within a host: github.com/pytorch/gloo, issue 455). A socket wakes who waits, once.
+gloo passes a message through threads that wake one after the other, which costs a batch norm more than its sums do
+(gloo has no faster way within a host: github.com/pytorch/gloo, issue 455). A socket wakes its reader once.
 """
 
 import socket
@@ -13,106 +13,108 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-LONGEST = 1 << 16
-"""Bytes of the largest tensor: all send before they listen, and two such have to fit into a socket."""
+MAX_BYTES = 1 << 16
+"""The size of the largest tensor: all processes write before they read, so a socket must buffer two such tensors."""
 
 FOLDER = "/tmp"
-"""Where processes meet: a socket's name is short, and `TMPDIR` may be long."""
+"""The folder of the socket files: their paths must be short, and `TMPDIR` may be long."""
 
-NUMBER = 2
-"""Bytes in which a caller says its rank."""
+RANK_BYTES = 2
+"""The length of the message in which a connecting process sends its rank."""
 
-_lines: dict[int, socket.socket] = {}
+_sockets: dict[int, socket.socket] = {}
 
 
 @contextmanager
-def connect(store: dist.Store, seconds: float) -> Iterator[None]:
-    """Have a line to each other process, on which none waits longer than so many seconds.
+def connect(store: dist.Store, timeout: float) -> Iterator[None]:
+    """Connect this process to every other one; reads and writes time out after `timeout` seconds.
 
     Raises:
-        RuntimeError: another process is gone.
+        RuntimeError: another process does not respond.
     """
     with ExitStack() as stack:
-        stack.callback(_lines.clear)
-        with as_torch_does():
-            for other, line in meet(store, seconds):
-                _lines[other] = stack.enter_context(line)
+        stack.callback(_sockets.clear)
+        with raising_runtime_errors():
+            for peer, connection in open_connections(store, timeout):
+                _sockets[peer] = stack.enter_context(connection)
         yield
 
 
-def meet(store: dist.Store, seconds: float) -> Iterator[tuple[int, socket.socket]]:
-    """Call the processes of lower rank, and answer those of higher."""
-    rank, ranks = dist.get_rank(), dist.get_world_size()
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, socket.socket(socket.AF_UNIX) as listening:
-        listening.settimeout(seconds)
-        listening.bind(f"{folder}/{rank}")
-        listening.listen(ranks)
+def open_connections(store: dist.Store, timeout: float) -> Iterator[tuple[int, socket.socket]]:
+    """Connect to the processes of lower rank and accept those of higher rank; give rank and socket of each peer."""
+    rank = dist.get_rank()
+    world_size = dist.get_world_size()
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(timeout)
+        listener.bind(f"{folder}/{rank}")
+        listener.listen(world_size)
         store.set(str(rank), f"{folder}/{rank}")
-        for other in range(rank):
-            yield other, call(store.get(str(other)).decode(), rank, seconds)
-        for _ in range(rank + 1, ranks):
-            yield answer(listening, seconds)
+
+        for peer in range(rank):
+            yield peer, connect_to(store.get(str(peer)).decode(), rank, timeout)
+        for _ in range(rank + 1, world_size):
+            yield accept(listener, timeout)
 
 
-def call(place: str, rank: int, seconds: float) -> socket.socket:
-    """A line to the process that listens there, which is told who calls."""
-    line = prepare(socket.socket(socket.AF_UNIX), seconds)
-    line.connect(place)
-    line.sendall(rank.to_bytes(NUMBER))
-    return line
+def connect_to(path: str, rank: int, timeout: float) -> socket.socket:
+    """Connect to the process that listens at a path, and send it this process's rank."""
+    connection = configure(socket.socket(socket.AF_UNIX), timeout)
+    connection.connect(path)
+    connection.sendall(rank.to_bytes(RANK_BYTES))
+    return connection
 
 
-def answer(listening: socket.socket, seconds: float) -> tuple[int, socket.socket]:
-    """Who calls, and the line to it."""
-    line = prepare(listening.accept()[0], seconds)
-    return int.from_bytes(line.recv(NUMBER)), line
+def accept(listener: socket.socket, timeout: float) -> tuple[int, socket.socket]:
+    """Accept a connection; return the rank of the peer and the socket."""
+    connection = configure(listener.accept()[0], timeout)
+    return int.from_bytes(connection.recv(RANK_BYTES)), connection
 
 
-def prepare(line: socket.socket, seconds: float) -> socket.socket:
-    """Give it room for what is sent before it is read, and an end to waiting."""
+def configure(connection: socket.socket, timeout: float) -> socket.socket:
+    """Set the timeout, and buffers that hold two unread tensors."""
     for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-        line.setsockopt(socket.SOL_SOCKET, buffer, 3 * LONGEST)
-    line.settimeout(seconds)
-    return line
+        connection.setsockopt(socket.SOL_SOCKET, buffer, 3 * MAX_BYTES)
+    connection.settimeout(timeout)
+    return connection
 
 
-def carry(x: Tensor) -> bool:
-    """Whether there are lines, and the tensor is small enough for them."""
-    return bool(_lines) and x.device.type == "cpu" and x.numel() * x.element_size() <= LONGEST
+def supports(x: Tensor) -> bool:
+    """Return whether the processes are connected and the tensor is on the CPU and small enough."""
+    return bool(_sockets) and x.device.type == "cpu" and x.numel() * x.element_size() <= MAX_BYTES
 
 
 def exchange(x: Tensor) -> list[Tensor]:
-    """The tensors of all processes, in order; all are contiguous and of one shape.
+    """Gather a contiguous tensor from every process, by rank; all have the same shape.
 
     Raises:
-        RuntimeError: another process is gone, or sent nothing in time.
+        RuntimeError: another process has ended, or sent nothing before the timeout.
     """
-    parts = {other: torch.empty_like(x) for other in _lines}
-    with as_torch_does():
-        for line in _lines.values():
-            line.sendall(content(x))
-        for other, line in _lines.items():
-            fill(content(parts[other]), line)
-    return [parts.get(rank, x) for rank in range(len(_lines) + 1)]
+    tensors = {peer: torch.empty_like(x) for peer in _sockets}
+    with raising_runtime_errors():
+        for connection in _sockets.values():
+            connection.sendall(as_bytes(x))
+        for peer, connection in _sockets.items():
+            receive_into(as_bytes(tensors[peer]), connection)
+    return [tensors.get(rank, x) for rank in range(len(_sockets) + 1)]
 
 
-def content(x: Tensor) -> memoryview:
-    """The bytes of a contiguous tensor, themselves and not a copy."""
+def as_bytes(x: Tensor) -> memoryview:
+    """View the memory of a contiguous tensor as bytes, without a copy."""
     return x.detach().view(-1).view(torch.uint8).numpy().data
 
 
-def fill(content: memoryview, line: socket.socket) -> None:
-    """Read as many bytes as there is room for."""
-    while content:
-        read = line.recv_into(content)
-        if not read:
+def receive_into(buffer: memoryview, connection: socket.socket) -> None:
+    """Read from a socket until the buffer is full."""
+    while buffer:
+        count = connection.recv_into(buffer)
+        if not count:
             raise ConnectionResetError("the other end is closed")
-        content = content[read:]
+        buffer = buffer[count:]
 
 
 @contextmanager
-def as_torch_does() -> Iterator[None]:
-    """Raise what torch's collectives do where a process does not answer, so that `group` finds out which."""
+def raising_runtime_errors() -> Iterator[None]:
+    """Turn socket errors into RuntimeError, as torch's collectives raise, so that `group` names the failed rank."""
     try:
         yield
     except OSError as error:

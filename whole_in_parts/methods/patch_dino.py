@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
-from whole_in_parts.augment.matching import Placed, match
+from whole_in_parts.augment.matching import PatchGrid, match
 from whole_in_parts.augment.views import Batch, Crop
 from whole_in_parts.config.methods.patch_dino import PatchDinoConfig
 from whole_in_parts.config.views import View
@@ -70,12 +70,12 @@ class PatchDINO(Method):
     def score(self, tokens_TBC: Tensor) -> Tensor:
         return to_float32(self.heads.predict(self.heads.project(tokens_TBC)))
 
-    def place(self, batch: Batch, crop: int, tokens: int) -> Placed:
+    def place(self, batch: Batch, crop: int, tokens: int) -> PatchGrid:
         """The position of a crop and of its patches in the image."""
         box = tuple(batch.boxes[crop][0].tolist())
-        return Placed(box, bool(batch.flips[crop][0]), round((tokens - 1) ** 0.5))
+        return PatchGrid(box, bool(batch.flips[crop][0]), round((tokens - 1) ** 0.5))
 
-    def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: Placed, student_at: Placed) -> Tensor:
+    def pair(self, teacher_TBK: Tensor, student_TBK: Tensor, teacher_at: PatchGrid, student_at: PatchGrid) -> Tensor:
         """The loss of a pair of crops: of the global representations and of the matched patches."""
         patches_T, patches_S = (
             copy_async(1 + patches, teacher_TBK.device) for patches in match(teacher_at, student_at)

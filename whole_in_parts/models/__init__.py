@@ -1,1 +1,1 @@
-"""Networks: backbones, heads, EMA teachers, queues and prototypes, and how they are saved."""
+"""Networks: backbones, heads, EMA teachers, queues and prototypes; and saved backbones."""

@@ -1,4 +1,4 @@
-"""An EMA teacher: a copy of a network whose weights are an exponential moving average of the network's."""
+"""EMA teachers: copies of a network whose weights are an exponential moving average of the network's weights."""
 
 import copy
 from typing import Generic, TypeVar
@@ -12,16 +12,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class EMATeacher(nn.Module, Generic[Network]):
-    """An online network and its EMA copy, the target, which no gradient reaches.
+    """An online network and its EMA copy, the target, which receives no gradient.
 
-    `momentum` is the share of the target that stays, at the first step and at the last, on a half cosine. The target
-    keeps its own running statistics and runs in training mode (`docs/methods.md` A.0), but drops no paths.
+    `momentum` is the decay at the first and at the last step; a half cosine interpolates. The target has its own
+    running statistics of batch norm and runs in training mode (`docs/methods.md` A.0), but without stochastic depth.
     """
 
     online: Network
     target: Network
 
-    def __init__(self, online: Network, momentum: tuple[float, float]):
+    def __init__(self, online: Network, momentum: tuple[float, float]) -> None:
         super().__init__()
         self.online = online
         self.momentum = momentum
@@ -32,7 +32,7 @@ class EMATeacher(nn.Module, Generic[Network]):
 
     @torch.no_grad()
     def ema_update(self, clock: Clock) -> None:
-        """target ← momentum · target + (1 − momentum) · online, for parameters, not for buffers."""
+        """Update the target's parameters, not its buffers: target ← momentum · target + (1 − momentum) · online."""
         momentum = cosine(*self.momentum, clock.progress)
         for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
             target.lerp_(online, 1 - momentum)

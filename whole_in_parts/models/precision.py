@@ -1,14 +1,14 @@
-"""Losses are computed in single precision, whatever precision the networks compute in."""
+"""Compute losses in single precision, independently of the precision of the networks."""
 
 import torch
 from torch import Tensor
 
 
 def to_float32(x: Tensor) -> Tensor:
-    """The tensor in single precision, or in double if it is double already."""
+    """Convert to single precision; double precision stays."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def autocast_disabled(x: Tensor) -> torch.autocast:
-    """A context in which matrix products on the device of `x` keep the precision of their operands."""
+    """Return a context without autocast on the device of `x`: matrix products keep the precision of their operands."""
     return torch.autocast(x.device.type, enabled=False)

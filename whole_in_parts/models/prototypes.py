@@ -1,4 +1,4 @@
-"""Prototypes, and the cross-entropy between two distributions over them: what DINO, SwAV and patch-wise DINO share.
+"""Prototypes, and the cross-entropy between distributions over them, shared by DINO, SwAV and patch-wise DINO.
 
 Shapes: P positions, B images, K prototypes, D dimensions, N vectors.
 """
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class Prototypes(nn.Module):
-    """Scores of unit vectors against prototypes, which are unit vectors too: (N, D) to (N, prototypes).
+    """Score unit vectors (N, D) by their cosine similarity to every prototype: (N, K).
 
-    The weights start as those of a linear layer, whose length says how fast they turn. While `frozen`, no gradient
-    reaches the prototypes, so that the optimizer leaves them as they are.
+    The weights are initialised like a linear layer and normalised in the forward pass, so their length sets how fast
+    their direction changes. While `frozen`, the prototypes receive no gradient and the optimizer skips them.
     """
 
-    def __init__(self, features: int, prototypes: int):
+    def __init__(self, features: int, prototypes: int) -> None:
         super().__init__()
         self.weight = nn.Linear(features, prototypes, bias=False).weight
         self.frozen = False
@@ -26,14 +26,17 @@ class Prototypes(nn.Module):
 
 
 class Normalize(nn.Module):
-    """Vectors (N, D) to unit length."""
+    """Scale vectors (N, D) to unit length."""
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return F.normalize(x_ND)
 
 
 def cross_entropy(scores_PBK: Tensor, target_PBK: Tensor, temperature: float) -> Tensor:
-    """−Σ target · log softmax(scores / temperature), a mean over positions and images; either may have P = 1."""
-    predicted_PBK = F.log_softmax(scores_PBK / temperature, dim=-1)
+    """Compute −Σ target · log softmax(scores / temperature), averaged over positions and images.
+
+    Scores or target may have P = 1, which broadcasts.
+    """
+    log_p_PBK = F.log_softmax(scores_PBK / temperature, dim=-1)
     positions = max(len(scores_PBK), len(target_PBK))
-    return -torch.einsum("pbk,pbk->", predicted_PBK, target_PBK) / (positions * scores_PBK.shape[1])
+    return -torch.einsum("pbk,pbk->", log_p_PBK, target_PBK) / (positions * scores_PBK.shape[1])

@@ -1,4 +1,4 @@
-"""The receptive field of a local representation, by the formula 1 + Σ (kernel − 1) · jump (CO-SSL, appendix B.1)."""
+"""The receptive field of a local representation: 1 + Σ (kernel − 1) · jump (CO-SSL, appendix B.1)."""
 
 from torch import nn
 
@@ -6,13 +6,15 @@ from whole_in_parts.models.backbone import Backbone
 
 
 def receptive_field(backbone: Backbone) -> tuple[int, int] | None:
-    """The receptive field and the total stride, in pixels, along the longest path: shortcuts are left out.
+    """Compute the receptive field and the total stride, in pixels, along the longest path, without shortcuts.
 
-    None for a network whose modules are no such path: each position of a transformer sees the whole image.
+    Return None if the network is not such a path, as a transformer, whose positions attend to the whole image.
     """
     if not backbone.convolutional:
         return None
-    size, jump = 1, 1
+
+    size = 1
+    jump = 1
     for name, module in backbone.named_modules():
         if isinstance(module, nn.Conv2d | nn.MaxPool2d) and "downsample" not in name:
             kernel, stride = (

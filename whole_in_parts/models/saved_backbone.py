@@ -1,7 +1,7 @@
-"""A trained backbone on disk: `config.json` and `model.safetensors`, laid out as timm lays out its models.
+"""Save and load a trained backbone as `config.json` and `model.safetensors`, in the layout of timm's models.
 
-`load` reads every backbone of this project; `timm.create_model("local-dir:…", pretrained=True)` reads those whose
-architecture timm knows, and expects images that are normalised by the mean and std in the configuration.
+`load` reads every backbone of this project. `timm.create_model("local-dir:…", pretrained=True)` reads those with an
+architecture of timm's, and expects images that are normalised by the mean and std in the configuration.
 """
 
 import json
@@ -17,8 +17,10 @@ from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, build_backbone
 
-PLAIN = ("resnet", 64, Stem(kernel=7, stride=2, pool=True), [1, 2, 2, 2])
-IN_TIMM: dict[tuple[str, tuple[int, ...]], str] = {
+TIMM_SHAPE = ("resnet", 64, Stem(kernel=7, stride=2, pool=True), [1, 2, 2, 2])
+"""Name, width, stem and strides of the ResNets that timm has, too."""
+
+TIMM_NAMES: dict[tuple[str, tuple[int, ...]], str] = {
     ("basic", (2, 2, 2, 2)): "resnet18",
     ("basic", (3, 4, 6, 3)): "resnet34",
     ("bottleneck", (3, 4, 6, 3)): "resnet50",
@@ -26,34 +28,35 @@ IN_TIMM: dict[tuple[str, tuple[int, ...]], str] = {
 
 
 def save(backbone: Backbone, options: BackboneConfig, image_size: int, folder: Path) -> None:
-    """Write a backbone's weights and all that is needed to build it again."""
+    """Write a backbone's weights and the configuration to rebuild it."""
     folder.mkdir(parents=True)
-    in_timm = getattr(backbone.stored, "pretrained_cfg", {"first_conv": "conv1", "classifier": "fc"})
+    timm_config = getattr(backbone.stored, "pretrained_cfg", {"first_conv": "conv1", "classifier": "fc"})
     config = {
         "architecture": architecture(options),
         "num_classes": 0,
         "num_features": backbone.features,
-        "model_args": {"in_chans": options.channels} | backbone.arguments,
+        "model_args": {"in_chans": options.channels, **backbone.arguments},
         "pretrained_cfg": {
             "input_size": [options.channels, image_size, image_size],
             "mean": options.mean,
             "std": options.std,
             "num_classes": 0,
-            "first_conv": in_timm.get("first_conv"),
-            "classifier": in_timm.get("classifier"),
+            "first_conv": timm_config.get("first_conv"),
+            "classifier": timm_config.get("classifier"),
         },
         "backbone": options.model_dump(),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
     weights = {name: tensor.contiguous().cpu() for name, tensor in backbone.stored.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
-    """A saved backbone, in evaluation mode and without gradients, and the image size that it was trained at.
+    """Load a backbone, in evaluation mode and without gradients; return it with the image size of its training.
 
     Raises:
-        Failure: a file is missing or not what was saved, or the weights do not fit the configuration.
+        Failure: a file is missing or damaged, or the weights do not fit the configuration.
     """
     try:
         config = json.loads((folder / "config.json").read_text())
@@ -65,9 +68,9 @@ def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
 
 
 def architecture(options: BackboneConfig) -> str:
-    """timm's name of the network where it has one, else this project's."""
+    """Return timm's name of the network if timm has it, else this project's name."""
     if isinstance(options, TimmConfig):
         return options.model
-    if isinstance(options, ResNetConfig) and (options.name, options.width, options.stem, options.strides) == PLAIN:
-        return IN_TIMM.get((options.block, tuple(options.blocks)), options.name)
+    if isinstance(options, ResNetConfig) and (options.name, options.width, options.stem, options.strides) == TIMM_SHAPE:
+        return TIMM_NAMES.get((options.block, tuple(options.blocks)), options.name)
     return options.name

@@ -1,1 +1,1 @@
-"""What a stage's result depends on beside the content of its inputs: the options that it reads and the code it runs."""
+"""The dependencies of a result besides the content of its inputs: the options and the code of its stage."""

@@ -1,4 +1,4 @@
-"""The options that a stage reads, with the defaults that params.yaml leaves out, and nothing else of the study."""
+"""Select the options that a stage reads, with the defaults that params.yaml omits, and nothing else of the study."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,13 +10,13 @@ from whole_in_parts.config.study import Study
 
 
 class Reads(NamedTuple):
-    """What a kind of stage reads: the section whose entries are its keys, and the places in the study.
+    """The options of a kind of stage: the section whose entries are its keys, and the paths in the study.
 
-    In a place, `{key}` is the entry, `{run}` the run that it is of, and `{dataset}` the dataset of that run.
+    In a path, `{key}` is the entry, `{run}` its run, and `{dataset}` the dataset of that run.
     """
 
     section: str
-    places: tuple[str, ...]
+    paths: tuple[str, ...]
 
 
 _BACKBONE = ("runs.{run}.dataset", "runs.{run}.backbone")
@@ -36,49 +36,50 @@ KINDS = {
     "analyse": Reads("analyse", ("analyse.{key}", "runs.{run}", "datasets.{dataset}.expect.classes")),
     "report": Reads("", tuple(name for name in Study.model_fields if name != "recipes")),
 }
-"""Every kind of stage but `resolve`, which reads the whole study."""
+"""All kinds of stages except `resolve`, which reads the whole study."""
 
 
 def keys(study: Study, kind: str) -> list[str]:
-    """The keys of the stages of a kind; a kind without keys has one stage, of the empty key."""
+    """List the keys of the stages of a kind; a kind without keys has one stage, with the empty key."""
     section = KINDS[kind].section
     return list(getattr(study, section)) if section else [""]
 
 
 def read_by(study: Study, kind: str, key: str) -> Study:
-    """The study as a stage may see it: what it does not read is not there, and asking for it is an AttributeError."""
+    """Reduce the study to the options that a stage reads; access to any other option is an AttributeError."""
     tree: dict[str, Any] = {}
-    for place in _places(study, kind, key):
+    for path in _paths(study, kind, key):
         branch = tree
-        for part in place.split("."):
+        for part in path.split("."):
             branch = branch.setdefault(part, {})
     return _pruned(study, tree)
 
 
-def _places(study: Study, kind: str, key: str) -> Iterator[str]:
+def _paths(study: Study, kind: str, key: str) -> Iterator[str]:
+    """Fill in the key, the run and the dataset in the paths of a kind."""
     reads = KINDS[kind]
     run = getattr(getattr(study, reads.section)[key], "run", key) if reads.section else ""
     dataset = study.runs[run].dataset if run in study.runs else ""
-    return (place.format(key=key, run=run, dataset=dataset) for place in reads.places)
+    return (path.format(key=key, run=run, dataset=dataset) for path in reads.paths)
 
 
 def _pruned(value: Any, tree: dict[str, Any]) -> Any:
-    """A part of the study with only the branches of the tree, whose leaves stand for all that is under them."""
+    """Copy a part of the study with only the branches of the tree; a leaf of the tree keeps everything below it."""
     if not tree:
         return value
     if isinstance(value, dict):
         return {name: _pruned(value[name], branch) for name, branch in tree.items()}
-    kept = type(value).model_construct()
-    kept.__dict__.clear()
-    kept.__dict__.update({name: _pruned(getattr(value, name), branch) for name, branch in tree.items()})
-    return kept
+    pruned = type(value).model_construct()
+    pruned.__dict__.clear()
+    pruned.__dict__.update({name: _pruned(getattr(value, name), branch) for name, branch in tree.items()})
+    return pruned
 
 
 def effective(value: Any) -> Any:
-    """The options within a part of a study as JSON has them, defaults included.
+    """Convert a part of the study to JSON types, with defaults.
 
-    Results also depend on what a class of options derives from them, its properties, and on what it says for all of its
-    kind, its class variables, so both are part of it.
+    Results also depend on the values that a class of options derives (its properties) and on its class variables, so
+    both are included.
     """
     if isinstance(value, Section):
         return {name: effective(inner) for name, inner in [*value.__dict__.items(), *_derived(value)]}
@@ -90,10 +91,11 @@ def effective(value: Any) -> Any:
 
 
 ONLY_CHECKED = {"modifiable", "model_config", "modifies", "needs_whole_batch"}
-"""Class variables by which a study is checked, and which no result depends on."""
+"""Class variables that only the validation of a study uses."""
 
 
 def _derived(section: Section) -> Iterator[tuple[str, Any]]:
+    """List the properties and class variables of a section that results may depend on."""
     classes = [cls for cls in type(section).__mro__ if issubclass(cls, Section)]
     for name in sorted({name for cls in classes for name in vars(cls)} - ONLY_CHECKED):
         declared = getattr(type(section), name, None)
@@ -104,21 +106,21 @@ def _derived(section: Section) -> Iterator[tuple[str, Any]]:
 
 
 def implementations(value: Any) -> dict[str, set[str]]:
-    """The modules that a part of the study names, by the package in which each is a file: `{"methods": {"byol"}}`."""
-    named: dict[str, set[str]] = {}
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
+    """Collect the modules that a part of the study names, by their package: `{"methods": {"byol"}}`."""
+    modules: dict[str, set[str]] = {}
+    queue = [value]
+    while queue:
+        part = queue.pop()
         inner = part.__dict__ if isinstance(part, Section) else part if isinstance(part, dict) else {}
         for field, option in inner.items():
             if isinstance(option, Section) and hasattr(option, "name"):
-                named.setdefault(_package(field), set()).add(option.name)
+                modules.setdefault(_package(field), set()).add(option.name)
             elif field == "corruptions":
-                named.setdefault(field, set()).update(option)
-        waiting += inner.values()
-    return named
+                modules.setdefault(field, set()).update(option)
+        queue += inner.values()
+    return modules
 
 
 def _package(field: str) -> str:
-    """The package of the implementations of an option: methods for method, analyses for analysis."""
+    """Return the package with the implementations of an option: `methods` for `method`, `analyses` for `analysis`."""
     return "analyses" if field == "analysis" else f"{field}s"

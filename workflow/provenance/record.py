@@ -1,7 +1,6 @@
-"""The record of a stage: the effective options that it reads and the code that it runs, as text.
+"""The record of a stage: its effective options and the hashes of its code, as text.
 
-DVC and Snakemake take a stage as stale if its record, or the content of its inputs, is another than when its result was
-made. Checkpoints are of one record, too.
+DVC and Snakemake treat a stage as stale if its record or the content of its inputs differs from that of its result.
 """
 
 import json
@@ -17,31 +16,31 @@ Hashes = Callable[[str, code.Chosen], dict[str, str]]
 
 
 def record(study: Study, kind: str, key: str, hashes: Hashes = code.hashes) -> dict[str, Any]:
-    """`options`, as the study has them in the same places, and `code`, the hash of each file by its path."""
+    """Build a record: `options`, nested as in params.yaml, and `code`, the hash of every file by its path."""
     read = read_by(study, kind, key)
     return {"options": effective(read), "code": hashes(f"stages.{kind}", implementations(read))}
 
 
 def text(content: dict[str, Any]) -> str:
-    """The record as it is written."""
+    """Format a record as it is written to its file."""
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def path(kind: str, key: str) -> Path:
-    """Where the record of a stage is, within the results of `resolve`."""
+    """Return the path of a record within the results of `resolve`."""
     return Path(kind, f"{key}.json") if key else Path(f"{kind}.json")
 
 
 def records(study: Study) -> Iterator[tuple[Path, str]]:
-    """The path and the text of the record of each stage of a study."""
+    """List the path and the text of the records of all stages of a study."""
     known: dict[str, dict[str, str]] = {}
 
     def hashes(program: str, chosen: code.Chosen) -> dict[str, str]:
-        """The code of a stage, which most stages of a kind share."""
-        names = f"{program} {sorted((package, sorted(modules)) for package, modules in chosen.items())}"
-        if names not in known:
-            known[names] = code.hashes(program, chosen)
-        return known[names]
+        """Hash the code of a stage; a cache serves the stages with the same code."""
+        key = f"{program} {sorted((package, sorted(modules)) for package, modules in chosen.items())}"
+        if key not in known:
+            known[key] = code.hashes(program, chosen)
+        return known[key]
 
     for kind in KINDS:
         for key in keys(study, kind):
@@ -49,7 +48,7 @@ def records(study: Study) -> Iterator[tuple[Path, str]]:
 
 
 def flat(name: str, value: object) -> dict[str, str]:
-    """The values within a value, as JSON, by the keys that lead to them."""
+    """Flatten a nested value: every leaf as JSON, by its dotted path."""
     if not isinstance(value, dict | list) or not value:
         return {name: json.dumps(value)}
     items = value.items() if isinstance(value, dict) else enumerate(value)

@@ -1,4 +1,4 @@
-"""All that a training depends on, so that it goes on as what it was begun as."""
+"""The dependencies of a training, so that it resumes only with unchanged options, data and code."""
 
 import hashlib
 from pathlib import Path
@@ -13,8 +13,8 @@ from workflow.provenance.record import flat
 
 
 def configuration(options: Run, run: str, folder: Path) -> dict[str, str]:
-    """All that a training depends on, by name: options, data, code and the version of torch."""
-    facts = flat(f"runs.{run}", effective(options)) | {"the version of torch": str(torch.__version__)}
+    """List the dependencies of a training by name: options, data, code and the version of torch."""
+    dependencies = flat(f"runs.{run}", effective(options)) | {"the version of torch": str(torch.__version__)}
     for index in sorted(folder.glob(f"*/{INDEX}")):
-        facts[str(index)] = hashlib.sha256(index.read_bytes()).hexdigest()
-    return facts | code.hashes("stages.pretrain", implementations({"run": options}))
+        dependencies[str(index)] = hashlib.sha256(index.read_bytes()).hexdigest()
+    return dependencies | code.hashes("stages.pretrain", implementations({"run": options}))

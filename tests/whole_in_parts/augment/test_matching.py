@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whole_in_parts.augment.matching import Placed, match
+from whole_in_parts.augment.matching import PatchGrid, match
 
 SIDE = 256
 exact = settings(deadline=None, derandomize=True, max_examples=60)
@@ -16,7 +16,7 @@ exact = settings(deadline=None, derandomize=True, max_examples=60)
 def crops(draw, least: int = 1):
     """A crop of an image of 256×256 pixels, with up to 28 patches a side, as 224 pixels in patches of 8 have."""
     (top, bottom), (left, right) = (draw(intervals(least)) for _ in "hw")
-    return Placed((top, left, bottom - top, right - left), draw(st.booleans()), draw(st.integers(1, 28)))
+    return PatchGrid((top, left, bottom - top, right - left), draw(st.booleans()), draw(st.integers(1, 28)))
 
 
 @st.composite
@@ -25,12 +25,12 @@ def intervals(draw, least: int):
     return start, draw(st.integers(start + least, SIDE))
 
 
-def matched(first: Placed, second: Placed) -> tuple[list[int], list[int]]:
+def matched(first: PatchGrid, second: PatchGrid) -> tuple[list[int], list[int]]:
     one, other = match(first, second)
     return one.tolist(), other.tolist()
 
 
-def centres(crop: Placed, indices: list[int]) -> np.ndarray:
+def centres(crop: PatchGrid, indices: list[int]) -> np.ndarray:
     """Where the patches of a crop are in the image (N, 2), from their numbers alone."""
     top, left, height, width = crop.box
     rows, columns = np.divmod(np.array(indices, int), crop.patches)
@@ -38,11 +38,11 @@ def centres(crop: Placed, indices: list[int]) -> np.ndarray:
     return np.stack([top + (rows + 0.5) * height / crop.patches, left + (columns + 0.5) * width / crop.patches], 1)
 
 
-def sizes(crop: Placed) -> np.ndarray:
+def sizes(crop: PatchGrid) -> np.ndarray:
     return np.array(crop.box[2:]) / crop.patches
 
 
-def mirrored(crop: Placed) -> Placed:
+def mirrored(crop: PatchGrid) -> PatchGrid:
     return crop._replace(flip=not crop.flip)
 
 
@@ -51,14 +51,14 @@ def test_the_example_of_the_paper():
 
     Its rows 1, 2 and 4 of four meet the three of the local crop, and its columns 1, 2, 4 and 6 of six meet the four.
     """
-    global_crop, local_crop = Placed((48, 32, 224, 224), False, 14), Placed((0, 0, 112, 128), False, 6)
+    global_crop, local_crop = PatchGrid((48, 32, 224, 224), False, 14), PatchGrid((0, 0, 112, 128), False, 6)
     assert matched(global_crop, local_crop) == (
         [row * 14 + column for row in (0, 1, 3) for column in (0, 1, 3, 5)],
         [row * 6 + column for row in (3, 4, 5) for column in (2, 3, 4, 5)],
     )
 
 
-def authors(first: Placed, second: Placed) -> tuple[list[int], list[int]]:
+def authors(first: PatchGrid, second: PatchGrid) -> tuple[list[int], list[int]]:
     """The steps of the authors' code on grids of numbers, without mirrored crops and where nothing is empty."""
     grids = []
     top, left = (max(first.box[axis], second.box[axis]) for axis in (0, 1))
@@ -104,7 +104,7 @@ def test_matched_patches_are_within_three_times_the_distance_at_which_they_overl
 @exact
 @given(crops(), st.integers(1, 28), st.booleans())
 def test_crops_of_one_box_have_matches_that_overlap(crop, patches, flip):
-    other = Placed(crop.box, flip, patches)
+    other = PatchGrid(crop.box, flip, patches)
     indices, other_numbers = matched(crop, other)
     distance_N2 = np.abs(centres(crop, indices) - centres(other, other_numbers))
     assert len(indices) == min(crop.patches, patches) ** 2
@@ -150,13 +150,13 @@ def test_the_order_is_that_of_the_image(first, second):
 )
 @pytest.mark.parametrize("flip", [False, True])
 def test_crops_that_share_at_most_half_a_patch_have_no_match(box, flip):
-    first, second = Placed((0, 0, 100, 100), False, 6), Placed(box, flip, 6)
+    first, second = PatchGrid((0, 0, 100, 100), False, 6), PatchGrid(box, flip, 6)
     assert matched(first, second) == matched(second, first) == ([], [])
 
 
 @pytest.mark.parametrize(("flip", "columns"), [(False, [6]), (True, [0])])
 def test_where_start_and_count_are_both_rounded_up_no_patch_beyond_the_last_is_matched(flip, columns):
     """Of 7 patches of 2 pixels, those from 11 to 14: 5.5 and 1.5, rounded to even, are 6 and 2, of which one is."""
-    crop, other = Placed((0, 0, 14, 14), flip, 7), Placed((0, 11, 14, 14), False, 7)
+    crop, other = PatchGrid((0, 0, 14, 14), flip, 7), PatchGrid((0, 11, 14, 14), False, 7)
     indices, _ = matched(crop, other)
     assert indices == [row * 7 + column for row in range(7) for column in columns]

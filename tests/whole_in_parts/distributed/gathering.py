@@ -1,4 +1,4 @@
-"""A program for torchrun: what three processes gather by direct lines, and that it is what gloo gathers."""
+"""A program for torchrun: what three processes gather over sockets, and that it is what gloo gathers."""
 
 import torch
 import torch.distributed as dist
@@ -7,7 +7,7 @@ from whole_in_parts.distributed import unix_sockets
 from whole_in_parts.distributed.collectives import gather, rank, world_size
 from whole_in_parts.distributed.group import group
 
-FITS = unix_sockets.LONGEST // torch.float32.itemsize
+FITS = unix_sockets.MAX_BYTES // torch.float32.itemsize
 TENSORS = {
     "numbers": torch.arange(6.0).view(2, 3),
     "one number": torch.tensor([7]),
@@ -21,9 +21,9 @@ TENSORS = {
 
 with group(torch.device("cpu")):
     for name, tensor in TENSORS.items():
-        own = tensor.roll(rank(), -1).contiguous()
-        theirs = [torch.empty_like(own) for _ in range(world_size())]
-        dist.all_gather(theirs, own)
-        assert torch.equal(gather(own[None]), torch.stack(theirs)), name
+        local = tensor.roll(rank(), -1).contiguous()
+        expected = [torch.empty_like(local) for _ in range(world_size())]
+        dist.all_gather(expected, local)
+        assert torch.equal(gather(local[None]), torch.stack(expected)), name
         if rank() == 0:
-            print(f"{name}: {'a line' if unix_sockets.carry(own) else 'gloo'}")
+            print(f"{name}: {'socket' if unix_sockets.supports(local) else 'gloo'}")

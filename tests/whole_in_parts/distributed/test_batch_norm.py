@@ -3,7 +3,7 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from whole_in_parts.distributed.batch_norm import BatchNorm, over_all, synchronise
+from whole_in_parts.distributed.batch_norm import BatchNorm, synchronise, synchronised_on_cpus
 from whole_in_parts.failure import Failure
 
 CPU = torch.device("cpu")
@@ -14,15 +14,15 @@ CPU = torch.device("cpu")
 def test_by_one_process_it_is_torchs_batch_norm_in_values_gradients_and_running_statistics(shape, affine):
     kind = nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d
     theirs = kind(4, affine=affine).double()
-    ours = over_all(kind(4, affine=affine).double())
+    ours = synchronised_on_cpus(kind(4, affine=affine).double())
     x, weights = 3 + 2 * torch.randn(*shape, dtype=torch.float64), torch.randn(*shape, dtype=torch.float64)
     gradients = []
     for norm in (theirs, ours):
         if affine:
             nn.init.constant_(norm.weight, 1.7), nn.init.constant_(norm.bias, 0.3)
-        given = x.clone().requires_grad_()
-        (norm(given) * weights).sum().backward()
-        gradients.append([given.grad, *(parameter.grad for parameter in norm.parameters())])
+        inputs = x.clone().requires_grad_()
+        (norm(inputs) * weights).sum().backward()
+        gradients.append([inputs.grad, *(parameter.grad for parameter in norm.parameters())])
     for first, second in zip(*gradients, strict=True):
         torch.testing.assert_close(first, second)
     for name, tensor in theirs.state_dict().items():
@@ -48,5 +48,5 @@ def test_what_is_given_the_whole_batch_keeps_its_own():
 
 
 def test_a_batch_norm_that_does_more_is_refused():
-    with pytest.raises(Failure, match="BatchNormAct2d of several processes needs GPUs"):
+    with pytest.raises(Failure, match="BatchNormAct2d over several processes needs GPUs"):
         synchronise(nn.Sequential(BatchNormAct2d(2)), CPU)

@@ -12,30 +12,30 @@ PROGRAM = str(Path(__file__).with_name("gathering.py"))
 
 @pytest.fixture
 def other(monkeypatch):
-    """The end that another process has of the line to it."""
+    """The peer's end of the socket between this process and rank 1."""
     ours, theirs = socket.socketpair()
-    monkeypatch.setitem(unix_sockets._lines, 1, unix_sockets.prepare(ours, seconds=0.2))
+    monkeypatch.setitem(unix_sockets._sockets, 1, unix_sockets.configure(ours, timeout=0.2))
     with ours, theirs:
         yield theirs
 
 
-def test_small_tensors_of_several_processes_go_by_lines_and_arrive_as_by_gloo(torchrun):
+def test_small_tensors_of_several_processes_go_over_sockets_and_arrive_as_by_gloo(torchrun):
     before = set(Path(unix_sockets.FOLDER).iterdir())
     printed = torchrun(3, PROGRAM)
-    assert printed.count(": a line") == 7
+    assert printed.count(": socket") == 7
     assert "more than fits: gloo" in printed
-    assert not [each for each in set(Path(unix_sockets.FOLDER).iterdir()) - before if (each / "0").is_socket()]
+    assert not [path for path in set(Path(unix_sockets.FOLDER).iterdir()) - before if (path / "0").is_socket()]
 
 
 def test_two_of_the_largest_fit_into_a_socket_while_nobody_listens(other):
-    largest = torch.zeros(unix_sockets.LONGEST, dtype=torch.uint8)
+    largest = torch.zeros(unix_sockets.MAX_BYTES, dtype=torch.uint8)
     for _ in range(2):
-        unix_sockets._lines[1].sendall(unix_sockets.content(largest))
+        unix_sockets._sockets[1].sendall(unix_sockets.as_bytes(largest))
 
 
 def test_what_comes_in_pieces_is_put_together(other):
     x = torch.arange(4.0)
-    whole = bytes(unix_sockets.content(x + 1))
+    whole = bytes(unix_sockets.as_bytes(x + 1))
     other.sendall(whole[:3])
     threading.Timer(0.05, other.sendall, [whole[3:]]).start()
     assert [part.tolist() for part in unix_sockets.exchange(x)] == [[0, 1, 2, 3], [1, 2, 3, 4]]

@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.every_method import METHODS, SMALL, VIEW
 from tests.whole_in_parts.methods.examples import EXACT, IMAGES, apart, made, vectors
 from tests.whole_in_parts.models.backbones import examples
-from whole_in_parts.augment.matching import Placed, match
+from whole_in_parts.augment.matching import PatchGrid, match
 from whole_in_parts.augment.views import Batch, make_batch
 from whole_in_parts.config.runs import Run
 from whole_in_parts.methods.base import build_method
@@ -55,7 +55,7 @@ PLACES = {
 def matches(batch: Batch, first: int, second: int) -> list[tuple[int, int]]:
     """The tokens of both crops that are compared: the whole, and the patches that are matched."""
     sides = [4, 4, 3]
-    crops = [Placed(batch.boxes[n][0].tolist(), bool(batch.flips[n][0]), sides[n]) for n in (first, second)]
+    crops = [PatchGrid(batch.boxes[n][0].tolist(), bool(batch.flips[n][0]), sides[n]) for n in (first, second)]
     one, other = match(*crops)
     return [(0, 0), *((1 + a, 1 + b) for a, b in zip(one.tolist(), other.tolist(), strict=True))]
 

@@ -25,7 +25,7 @@ CHECKPOINTS = Path("scratch/pretrain/byol")
 def attempt() -> None:
     torch.set_num_threads(1)
     checkpoints.INTERVAL_SECONDS = 0.05
-    checkpoints.SHARE = 0
+    checkpoints.SAVE_TIMES = 0
     with atomic_output_dir("pretrain", "byol") as directory:
         pretrain(load_study(), "byol", directory)
 

@@ -46,9 +46,9 @@ def test_the_options_of_every_stage_are_json(path):
 def test_options_have_the_defaults_that_the_file_leaves_out_and_what_their_class_derives(shipped):
     options = effective(read_by(shipped, "report", ""))
     assert options["runs"]["byol"]["optimizer"]["learning_rate_end"] == 0.0
-    assert options["runs"]["byol"]["backbone"]["words"] == "1·1·1 basic, width 8"
+    assert options["runs"]["byol"]["backbone"]["summary"] == "1·1·1 basic, width 8"
     assert options["analyse"]["byol_neighbours"]["analysis"]["headline"] == "same_class_embedding"
-    assert "carries" not in options["runs"]["byol"]["method"]
+    assert "modifiable" not in options["runs"]["byol"]["method"]
 
 
 @pytest.mark.parametrize(

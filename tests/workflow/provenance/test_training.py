@@ -33,16 +33,16 @@ def test_what_is_unchanged_goes_on(begun, small, shards, tmp_path):
 def test_a_changed_parameter_is_refused_by_its_key_and_both_values(begun, small, shards, tmp_path):
     run = small.runs["byol"]
     changed = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"learning_rate": 0.123})})
-    with pytest.raises(Failure, match=r"runs\.byol\.optimizer\.learning_rate: 0\.\d+, and now it is 0\.123"):
+    with pytest.raises(Failure, match=r"runs\.byol\.optimizer\.learning_rate: 0\.\d+, but now it is 0\.123"):
         go_on(tmp_path, configuration(changed, "byol", shards))
 
 
 def test_a_parameter_that_is_gone_or_new_is_refused(begun, tmp_path):
     facts = dict(begun)
     value = facts.pop("runs.byol.seed")
-    with pytest.raises(Failure, match=rf"runs\.byol\.seed: {value}, and now it is nothing"):
+    with pytest.raises(Failure, match=rf"runs\.byol\.seed: {value}, but now it is nothing"):
         go_on(tmp_path, facts)
-    with pytest.raises(Failure, match=r"runs\.byol\.more: nothing, and now it is 1"):
+    with pytest.raises(Failure, match=r"runs\.byol\.more: nothing, but now it is 1"):
         go_on(tmp_path, begun | {"runs.byol.more": "1"})
 
 

@@ -1,6 +1,6 @@
-"""ResNet (He et al., 2016, arXiv:1512.03385) of any depth and width, for large images and for small ones.
+"""ResNet (He et al., 2016, arXiv:1512.03385) of any depth and width, for large and for small images.
 
-Its modules are named as in torchvision and timm, so that the weights of a shape they know load there too.
+Modules are named as in torchvision and timm, so that weights of a shape they have load there, too.
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbone import StagedBackboneConfig
+from whole_in_parts.config.backbones.resnet import ResNetConfig
 from whole_in_parts.models.backbone import Backbone
 
 
 class Block(nn.Module):
-    """A residual block: what a subclass has in `branch`, beside a shortcut."""
+    """A residual block: the sum of `branch`, which a subclass implements, and a shortcut."""
 
     expansion: int
     downsample: nn.Module
@@ -21,15 +23,16 @@ class Block(nn.Module):
         return torch.relu(self.branch(x_BCHW) + self.downsample(x_BCHW))
 
     def branch(self, x_BCHW: Tensor) -> Tensor:
+        """Compute the residual branch, before the sum and the activation."""
         raise NotImplementedError
 
 
 class Basic(Block):
-    """Two convolutions of the given kernel sizes, of which the first strides."""
+    """Two convolutions with the given kernel sizes; the first has the stride."""
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]):
+    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]) -> None:
         super().__init__()
         self.conv1 = convolution(inputs, width, kernels[0], stride)
         self.bn1 = nn.BatchNorm2d(width)
@@ -43,11 +46,11 @@ class Basic(Block):
 
 
 class Bottleneck(Block):
-    """1×1, k×k (which strides) and 1×1 convolutions; four times as wide at the end."""
+    """1×1, k×k (with the stride) and 1×1 convolutions; the output is four times as wide."""
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]):
+    def __init__(self, inputs: int, width: int, stride: int, kernels: Sequence[int]) -> None:
         super().__init__()
         self.conv1 = convolution(inputs, width, 1)
         self.bn1 = nn.BatchNorm2d(width)
@@ -67,31 +70,37 @@ BLOCKS: dict[str, type[Basic] | type[Bottleneck]] = {"basic": Basic, "bottleneck
 
 
 class Residual(Backbone):
-    """Stages of residual blocks, of which a subclass has the stem; a map for each stage."""
+    """Stages of residual blocks, with a map per stage; a subclass adds the stem."""
 
     def add_stages(
-        self, options, block: type[Basic] | type[Bottleneck], kernels: Sequence[Sequence[Sequence[int]]]
+        self,
+        options: StagedBackboneConfig,
+        block: type[Basic] | type[Bottleneck],
+        kernels: Sequence[Sequence[Sequence[int]]],
     ) -> None:
-        """`kernels`: for each stage, for each of its blocks, the sizes of the block's kernels."""
+        """Add the stages as `layer1`, `layer2`, …; `kernels` has the kernel sizes per stage and block."""
         inputs = options.width
-        self.stages, self.widths = [], []
+        self.stages = []
+        self.widths = []
         for number, (stride, sizes) in enumerate(zip(options.strides, kernels, strict=True)):
             strides = [stride] + [1] * (len(sizes) - 1)
             blocks = []
             for block_stride, block_sizes in zip(strides, sizes, strict=True):
                 blocks.append(block(inputs, options.width << number, block_stride, block_sizes))
                 inputs = (options.width << number) * block.expansion
+
             self.stages.append(f"layer{number + 1}")
             self.widths.append(inputs)
             self.add_module(self.stages[-1], nn.Sequential(*blocks))
         self.features = inputs
 
     def stem(self, x_BCHW: Tensor) -> Tensor:
-        """What comes before the first stage."""
+        """Compute the input of the first stage."""
         raise NotImplementedError
 
     def maps(self, x_BCHW: Tensor) -> list[Tensor]:
-        x_BCHW, maps = self.stem(x_BCHW), []
+        x_BCHW = self.stem(x_BCHW)
+        maps = []
         for stage in self.stages:
             x_BCHW = self.get_submodule(stage)(x_BCHW)
             maps.append(x_BCHW)
@@ -99,9 +108,9 @@ class Residual(Backbone):
 
 
 class ResNet(Residual):
-    """The mean over positions is the global representation."""
+    """A ResNet whose global representation is the mean over positions."""
 
-    def __init__(self, options, kernels: Sequence[Sequence[Sequence[int]]]):
+    def __init__(self, options: ResNetConfig, kernels: Sequence[Sequence[Sequence[int]]]) -> None:
         super().__init__(options.mean, options.std)
         stem = options.stem
         self.conv1 = convolution(options.channels, options.width, stem.kernel, stem.stride)
@@ -115,12 +124,12 @@ class ResNet(Residual):
 
 
 class ResidualMLP(nn.Module):
-    """A residual block on vectors (B, C): the backbone's block with linear layers in place of convolutions.
+    """A residual block on vectors (B, C), with linear layers in place of convolutions.
 
-    It follows the pooling of networks that lost depth to a small receptive field (CO-SSL, section 3.2).
+    It follows the pooling of networks that lost depth to a restricted receptive field (CO-SSL, section 3.2).
     """
 
-    def __init__(self, features: int, block: str):
+    def __init__(self, features: int, block: str) -> None:
         super().__init__()
         narrow = [features // 4] * 2 if block == "bottleneck" else [features]
         layers: list[nn.Module] = []
@@ -133,23 +142,23 @@ class ResidualMLP(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that changes the size of the map by its stride alone."""
+    """Build a convolution without bias, padded so that only its stride changes the size of the map."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """The identity where the shapes agree, else a strided 1×1 convolution with its norm."""
+    """Build the identity if the shapes agree, else a strided 1×1 convolution with batch norm."""
     if inputs == outputs and stride == 1:
         return nn.Identity()
     return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
 
 def initialise(module: nn.Module) -> None:
-    """He's normal initialisation of the convolutions, by fan-out."""
+    """Initialise convolutions by He's normal distribution, with fan-out."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def build(options) -> ResNet:
-    """A ResNet in which every block has 3×3 kernels."""
+def build(options: ResNetConfig) -> ResNet:
+    """Build a ResNet whose blocks have 3×3 kernels."""
     return ResNet(options, [[(3, 3)] * blocks for blocks in options.blocks])

@@ -1,46 +1,49 @@
-"""Any network of timm (Wightman, 2019) that can give a feature map, with random weights.
+"""Any network of timm (Wightman, 2019) that has a feature map, with random weights.
 
-There is a map for each stage of a convolutional network and for each block of a transformer (timm's
-`forward_intermediates`), of which the last is what timm's head reads: a ViT's is behind its final norm. The whole
-representation is what that head makes of an image before the classifier: the CLS token of a ViT, the pooled mean of
-a ResNet. Where the head reads tokens, this does not follow from the map: of a map alone (`aggregate`) the pooled mean
-is then all there is.
+There is a map per stage of a convolutional network and per block of a transformer (timm's `forward_intermediates`). The
+last map is the input of timm's head: for a ViT, after its final norm. The global representation is the output of that
+head before the classifier: the CLS token of a ViT, the pooled mean of a ResNet. If the head reads tokens, it cannot be
+computed from the map, and then `aggregate` gives the pooled mean instead.
 """
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.models.backbone import Backbone, Representations
 
 ANY_SIZE = {"dynamic_img_size": True}
-"""Lets a ViT take images of another size than it is built for, by interpolating its position embedding."""
+"""Make a ViT accept any image size by interpolating its position embedding."""
 
 
 class Timm(Backbone):
-    """timm's network as it is; its widths are found when it is built."""
+    """timm's network, unchanged; a forward pass on the meta device infers its widths."""
 
     network: Any
     convolutional = False
 
-    def __init__(self, options):
+    def __init__(self, options: TimmConfig) -> None:
         super().__init__(options.mean, options.std)
         self.name = options.model
         self.network, self.arguments = create(options)
+
         size = options.arguments.get("img_size", self.network.pretrained_cfg.get("input_size", [224])[-1])
-        dry = self.dry()
+        meta_backbone = self.meta_copy()
         try:
             with torch.device("meta"):
-                maps, final = dry.run(torch.empty(1, options.channels, size, size))
-                global_BD = dry.network.forward_head(final, pre_logits=True)
-        except Exception as error:  # what timm's networks raise where they cannot has no type in common
+                maps, final = meta_backbone.run(torch.empty(1, options.channels, size, size))
+                global_BD = meta_backbone.network.forward_head(final, pre_logits=True)
+        except Exception as error:  # timm's networks raise errors of many types
             raise ValueError(
-                f"backbone.model: {self.name} gives no feature map ({error or type(error).__name__}); allowed is a "
-                "model of timm whose forward_intermediates gives some, such as vit_tiny_patch16_224 or resnet50"
+                f"backbone.model: {self.name} gives no feature map ({error or type(error).__name__}); allowed are "
+                "models of timm with forward_intermediates, such as vit_tiny_patch16_224 or resnet50"
             ) from error
+
         self.head_reads_map = final is maps[-1]
         self.widths = [map_BCNN.shape[1] for map_BCNN in maps]
         self.features = global_BD.shape[1]
@@ -58,10 +61,10 @@ class Timm(Backbone):
         return self.run(x_BCHW)[0]
 
     def run(self, x_BCHW: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The maps, and the features that timm's head reads, in the layout that it reads them in.
+        """Compute the maps, and the input of timm's head in its own layout.
 
         Raises:
-            ValueError: the network does not take images of that size.
+            ValueError: the network does not accept images of that size.
         """
         try:
             final, maps = self.network.forward_intermediates(x_BCHW)
@@ -71,27 +74,27 @@ class Timm(Backbone):
             ) from error
         return [*maps[:-1], as_map(final, maps[-1])], final
 
-    def whole(self, pooled_BC: Tensor, local_BCNN: Tensor) -> Tensor:
-        """What the head makes of the map, or the pooled mean where it reads something else.
+    def global_features(self, pooled_BC: Tensor, local_BCNN: Tensor) -> Tensor:
+        """Apply the head to the map, or take the pooled mean if the head reads tokens.
 
         Raises:
-            ValueError: it reads something else, and gives another number of features than the map has channels.
+            ValueError: the head reads tokens, and its output is not as wide as the map.
         """
         if self.head_reads_map:
             return self.network.forward_head(local_BCNN, pre_logits=True)
         if self.features != self.local_features:
             raise ValueError(
-                f"backbone.model: the {self.features} features of {self.name} do not follow from its map of "
-                f"{self.local_features} channels; allowed is a model in which both are as many"
+                f"backbone.model: the {self.features} features of {self.name} cannot be computed from its map of "
+                f"{self.local_features} channels; allowed are models where both numbers are equal"
             )
         return pooled_BC
 
 
 def as_map(final: Tensor, last_BCNN: Tensor) -> Tensor:
-    """The features before the head as a map (B, C, N, N) of as many positions as the last stage's.
+    """Reshape the input of the head to a map (B, C, N, N) with the positions of the last stage.
 
-    They come as (B, C, N, N), as (B, N, N, C), or as (B, tokens, C) with the positions last; from a network where
-    they are something else, the last stage's map itself.
+    It is (B, C, N, N), (B, N, N, C) or (B, tokens, C) with the positions last. Any other layout gives the map of the
+    last stage.
     """
     sides = last_BCNN.shape[2:]
     if not isinstance(final, Tensor):
@@ -105,25 +108,28 @@ def as_map(final: Tensor, last_BCNN: Tensor) -> Tensor:
     return last_BCNN
 
 
-def create(options) -> tuple[nn.Module, dict[str, object]]:
-    """timm's network without a classifier, and the arguments that it is built with.
+def create(options: TimmConfig) -> tuple[nn.Module, Mapping[str, object]]:
+    """Build timm's network without a classifier; return it with the arguments that timm accepted.
 
     Raises:
-        ValueError: timm has no model of that name, or none with these arguments.
+        ValueError: timm has no model of that name, or its model does not accept these arguments.
     """
     if not timm.is_model(options.model):
         close = ", ".join(difflib.get_close_matches(options.model, timm.list_models(), 3)) or "none"
         raise ValueError(
-            f"backbone.model: timm {timm.__version__} has no {options.model!r}; close to it: {close}; "
-            "timm.list_models() has all of them"
+            f"backbone.model: timm {timm.__version__} has no {options.model!r}; similar names: {close}; "
+            "timm.list_models() lists all of them"
         )
+
+    # Not every network has the argument for any size, so the second attempt leaves it out.
     for arguments in (ANY_SIZE | options.arguments, options.arguments):
         try:
             return timm.create_model(options.model, num_classes=0, in_chans=options.channels, **arguments), arguments
         except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            refused = error
-    raise ValueError(f"backbone.arguments: {options.model} cannot be built with {options.arguments}: {refused}")
+            reason = error
+    raise ValueError(f"backbone.arguments: {options.model} cannot be built with {options.arguments}: {reason}")
 
 
-def build(options) -> Timm:
+def build(options: TimmConfig) -> Timm:
+    """Build a network of timm."""
     return Timm(options)
