@@ -190,7 +190,9 @@ def equal(words: str, allowed: str, first: str, second: str) -> gxe.Expectation:
     return told(words, allowed, gxe.ExpectColumnPairValuesToBeEqual, column_A=first, column_B=second)
 
 
-def within(words: str, column: str, low: float | None, high: float | None = None, kind=VALUES) -> gxe.Expectation:
+def within(
+    words: str, column: str, low: float | None, high: float | None = None, kind: type[gxe.Expectation] = VALUES
+) -> gxe.Expectation:
     allowed = f"at most {high:g}" if low is None else f"at least {low:g}" if high is None else span(low, high)
     return told(words, allowed, kind, column=column, min_value=low, max_value=high)
 

@@ -1,6 +1,6 @@
 """What the options of all backbones have in common."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ class BackboneConfig(Section):
     std: list[Positive]
 
     @model_validator(mode="after")
-    def each_channel_has_its_mean_and_std(self):
+    def each_channel_has_its_mean_and_std(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std take one number for each of the {self.channels} channels")
         return self
@@ -38,7 +38,7 @@ class StagedBackboneConfig(BackboneConfig):
     strides: Annotated[list[Count], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def lengths_agree(self):
+    def lengths_agree(self) -> Self:
         if len(self.blocks) != len(self.strides):
             raise ValueError(f"blocks has {len(self.blocks)} stages and strides {len(self.strides)}: give both as many")
         return self

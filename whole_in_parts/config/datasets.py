@@ -1,6 +1,6 @@
 """The section `datasets`: where images come from, and what they have to hold."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -29,7 +29,7 @@ class Expectations(Section):
     but one in a set for detection, where labels say nothing."""
 
     @model_validator(mode="after")
-    def some_classes_have_images(self):
+    def some_classes_have_images(self) -> Self:
         if self.empty >= self.classes:
             raise ValueError(f"empty: {self.empty} of {self.classes} classes may have no images; allowed are fewer")
         return self

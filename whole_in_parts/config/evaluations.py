@@ -1,7 +1,7 @@
 """The sections of the evaluations: one for each stage that follows pretraining."""
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -119,7 +119,7 @@ class AttackSetting(Section):
     restarts: Count = 1
 
     @model_validator(mode="after")
-    def restarts_differ(self):
+    def restarts_differ(self) -> Self:
         if self.restarts > 1 and not self.random_start:
             raise ValueError(f"restarts: {self.restarts} from the image itself are the same; add random_start: true")
         return self
@@ -132,7 +132,7 @@ class Attack(Section):
     subset: Count
 
     @model_validator(mode="after")
-    def names_are_free(self):
+    def names_are_free(self) -> Self:
         taken = {"key", "label", "clean", "clean_low", "clean_high", "samples"}
         taken |= {f"{name}_{bound}" for name in self.settings for bound in ("low", "high")}
         for name in self.settings:

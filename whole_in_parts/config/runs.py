@@ -1,6 +1,6 @@
 """The section `runs`: one pretraining each, with its backbone, method, modifier, views and optimizer."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,7 +44,7 @@ class Run(Section):
     seed: int
 
     @model_validator(mode="after")
-    def trains_if_its_method_does(self):
+    def trains_if_its_method_does(self) -> Self:
         if (self.method.name == "random") != (self.epochs == 0):
             raise ValueError(
                 f"epochs: method random takes 0 epochs and every other at least 1; {self.method.name} has {self.epochs}"
@@ -52,7 +52,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def warms_up_while_it_trains(self):
+    def warms_up_while_it_trains(self) -> Self:
         if self.epochs and self.optimizer.warmup_epochs > self.epochs:
             raise ValueError(
                 f"optimizer.warmup_epochs: a warm-up of {self.optimizer.warmup_epochs} epochs is longer than the "
@@ -61,7 +61,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def method_carries_modifier(self):
+    def method_carries_modifier(self) -> Self:
         if not self.modifier.supports(self.method):
             modifiers = variants("modifiers", ModifierConfig)
             supported = [name for name, modifier in modifiers.items() if modifier.supports(self.method)]
@@ -71,7 +71,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def batch_can_be_cut(self):
+    def batch_can_be_cut(self) -> Self:
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be cut in {self.accumulate} pieces")
         if self.accumulate > 1 and self.modifier.needs_whole_batch:
@@ -79,7 +79,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def crops_fit_the_image(self):
+    def crops_fit_the_image(self) -> Self:
         sizes = {f"modifier.{key}": size for key, size in self.modifier.crop_sizes().items()}
         sizes |= {f"method.{key}": size for key, size in self.method.crop_sizes().items()}
         for key, size in sizes.items():
@@ -88,7 +88,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def queue_holds_whole_batches(self):
+    def queue_holds_whole_batches(self) -> Self:
         enter = 2 * self.batch_size
         if (queue := getattr(self.method, "queue", 0)) % enter:
             raise ValueError(

@@ -4,10 +4,11 @@
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from whole_in_parts.config.analyse import Analyse
 from whole_in_parts.config.datasets import Dataset
@@ -38,7 +39,7 @@ class Study(Section):
     analyse: Annotated[dict[Name, Analyse], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def datasets_are_there(self):
+    def datasets_are_there(self) -> Self:
         asked = {f"runs.{name}.dataset": run.dataset for name, run in self.runs.items()}
         asked |= {f"{name}.dataset": entry.dataset for name, entry in self.entries().items()}
         for key, dataset in asked.items():
@@ -47,14 +48,14 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def runs_are_there(self):
+    def runs_are_there(self) -> Self:
         for name, entry in self.entries().items():
             if entry.run not in self.runs:
                 raise ValueError(f"{name}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
         return self
 
     @model_validator(mode="after")
-    def runs_can_be_analysed(self):
+    def runs_can_be_analysed(self) -> Self:
         for name, entry in self.analyse.items():
             if problem := entry.analysis.misfit(self.runs[entry.run]):
                 raise ValueError(f"analyse.{name}.analysis.{problem} (run: {entry.run})")
@@ -84,7 +85,7 @@ def load_study(path: Path = PARAMS) -> Study:
         raise ValueError("\n".join(f"{path}: {_line(problem)}" for problem in error.errors())) from None
 
 
-def _line(problem) -> str:
+def _line(problem: ErrorDetails) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
     return f"{key}: {problem['msg'].removeprefix('Value error, ')}{given}"

@@ -1,6 +1,6 @@
 """A run's `optimizer`, and its `online` evaluation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -62,7 +62,7 @@ class Online(Section):
     neighbours: Count = 20
 
     @model_validator(mode="after")
-    def neighbours_are_there(self):
+    def neighbours_are_there(self) -> Self:
         if self.neighbours > self.samples:
             raise ValueError(f"neighbours: {self.neighbours} are asked of {self.samples} samples")
         return self

@@ -60,8 +60,15 @@ class VariableSizeImages(Images):
     One box cannot serve images of many sizes: crops that are `uniform` are made of the squares (`views.py`).
     """
 
-    def __init__(self, *given, **options):
-        super().__init__(*given, **options)
+    def __init__(
+        self,
+        shards: Shards,
+        size: int,
+        channels: int,
+        interpolation: str = "bilinear",
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+    ):
+        super().__init__(shards, size, channels, interpolation, device)
         pixels = int(self.shards.extents_N2.prod(1).sum())
         self._opened: dict[int, Image.Image] | None = {} if pixels * self.channels <= HELD_IN_MEMORY else None
         self._begun: dict[CropRequest, PendingCrops] = {}

@@ -60,12 +60,12 @@ def svg(figure: Figure, salt: str) -> str:
     return re.sub(r' id="[^"]*_\d+"', "", stream.getvalue())
 
 
-def panels(count: int, width: float, height: float, rows_above: int, **options) -> tuple[Figure, list[Axes]]:
+def panels(count: int, width: float, height: float, rows_above: int, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     """A figure of equal panels, `height` inches each, below room for a legend of so many rows."""
     across = min(count, PANELS)
     down = ceil(count / across)
     figure = Figure(figsize=(width, down * height + 0.19 * rows_above + 0.1), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, **options)
+    grid = figure.subplots(down, across, squeeze=False, sharey=sharey)
     for axes in grid.flat[count:]:
         axes.remove()
     return figure, list(grid.flat[:count])

@@ -1,6 +1,6 @@
 """Options of the backbone `rf_resnet` (`models/backbones/rf_resnet.py`)."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -14,7 +14,7 @@ class RFResNetConfig(ResNetConfig):
     mlp: bool
 
     @model_validator(mode="after")
-    def blocks_have_a_middle(self):
+    def blocks_have_a_middle(self) -> Self:
         if min(self.blocks) < 3:
             raise ValueError(
                 f"blocks: a stage of an RF-ResNet has at least 3, so that the middle is not the first; {self.blocks}"

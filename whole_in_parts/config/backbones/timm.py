@@ -20,7 +20,7 @@ class TimmConfig(BackboneConfig):
 
     @field_validator("arguments", mode="before")
     @classmethod
-    def are_scalars_that_are_free(cls, arguments):
+    def are_scalars_that_are_free(cls, arguments: object) -> object:
         for name, value in arguments.items() if isinstance(arguments, dict) else ():
             if name in FIXED:
                 raise ValueError(f"{name}: set by the study itself; weights are random, and none are loaded")

@@ -1,6 +1,6 @@
 """Options of the modifier `logo` (`modifiers/logo.py`)."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -26,7 +26,7 @@ class LoGoConfig(ModifierConfig):
     learning_rate: Positive = 0.03
 
     @model_validator(mode="after")
-    def public_code_has_local_to_local(self):
+    def public_code_has_local_to_local(self) -> Self:
         if self.mode == "public" and not self.local_to_local:
             raise ValueError("local_to_local: mode public draws local crops apart; without that, take mode ratio")
         return self

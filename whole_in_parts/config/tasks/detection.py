@@ -1,6 +1,6 @@
 """Options of the task `detection` (`evaluation/tasks/detection.py`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,7 +37,7 @@ class DetectionConfig(TaskConfig):
     seed: int = 0
 
     @model_validator(mode="after")
-    def drops_are_steps(self):
+    def drops_are_steps(self) -> Self:
         if list(self.drops) != sorted(set(self.drops)) or any(drop >= self.steps for drop in self.drops):
             raise ValueError(f"drops: {list(self.drops)}; allowed are rising numbers below steps, {self.steps}")
         return self

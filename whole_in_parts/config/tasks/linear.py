@@ -1,6 +1,6 @@
 """Options of the task `linear` (`evaluation/tasks/linear.py`)."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -21,7 +21,7 @@ class LinearTaskConfig(TaskConfig):
     probe: Linear | None = None
 
     @model_validator(mode="after")
-    def probe_is_what_it_says(self):
+    def probe_is_what_it_says(self) -> Self:
         if self.probe and (self.probe.solver != "sgd" or self.probe.labels != [100]):
             raise ValueError("probe: here it is by SGD and by all labels; for logistic regression, leave it out")
         return self

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from whole_in_parts.failure import Failure
 from whole_in_parts.process import end_with_parent
@@ -39,7 +39,7 @@ def each(work: Callable[[int], Result], indices: range, processes: int) -> Itera
             raise Failure("one of the processes that pack was killed; is there memory enough?") from error
 
 
-def _begin(work: Callable, parent: int) -> None:
+def _begin(work: Callable[[int], object], parent: int) -> None:
     """Make a new process ready: it dies with its parent, and leaves what it shares with it unchanged."""
     global _work
     _work = work
@@ -49,8 +49,8 @@ def _begin(work: Callable, parent: int) -> None:
     gc.freeze()  # a collection would write into, and so copy, all memory that is shared
 
 
-def _do(number: int):
+def _do(number: int) -> Any:
     return _work(number)
 
 
-_work: Callable
+_work: Callable[[int], Any]

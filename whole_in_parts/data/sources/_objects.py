@@ -56,7 +56,9 @@ class Photograph(NamedTuple):
     objects: list[Marked]
 
 
-def store(options, classes: list[str], splits: Mapping[str, list[Photograph]], directory: Path) -> None:
+def store(
+    source: Path, sha256: str | None, classes: list[str], splits: Mapping[str, list[Photograph]], directory: Path
+) -> None:
     """Pack the images of each split, and write beside them what is marked.
 
     Raises:
@@ -68,7 +70,7 @@ def store(options, classes: list[str], splits: Mapping[str, list[Photograph]], d
     content = {"classes": classes, "splits": found}
     (directory / MARKED).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     files = [directory / MARKED, *(directory / f"{split}.tar" for split in splits)]
-    print(f"sha256 of {options.path}: {check(str(options.path), pieces(files), options.sha256)}", flush=True)
+    print(f"sha256 of {source}: {check(str(source), pieces(files), sha256)}", flush=True)
 
 
 def ask_for_files(photographs: list[Photograph]) -> None:
@@ -163,7 +165,7 @@ def runs(marked: Marked, size: tuple[int, int]) -> str | None:
     return encoded["counts"].decode()
 
 
-def read(options, directory: Path) -> Dataset:
+def read(directory: Path) -> Dataset:
     """The splits, each sample with what is marked in it."""
     content = json.loads((directory / MARKED).read_bytes())
     splits = {split: Photographs(directory / f"{split}.tar", found) for split, found in content["splits"].items()}

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
+from whole_in_parts.config.sources.coco import CocoConfig
 from whole_in_parts.data.source import Dataset
 from whole_in_parts.data.sources import _objects
 from whole_in_parts.data.sources._objects import Box, Marked, Photograph
@@ -65,7 +66,7 @@ class Instances(BaseModel):
     annotations: list[Instance] = Field(min_length=1)
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: CocoConfig, directory: Path) -> None:
     """Pack the images, and write what is marked in them.
 
     Raises:
@@ -85,11 +86,11 @@ def fetch(options, directory: Path) -> None:
             ("test", test, options.test_images, options.test_annotations),
         )
     }
-    _objects.store(options, list(names(train).values()), splits, directory)
+    _objects.store(options.path, options.sha256, list(names(train).values()), splits, directory)
 
 
-def read(options, directory: Path) -> Dataset:
-    return _objects.read(options, directory)
+def read(options: CocoConfig, directory: Path) -> Dataset:
+    return _objects.read(directory)
 
 
 def instances(file: Path) -> Instances:

@@ -11,6 +11,7 @@ is all but the copies, and test is these, so that test has no images of one or t
 import tarfile
 from pathlib import Path, PurePosixPath
 
+from whole_in_parts.config.sources.copydays import CopydaysConfig
 from whole_in_parts.data.source import Dataset
 from whole_in_parts.data.sources import folder
 from whole_in_parts.failure import Failure
@@ -23,7 +24,7 @@ PREFIX = 4
 WHERE = "https://lear.inrialpes.fr/~jegou/data.php"
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: CopydaysConfig, directory: Path) -> None:
     """Pack the folder, or the tar, as it is.
 
     Raises:
@@ -34,10 +35,10 @@ def fetch(options, directory: Path) -> None:
             f"source.path: {options.path} is not there; get Copydays from {WHERE}, and unpack its originals to "
             f"{options.path / 'original'} and its strong copies to {options.path / 'strong'}"
         )
-    folder.fetch(options, directory)
+    folder.store(options.path, options.sha256, directory)
 
 
-def read(options, directory: Path) -> Dataset:
+def read(options: CopydaysConfig, directory: Path) -> Dataset:
     """The database as train, the queries as test.
 
     Raises:

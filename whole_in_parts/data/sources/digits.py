@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from whole_in_parts.config.sources.digits import DigitsConfig
 from whole_in_parts.data.source import Arrays, Dataset, check, held_out
 
 FILE = "digits.csv.gz"
@@ -14,14 +15,14 @@ TEST_SHARE = 0.25
 SHADES = 16
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: DigitsConfig, directory: Path) -> None:
     """Copy the file out of the package."""
     content = importlib.resources.files("sklearn.datasets.data").joinpath(FILE).read_bytes()
     check("scikit-learn's digits", [gzip.decompress(content)], options.sha256)
     (directory / FILE).write_bytes(content)
 
 
-def read(options, directory: Path) -> Dataset:
+def read(options: DigitsConfig, directory: Path) -> Dataset:
     """Both splits; a row of the file is 64 shades of 0 to 16 and the label."""
     rows = np.loadtxt(directory / FILE, delimiter=",").astype(np.int64)
     pixels = (rows[:, :64].reshape(-1, 8, 8) * 255 // SHADES).astype(np.uint8)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from whole_in_parts.config.sources.fashion_mnist import FashionMNISTConfig
 from whole_in_parts.data.source import Arrays, Dataset, check
 from whole_in_parts.failure import Failure
 
@@ -24,7 +25,7 @@ CLASSES = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 log = logging.getLogger(__name__)
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: FashionMNISTConfig, directory: Path) -> None:
     """Put the four IDX files, unpacked and checked, into the directory."""
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -65,7 +66,7 @@ def from_torchvision(folder: Path, directory: Path) -> None:
         shutil.copyfile(folder / "FashionMNIST" / "raw" / name, directory / name)
 
 
-def read(options, directory: Path) -> Dataset:
+def read(options: FashionMNISTConfig, directory: Path) -> Dataset:
     """Both splits, from the IDX files."""
     splits = {"train": "train", "test": "t10k"}
     return Dataset(

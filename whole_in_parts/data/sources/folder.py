@@ -7,11 +7,12 @@ It is kept as one uncompressed tar, since many small files are slow to hash and 
 import os
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from whole_in_parts.config.sources.folder import FolderConfig
 from whole_in_parts.data.source import Dataset, Sample, check, held_out
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
@@ -23,18 +24,22 @@ TEST_SHARE = 0.2
 CHUNK = 1 << 20
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: FolderConfig, directory: Path) -> None:
+    store(options.path, options.sha256, directory)
+
+
+def store(source: Path, sha256: str | None, directory: Path) -> None:
     """Pack the folder, or unpack the compression of the tar, and check what came."""
     packed = directory / FILE
-    if options.path.is_dir():
-        pack(options.path, packed)
-        digest = check(str(options.path), _chunks(packed), options.sha256)
-    elif options.path.is_file() and tarfile.is_tarfile(options.path):
-        digest = check(str(options.path), _chunks(options.path), options.sha256)
-        unpack(options.path, packed)
+    if source.is_dir():
+        pack(source, packed)
+        digest = check(str(source), _chunks(packed), sha256)
+    elif source.is_file() and tarfile.is_tarfile(source):
+        digest = check(str(source), _chunks(source), sha256)
+        unpack(source, packed)
     else:
-        raise Failure(f"source.path: {options.path} is neither a folder nor a tar of images")
-    print(f"sha256 of {options.path}: {digest}", flush=True)
+        raise Failure(f"source.path: {source} is neither a folder nor a tar of images")
+    print(f"sha256 of {source}: {digest}", flush=True)
 
 
 def pack(folder: Path, packed: Path) -> None:
@@ -71,7 +76,7 @@ class Members(Sequence[Sample]):
         return Sample(key(name), label, image, EXTENSIONS[PurePosixPath(name).suffix.lower()])
 
 
-def read(options, directory: Path) -> Dataset:
+def read(options: FolderConfig, directory: Path) -> Dataset:
     """The splits and classes that the paths name.
 
     Raises:
@@ -119,7 +124,7 @@ def splits(parts: list[tuple[str, ...]], labels: np.ndarray) -> np.ndarray:
     return np.array(named)
 
 
-def _chunks(file: Path):
+def _chunks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             yield chunk

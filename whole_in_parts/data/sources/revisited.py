@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from whole_in_parts.config.sources.revisited import RevisitedConfig
 from whole_in_parts.data.source import Dataset, Sample, check
 from whole_in_parts.data.sources import folder
 from whole_in_parts.failure import Failure
@@ -45,7 +46,7 @@ class Truth(BaseModel):
     gnd: list[Query]
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: RevisitedConfig, directory: Path) -> None:
     """Pack the images, and write the ground truth as JSON beside them.
 
     Raises:
@@ -89,7 +90,7 @@ def ground_truth(file: Path) -> Truth:
     return truth
 
 
-def read(options, directory: Path) -> Dataset:
+def read(options: RevisitedConfig, directory: Path) -> Dataset:
     """The gallery and the queries.
 
     Raises:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.source import Dataset, Sample, png
 from whole_in_parts.failure import Failure
 
@@ -31,7 +32,7 @@ PER_CLASS = {"Caltech101": 30}
 ENDINGS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: TorchvisionConfig, directory: Path) -> None:
     """Download both splits, or copy what lies in `options.path`.
 
     Raises:
@@ -49,7 +50,7 @@ def fetch(options, directory: Path) -> None:
         ) from error
 
 
-def read(options, directory: Path) -> Dataset:
+def read(options: TorchvisionConfig, directory: Path) -> Dataset:
     """Both splits; an image is its JPEG or PNG file where torchvision gives that, or else a PNG."""
     splits = {split: Pairs(load(options.dataset, directory, split)) for split in ("train", "test")}
     return Dataset(splits["train"].classes(), splits)
@@ -106,7 +107,7 @@ class Pairs(Sequence[Sample]):
         with Image.open(image) as opened:
             return Sample(f"{number:08d}", int(label), png(opened.convert("RGB")), "png")
 
-    def pair(self, number: int):
+    def pair(self, number: int) -> tuple[Image.Image | Path, int]:
         """An image and its label."""
         part = int(np.searchsorted(self.ends, number, side="right"))
         return self.parts[part][number - (self.ends[part] - len(self.parts[part]))]

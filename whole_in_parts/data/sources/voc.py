@@ -9,6 +9,7 @@ a box holds its last ones, so that its left and top edge are one less than the n
 from pathlib import Path
 from xml.etree import ElementTree
 
+from whole_in_parts.config.sources.voc import VocConfig
 from whole_in_parts.data.source import Dataset
 from whole_in_parts.data.sources import _objects
 from whole_in_parts.data.sources._objects import Box, Marked, Photograph
@@ -22,7 +23,7 @@ CLASSES = [
 ]
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: VocConfig, directory: Path) -> None:
     """Pack the images, and write what is marked in them.
 
     Raises:
@@ -42,11 +43,11 @@ def fetch(options, directory: Path) -> None:
         ]
         for split, several in sets.items()
     }
-    _objects.store(options, CLASSES, splits, directory)
+    _objects.store(options.path, options.sha256, CLASSES, splits, directory)
 
 
-def read(options, directory: Path) -> Dataset:
-    return _objects.read(options, directory)
+def read(options: VocConfig, directory: Path) -> Dataset:
+    return _objects.read(directory)
 
 
 def indices(year: Path, name: str) -> list[str]:
