@@ -7,14 +7,14 @@ code that it runs. Every other stage depends on its own record, so it is stale i
 import sys
 from pathlib import Path
 
-from whole_in_parts.config.recipes import written_out
+from whole_in_parts.config.recipes import redundant_overrides
 from whole_in_parts.config.study import PARAMS, Study
 from workflow import program
 from workflow.provenance.record import records
 
 
 def resolve(study: Study, key: str, directory: Path) -> None:
-    if remark := written_out(PARAMS):
+    if remark := redundant_overrides(PARAMS):
         print(remark, file=sys.stderr)
     for path, text in records(study):
         file = directory / path
