@@ -15,7 +15,7 @@ from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.data.variable_size import for_training
+from whole_in_parts.data.variable_size import training_images
 from whole_in_parts.distributed.collectives import world_size
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.distributed.group import group
@@ -46,7 +46,7 @@ def train_and_write(options: Run, run: str, device: torch.device, directory: Pat
     folder = result_dir("shard", options.dataset)
     check_parts(options, run)
     size, channels = options.image_size, options.backbone.channels
-    images = for_training(Shards(folder / "train"), size, channels, device)
+    images = training_images(Shards(folder / "train"), size, channels, device)
     test = Images(Shards(folder / "test"), size, channels, device=device)
     method = build(options, len(images.shards.classes))
     training = Training(steps=0)

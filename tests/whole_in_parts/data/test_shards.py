@@ -12,7 +12,7 @@ from webdataset import WebDataset
 
 from stages.shard import pack
 from whole_in_parts.data import shards
-from whole_in_parts.data.shards import INDEX, Images, Shards, home, resize_center_crop
+from whole_in_parts.data.shards import INDEX, Images, Shards, resize_center_crop, storage_device
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.failure import Failure
 
@@ -159,7 +159,7 @@ def test_images_are_the_decoded_pixels_in_the_order_that_is_asked_for(packed, mo
 def test_images_are_held_by_a_gpu_with_room_for_them_or_in_memory_or_nowhere(monkeypatch, device, size, free, expected):
     monkeypatch.setattr(shards, "HELD_IN_MEMORY", 100)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1000))
-    assert home(size, torch.device(device)) == (torch.device(expected) if expected else None)
+    assert storage_device(size, torch.device(device)) == (torch.device(expected) if expected else None)
 
 
 def test_an_image_has_the_channels_that_are_asked_for(packed):

@@ -16,7 +16,7 @@ from whole_in_parts.config.views import View
 from whole_in_parts.data import sample_order, shards, variable_size
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample, png
-from whole_in_parts.data.variable_size import VariableSizeImages, for_training
+from whole_in_parts.data.variable_size import VariableSizeImages, training_images
 from whole_in_parts.failure import Failure
 from whole_in_parts.training.loop import iter_batches
 
@@ -93,7 +93,7 @@ def test_the_views_are_the_same_for_any_number_of_workers_and_whatever_was_begun
         monkeypatch.setattr(shards, "workers", lambda number=number: number)
         images = VariableSizeImages(split, 12, 3)
         assert_same([batch for step in range(4) for batch in batches(images, steps=range(step, step + 3))], alone)
-        assert len(images._begun) == 2
+        assert len(images._pending) == 2
 
 
 def test_pieces_of_a_batch_are_what_the_whole_is(split):
@@ -138,7 +138,7 @@ def test_a_training_takes_the_batches_of_its_steps_and_begins_none_beyond_its_la
     for step in range(3):
         expected = batches(VariableSizeImages(split, 12, 3), CROPS, 7, range(step, step + 1), pieces)
         assert_same([*iter_batches(images, labels_N, CROPS, RUN, step)], expected)
-    assert not images._begun
+    assert not images._pending
 
 
 def test_one_box_for_all_images_is_cut_from_their_squares(split):
@@ -157,9 +157,9 @@ def test_by_number_images_are_fitted_to_the_square_as_for_evaluation(split):
 
 def test_images_that_have_the_size_are_trained_on_as_they_are(split, shards):
     digits = Shards(shards / "train")
-    assert type(for_training(digits, 8, 1, CPU)) is Images
-    assert type(for_training(digits, 6, 1, CPU)) is VariableSizeImages
-    assert type(for_training(split, 12, 3, CPU)) is VariableSizeImages
+    assert type(training_images(digits, 8, 1, CPU)) is Images
+    assert type(training_images(digits, 6, 1, CPU)) is VariableSizeImages
+    assert type(training_images(split, 12, 3, CPU)) is VariableSizeImages
 
 
 def test_an_image_that_cannot_be_decoded_stops_the_batch_and_is_named(split, monkeypatch):
