@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
@@ -17,6 +17,7 @@ from whole_in_parts.config.transfer import Transfer
 from whole_in_parts.evaluation.corruption import SEVERITIES
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.failure import Failure
+from whole_in_parts.report.contract_record import Contract
 from whole_in_parts.results import result_dir
 
 EVALUATIONS = ("linear", "knn", "corrupt", "mask", "attack", "transfer")
@@ -41,34 +42,6 @@ class Flag(NamedTuple):
     key: str
     kind: str
     problem: str
-
-
-class Split(BaseModel):
-    """The size of a split."""
-
-    samples: int | None = None
-    shards: int | None = None
-    bytes: int | None = None
-
-
-class Expectation(BaseModel):
-    """One expectation of a dataset: the observed and the allowed value, and the rows that break it."""
-
-    split: str | None = None
-    expectation: str
-    held: bool
-    observed: object = None
-    allowed: object = None
-    broken_by: object = None
-
-
-class Contract(BaseModel):
-    """A `contract.json`."""
-
-    held: bool
-    classes: list[str] = []
-    splits: dict[str, Split] = {}
-    expectations: list[Expectation] = Field(default=[])
 
 
 @dataclass
