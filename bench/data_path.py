@@ -154,7 +154,7 @@ def large(folder: Path) -> list[Row]:
     os.sched_setaffinity(0, {min(cores)})
     try:
         images = VariableSizeImages(shards, LARGE, 3)
-        images._opened = None
+        images._decoded = None
         return [
             compare(
                 f"data path, 224 px, one core, against {name}", lambda: count(our_large_views(images)), other, aim=1

@@ -1,4 +1,4 @@
-"""Fetch a dataset from its source, as it comes, and check it: `results/fetch/<dataset>/`."""
+"""Fetch a dataset from its source, unchanged, and verify its checksum: `results/fetch/<dataset>/`."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from workflow import program
 
 
 def fetch(study: Study, dataset: str, directory: Path) -> None:
+    """Fetch one dataset."""
     options = study.datasets[dataset].source
     load_source(options.name).fetch(options, directory)
 

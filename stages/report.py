@@ -1,9 +1,9 @@
-"""Make the page of the whole study: `results/report/`.
+"""Write the report of the whole study: `results/report/`.
 
-Reads what the other stages measured, and writes `index.html`, a page that needs nothing else; `figures/`, with the
-pictures of analyses among them; `tables/*.csv`, with every number in full; and for DVC `metrics/<run>.json`,
-{evaluation: {metric: number}}. A number that is missing or not finite is shown as "missing" and flagged at the top. A
-result that belongs to no entry of params.yaml stops the stage.
+Reads the results of the other stages and writes `index.html`, a self-contained page; `figures/`, including the pictures
+of analyses; `tables/*.csv`, with every number in full precision; and for DVC `metrics/<run>.json`,
+{evaluation: {metric: number}}. A number that is missing or not finite is shown as "missing" and flagged at the top of
+the page. The stage fails if a result belongs to no entry of params.yaml.
 """
 
 import json
@@ -16,24 +16,30 @@ from workflow import program
 
 
 def report(study: Study, key: str, directory: Path) -> None:
-    found = results.read(study)
+    """Read all results, then write figures, tables, metrics and the page."""
+    measured = results.read(study)
     groups = group(study.runs)
-    verdicts = claim.verdicts(study, groups, found)
-    drawings = figures.draw(study, groups, found)
+    verdicts = claim.verdicts(study, groups, measured)
+    drawings = figures.draw(study, groups, measured)
+
     for name in ("tables", "figures", "metrics"):
         (directory / name).mkdir()
     for drawing in drawings:
         write(directory / "figures" / f"{drawing.name}.svg", drawing.svg)
-    shown = pictures.read(study)
-    for picture in shown:
+
+    analysis_pictures = pictures.read(study)
+    for picture in analysis_pictures:
         (directory / "figures" / picture.name).write_bytes(picture.png)
-    tables.write(study, groups, found, verdicts, directory / "tables")
-    for run, metrics in found.metrics.items():
+
+    tables.write(study, groups, measured, verdicts, directory / "tables")
+    for run, metrics in measured.metrics.items():
         write(directory / "metrics" / f"{run}.json", json.dumps(metrics, indent=2) + "\n")
-    write(directory / "index.html", content.render(study, groups, found, verdicts, drawings, shown))
+    page = content.render(study, groups, measured, verdicts, drawings, analysis_pictures)
+    write(directory / "index.html", page)
 
 
 def write(file: Path, text: str) -> None:
+    """Write a text file with Unix line endings on every platform."""
     file.write_text(text, encoding="utf-8", newline="\n")
 
 

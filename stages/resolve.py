@@ -1,21 +1,22 @@
-"""Check the study and resolve it into a record of each stage: `results/resolve/<kind>/<key>.json`.
+"""Validate the study and write a record of every other stage: `results/resolve/<kind>/<key>.json`.
 
-A record has the options that a stage reads, with the defaults that params.yaml leaves out, and the hash of each file of
-code that it runs. Every other stage depends on its own record, so it is stale if one of these changes, and only then.
+A record holds the options that a stage reads, including defaults that params.yaml leaves out, and the hash of each code
+file that it runs. Every stage depends on its own record, so it is stale if and only if one of these changes.
 """
 
 import sys
 from pathlib import Path
 
-from whole_in_parts.config.recipes import written_out
+from whole_in_parts.config.recipes import redundant_overrides
 from whole_in_parts.config.study import PARAMS, Study
 from workflow import program
 from workflow.provenance.record import records
 
 
 def resolve(study: Study, key: str, directory: Path) -> None:
-    if remark := written_out(PARAMS):
-        print(remark, file=sys.stderr)
+    """Write the records of all stages; print a warning if runs no longer inherit from a recipe."""
+    if warning := redundant_overrides(PARAMS):
+        print(warning, file=sys.stderr)
     for path, text in records(study):
         file = directory / path
         file.parent.mkdir(exist_ok=True)

@@ -65,7 +65,7 @@ def save(split: str, samples: list[Sample], classes: list[str] = CLASSES) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.iterdir():
         file.unlink()
-    pack(samples, classes, folder, per_shard=5, what=split)
+    pack(samples, classes, folder, per_shard=5, label=split)
 
 
 def rows(split: str) -> list[Row]:

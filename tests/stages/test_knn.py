@@ -35,7 +35,7 @@ def test_each_representation_that_was_extracted_has_its_neighbours(small, built,
     assert list(metrics) == ["top1_k5_layer_1", "top1_k20_layer_1", "top1_k5", "top1_k20"]
     claim("top1_k5 less that of the first layer", metrics["top1_k5"] - metrics["top1_k5_layer_1"], above=0)
     claim("top1_k5 of the first layer", metrics["top1_k5_layer_1"], above=20)
-    assert results.asked(study, "byol", "knn") == list(metrics)
+    assert results.expected_metrics(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
 
 
@@ -53,7 +53,7 @@ def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     ends = [f"k{k}{by}" for by in ("_labels_1", "_labels_10", "") for k in (5, 8)]
     assert list(metrics) == [f"top1_{end}" for end in ends]
-    assert results.asked(study, "byol", "knn") == list(metrics)
+    assert results.expected_metrics(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
     claim("top1_k5 by 1 %", metrics["top1_k5_labels_1"], above=20)
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pydict()

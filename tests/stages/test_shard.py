@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages.shard import keep, shard
+from stages.shard import shard, shards_folder
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Shards
 from whole_in_parts.data.sources import digits
@@ -126,8 +126,8 @@ def test_a_packing_without_space_stops_and_leaves_no_result(photographs):
 
 def test_shards_of_other_options_are_not_kept(small, tmp_path):
     (tmp_path / "one").mkdir()
-    assert keep(tmp_path, "one").exists()
-    assert keep(tmp_path, "other") == tmp_path / "other"
+    assert shards_folder(tmp_path, "one").exists()
+    assert shards_folder(tmp_path, "other") == tmp_path / "other"
     assert not (tmp_path / "one").exists()
 
 

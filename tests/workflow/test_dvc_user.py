@@ -49,6 +49,6 @@ def test_the_configuration_of_dvc_holds_no_secret():
 def test_an_experiment_in_place_says_that_recipes_are_written_out_and_how_to_go_back(study):
     printed = study.run("dvc", "exp", "run", "-S", "runs.byol.seed=7", "resolve")
     for said in (printed, study.run("snakemake", "-n")):
-        assert "a change of the recipe does not reach them; to go back: git checkout params.yaml" in said
+        assert "a change of the recipe does not reach them; to restore the file: git checkout params.yaml" in said
     study.run("git", "checkout", "params.yaml")
     assert "a change of the recipe" not in study.run("snakemake", "-n")

@@ -1,4 +1,4 @@
-"""The section `analyse`: what is looked at in a pretrained backbone."""
+"""The section `analyse`: analyses of pretrained backbones."""
 
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,13 @@ else:
 
 
 class Analyse(Section):
-    """One analysis of one run, on a part of the test images of a dataset."""
+    """One analysis of one run on a subset of the test images of a dataset."""
 
     run: Name
+    """The run to analyse: a key of `runs`."""
     dataset: Name
+    """The dataset whose test images are used: a key of `datasets`."""
     analysis: AnyAnalysis
+    """The analysis and its options, chosen by `name`."""
     subset: Count
+    """Approximate number of test images, stratified by class; all of them if there are fewer."""

@@ -1,4 +1,4 @@
-"""What the options of all analyses have in common."""
+"""Base class of the options of all analyses."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -7,13 +7,14 @@ from whole_in_parts.config.section import Section
 
 
 class AnalysisConfig(Section):
-    """`headline` is the metric that stands for an analysis."""
+    """The options of an analysis."""
 
     if TYPE_CHECKING:
         name: str
 
     headline: ClassVar[str]
+    """The metric that the report shows for the analysis."""
 
-    def misfit(self, run: Run) -> str:
-        """Why a run cannot be analysed so, or nothing."""
+    def incompatibility(self, run: Run) -> str:
+        """Return why a run cannot be analysed with these options, or an empty string if it can."""
         return ""

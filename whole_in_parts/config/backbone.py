@@ -1,6 +1,6 @@
-"""What the options of all backbones have in common."""
+"""Base classes of the options of all backbones."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,41 +9,54 @@ from whole_in_parts.config.variants import read_variant
 
 
 class BackboneConfig(Section):
-    """A backbone that takes images of so many channels, normalised by a mean and deviation of each."""
+    """A backbone whose input images have `channels` channels, normalised with `mean` and `std`."""
 
     convolutional: ClassVar[bool] = True
-    """Whether its local representations have a receptive field that the formula gives."""
+    """Whether the receptive field of its local representations follows from the formula for convolutions."""
     name: str
+    """Selects the backbone."""
     channels: Literal[1, 3]
+    """Channels of the input images: 1 (greyscale) or 3 (RGB)."""
     mean: list[Fraction]
+    """Mean of each channel, for pixels between 0 and 1; subtracted from the input."""
     std: list[Positive]
+    """Standard deviation of each channel, for pixels between 0 and 1; the input is divided by it."""
 
     @model_validator(mode="after")
-    def each_channel_has_its_mean_and_std(self):
+    def each_channel_has_its_mean_and_std(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std take one number for each of the {self.channels} channels")
         return self
 
     @property
     def summary(self) -> str:
-        """What the report says of it, beside its name."""
+        """The short description that the report prints beside the name."""
         raise NotImplementedError
 
 
 class StagedBackboneConfig(BackboneConfig):
-    """Stages of residual blocks: the width of the first stage, and blocks and stride of each."""
+    """A backbone of stages of residual blocks."""
 
     width: Count
+    """Width (number of channels) of the first stage; each later stage doubles it."""
     blocks: Annotated[list[Count], Field(min_length=1)]
+    """Number of residual blocks of each stage."""
     strides: Annotated[list[Count], Field(min_length=1)]
+    """Stride of the first block of each stage; as many numbers as `blocks`."""
 
     @model_validator(mode="after")
-    def lengths_agree(self):
+    def lengths_agree(self) -> Self:
         if len(self.blocks) != len(self.strides):
-            raise ValueError(f"blocks has {len(self.blocks)} stages and strides {len(self.strides)}: give both as many")
+            raise ValueError(
+                f"blocks has {len(self.blocks)} stages and strides {len(self.strides)}: both take one number per stage"
+            )
         return self
 
 
 def backbone_config(content: dict[str, object]) -> BackboneConfig:
-    """The options of a backbone, read back from where they were saved."""
+    """Validate the saved options of a backbone.
+
+    Raises:
+        ValueError: the options are not valid.
+    """
     return read_variant("backbones", content)

@@ -1,6 +1,6 @@
-"""The section `datasets`: where images come from, and what they have to hold."""
+"""The section `datasets`: the sources of images, and the expectations that a dataset must meet."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -15,32 +15,40 @@ else:
 
 
 class Expectations(Section):
-    """What a dataset must hold for anything to read it."""
+    """The data contract: expectations that the shards of a dataset must meet before any stage reads them."""
 
     train: Count
+    """Number of images in the train split."""
     test: Count
+    """Number of images in the test split."""
     classes: Annotated[int, Field(ge=2)]
+    """Number of classes, at least 2."""
     height: Sizes
+    """Smallest and largest allowed height of an image, in pixels."""
     width: Sizes
+    """Smallest and largest allowed width of an image, in pixels."""
     imbalance: Annotated[float, Field(ge=1)] = 1.0
-    """Largest class of a split over its smallest, at most."""
+    """Largest allowed ratio of the largest to the smallest class of a split, at least 1."""
     empty: Annotated[int, Field(ge=0)] = 0
-    """Classes that may have no images in a split: those that are nobody's to find, in a set for retrieval, and all
-    but one in a set for detection, where labels say nothing."""
+    """Number of classes that may have no images in a split; fewer than `classes`. Retrieval sets have such classes
+    (images that no query must find); detection sets use a single label, so that all classes but one are empty."""
 
     @model_validator(mode="after")
-    def some_classes_have_images(self):
+    def some_classes_have_images(self) -> Self:
         if self.empty >= self.classes:
             raise ValueError(f"empty: {self.empty} of {self.classes} classes may have no images; allowed are fewer")
         return self
 
     duplicates: Annotated[int, Field(ge=0)] = 0
-    """Images that may be in both train and test: known flaws of a published set, counted and shown."""
+    """Number of images that may be in both train and test; these known flaws of a published set are reported."""
 
 
 class Dataset(Section):
-    """A source of images, how it is packed, and what it has to hold."""
+    """The source of a dataset, how it is packed into shards, and the expectations that it must meet."""
 
     source: AnySource
+    """The source of the images and its options, chosen by `name`."""
     samples_per_shard: Count
+    """Number of images in each shard."""
     expect: Expectations
+    """The expectations that the packed dataset must meet."""

@@ -1,7 +1,7 @@
-"""The sections of the evaluations: one for each stage that follows pretraining."""
+"""The sections of the evaluations: one section for each stage that follows pretraining."""
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -10,132 +10,140 @@ from whole_in_parts.config.section import Count, Name, NotNegative, Positive, Se
 Item = TypeVar("Item")
 
 CORRUPTIONS = sorted(file.stem for file in Path(__file__).parents[1].glob("evaluation/corruptions/[!_]*.py"))
-"""The corruptions that have a file; the package itself is not imported, since a study is no part of what it does."""
+"""The names of all corruptions, from their files; the package is not imported, so a study does not depend on it."""
 
 
-def _each_once(items: list[Item]) -> list[Item]:
-    if twice := sorted({str(item) for item in items if items.count(item) > 1}):
-        raise ValueError(f"named more than once: {', '.join(twice)}")
+def _unique(items: list[Item]) -> list[Item]:
+    if repeated := sorted({str(item) for item in items if items.count(item) > 1}):
+        raise ValueError(f"named more than once: {', '.join(repeated)}")
     return items
 
 
-def _has_whole(names: list[str]) -> list[str]:
+def _includes_whole(names: list[str]) -> list[str]:
     if "whole" not in names:
-        raise ValueError("whole is to be among them: the report and the stages after the probe ask for it")
+        raise ValueError("whole is to be among them: the report and the later stages read its results")
     return names
 
 
-def _has_all(percentages: list[int]) -> list[int]:
+def _includes_all_labels(percentages: list[int]) -> list[int]:
     if 100 not in percentages:
-        raise ValueError("100 is to be among them: the report and the stages after the probe ask for it")
+        raise ValueError("100 is to be among them: the report and the later stages read its results")
     return percentages
 
 
 Representation = Annotated[str, Field(pattern=r"^(whole|patch|layer_[1-9][0-9]*)$")]
 Percentage = Annotated[int, Field(gt=0, le=100)]
-Percentages = Annotated[list[Percentage], AfterValidator(_each_once), AfterValidator(_has_all)]
+Percentages = Annotated[list[Percentage], AfterValidator(_unique), AfterValidator(_includes_all_labels)]
 
 
 class Extract(Section):
-    """What is kept of each image: `whole`, `patch` (pooled, before the last layers), `layer_1` … (pooled maps)."""
+    """The representations of each image that are stored as features."""
 
-    representations: Annotated[list[Representation], AfterValidator(_each_once), AfterValidator(_has_whole)]
+    representations: Annotated[list[Representation], AfterValidator(_unique), AfterValidator(_includes_whole)]
+    """`whole` (global, required), `patch` (pooled, before the last layers), `layer_1`, `layer_2`, … (pooled maps)."""
 
 
 class Linear(Section):
-    """The linear probe, trained on each representation by each of `labels`, the percentages of the labels of a class.
-
-    `solver: sgd` standardises the features, and `schedule` is a cosine or a tenth after 60 and after 80 per cent of the
-    epochs. `lbfgs` is logistic regression, its penalty chosen on training samples that are held out; it reads none of
-    the keys of SGD.
-    """
+    """The linear probe on frozen features; `lbfgs` ignores all keys of SGD."""
 
     solver: Literal["sgd", "lbfgs"] = "sgd"
+    """`sgd` on standardised features, or `lbfgs`: logistic regression, its penalty chosen on held-out train images."""
     schedule: Literal["cosine", "steps"] = "cosine"
+    """Learning rate over time: a half `cosine` to 0, or `steps`: divided by 10 after 60 % and 80 % of the epochs."""
     epochs: Count
+    """Epochs of SGD."""
     batch_size: Count
+    """Images in a batch of SGD."""
     learning_rate: Positive
+    """Initial learning rate of SGD."""
     weight_decay: NotNegative
+    """Weight decay of SGD."""
     labels: Percentages = Field(default=[100])
+    """Percentages of the labels of each class, 1 to 100; one probe is trained per percentage, and 100 is required."""
 
 
 class KNN(Section):
-    """Weighted cosine kNN: votes weigh exp(similarity / temperature).
-
-    `labels` are the percentages of the labels of a class that may vote, as for the linear probe.
-    """
+    """Weighted kNN by cosine similarity: a vote weighs exp(similarity / temperature)."""
 
     neighbours: Annotated[list[Count], Field(min_length=1)]
+    """Numbers of neighbours k to evaluate; the report compares the first one."""
     temperature: Positive
+    """Temperature of the weights of the votes."""
     labels: Percentages = Field(default=[100])
+    """Percentages of the labels of each class that may vote, 1 to 100; 100 is required."""
 
 
-def _known(name: str) -> str:
+def _is_corruption(name: str) -> str:
     if name not in CORRUPTIONS:
         raise ValueError(f"no corruption has this name; there are: {', '.join(CORRUPTIONS)}")
     return name
 
 
-def _inside(folder: str) -> str:
+def _inside_project(folder: str) -> str:
     if PurePosixPath(folder).is_absolute() or ".." in PurePosixPath(folder).parts:
-        raise ValueError("a path is to begin at the project's root and to stay in it; a link there may lead elsewhere")
+        raise ValueError("the path must begin at the project's root and stay inside it; a link there may lead outside")
     return folder
 
 
-Corruption = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": CORRUPTIONS})]
+Corruption = Annotated[str, AfterValidator(_is_corruption), Field(json_schema_extra={"enum": CORRUPTIONS})]
 
 
 class Corrupt(Section):
-    """Each corruption is applied at five severities to a subset of the test images.
+    """Accuracy under image corruptions, each at five severities, on a subset of the test images."""
 
-    `folder` has images that are corrupted already: `<corruption>/<severity>/<class>/<image>` as ImageNet-C is released,
-    or `<corruption>.npy` and `labels.npy` as CIFAR-10-C is. They are read and nothing is generated.
-    The path begins at the project's root. DVC does not watch the folder: after a change of its images, give it another
-    name or run the stage with `--force`.
-    """
-
-    corruptions: Annotated[list[Corruption], AfterValidator(_each_once)]
+    corruptions: Annotated[list[Corruption], AfterValidator(_unique)]
+    """Names of the corruptions."""
     subset: Count
-    folder: Annotated[str, AfterValidator(_inside)] | None = None
+    """Approximate number of test images, stratified by class; all of them if there are fewer."""
+    folder: Annotated[str, AfterValidator(_inside_project)] | None = None
+    """Folder of released corrupted images, relative to the project's root, to read instead of generating them:
+    `<corruption>/<severity>/<class>/<image>` as ImageNet-C, or `<corruption>.npy` and `labels.npy` as CIFAR-10-C.
+    DVC does not track the folder: after a change of its images, rename it or run the stage with `--force`."""
 
 
 class Mask(Section):
-    """`rates`: the percentages of the local representations that are dropped before pooling."""
+    """Accuracy when a part of the local representations is dropped before pooling."""
 
     rates: list[Annotated[int, Field(ge=0, lt=100)]]
+    """Percentages of the local representations that are dropped, 0 to 99."""
     subset: Count
+    """Approximate number of test images, stratified by class; all of them if there are fewer."""
 
 
 class AttackSetting(Section):
-    """L∞ PGD: `step` is the step size as a share of epsilon.
-
-    It begins at the image or, with `random_start`, anywhere within epsilon; an image has to withstand each restart.
-    """
+    """One setting of L∞ PGD."""
 
     epsilon: NotNegative
+    """Radius ε of the L∞ ball, for pixels between 0 and 1; 0 is a control without perturbation."""
     step: Positive
+    """Step size as a fraction of epsilon."""
     iterations: Count
+    """Number of PGD steps."""
     random_start: bool = False
+    """Start at a random point within epsilon instead of at the image."""
     restarts: Count = 1
+    """Number of random starts; an image counts as robust only if it withstands all of them."""
 
     @model_validator(mode="after")
-    def restarts_differ(self):
+    def restarts_differ(self) -> Self:
         if self.restarts > 1 and not self.random_start:
             raise ValueError(f"restarts: {self.restarts} from the image itself are the same; add random_start: true")
         return self
 
 
 class Attack(Section):
-    """Named settings of an attack on a subset of the test images."""
+    """Accuracy under adversarial attack (L∞ PGD) on a subset of the test images."""
 
     settings: dict[Name, AttackSetting]
+    """The attacks by name; a name becomes a metric."""
     subset: Count
+    """Approximate number of test images, stratified by class; all of them if there are fewer."""
 
     @model_validator(mode="after")
-    def names_are_free(self):
+    def names_are_free(self) -> Self:
         taken = {"key", "label", "clean", "clean_low", "clean_high", "samples"}
         taken |= {f"{name}_{bound}" for name in self.settings for bound in ("low", "high")}
         for name in self.settings:
             if name in taken:
-                raise ValueError(f"settings.{name}: the name of another metric or column; give it another")
+                raise ValueError(f"settings.{name}: the name of another metric or column; choose another name")
         return self

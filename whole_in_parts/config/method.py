@@ -1,4 +1,4 @@
-"""What the options of all methods have in common."""
+"""Base classes of the options of all methods."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from whole_in_parts.config.section import Count, Fraction, Fractions, NotNegative, Positive, Section
 
 Widths = Annotated[list[Count], Field(min_length=1)]
-"""The widths of the hidden layers of an MLP, and of its output."""
+"""The widths of the hidden layers of an MLP, followed by the width of its output."""
 
 
 class MethodConfig(Section):
@@ -17,34 +17,41 @@ class MethodConfig(Section):
         name: str
 
     modifiable: ClassVar[bool] = True
-    """Whether the method can have a modifier; which ones, the modifiers say."""
+    """Whether the method supports modifiers at all; `ModifierConfig.supports` decides for each modifier."""
 
     def crop_sizes(self) -> dict[str, int]:
-        """The sides in pixels of the crops that the method adds to the views, by the keys of the options."""
+        """Return the sides in pixels of the crops that the method adds to the views, by option key."""
         return {}
 
 
 class JointEmbeddingConfig(MethodConfig):
-    """A base that aligns embeddings of views; `projector` gives the widths of its hidden layers and of its output."""
+    """A base that aligns embeddings of views."""
 
     projector: Widths
+    """Widths of the projector's hidden layers, followed by the width of its output."""
 
 
 class TargetNetworkConfig(JointEmbeddingConfig):
-    """A base with a target network; `momentum` is how much of it stays, at the first step and at the last."""
+    """A base with a target network, an exponential moving average (EMA) of the online network."""
 
     momentum: Fractions
+    """EMA momentum of the target network at the first and at the last step, each 0 to 1 and not falling."""
 
 
 class DistillationConfig(TargetNetworkConfig):
-    """The last width of `projector` is that of the bottleneck before the prototypes; the teacher's temperature warms up
-    from the first to the second value, and the prototypes stay as they are for `frozen_epochs`.
-    """
+    """Self-distillation into prototypes, as in DINO; the last width of `projector` is that of the bottleneck."""
 
     prototypes: Count
+    """Number of prototypes K, the width of the head's output."""
     norm: bool = False
+    """Use batch norm in the hidden layers of the projector."""
     student_temperature: Positive = 0.1
+    """Temperature of the student's softmax."""
     teacher_temperature: Fractions = (0.04, 0.07)
+    """Temperature of the teacher's softmax at the start and at the end of its warm-up, each 0 to 1."""
     warmup_epochs: NotNegative = 30.0
+    """Epochs over which the teacher's temperature rises."""
     centre_momentum: Fraction = 0.9
+    """EMA momentum of the centre that is subtracted from the teacher's scores, 0 to 1."""
     frozen_epochs: NotNegative = 1.0
+    """Epochs at the start during which the prototypes are not updated."""

@@ -1,4 +1,4 @@
-"""What the options of all modifiers have in common."""
+"""Base class of the options of all modifiers."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,15 +13,15 @@ class ModifierConfig(Section):
         name: str
 
     modifies: ClassVar[type[MethodConfig]] = MethodConfig
-    """The options of the methods that it can modify."""
+    """The base class of the options of all methods that the modifier supports."""
     needs_whole_batch: ClassVar[bool] = False
-    """Whether it compares gradients of whole batches, so that gradients cannot be accumulated over parts of one."""
+    """Whether the modifier compares gradients of whole batches, which excludes gradient accumulation."""
 
     @classmethod
     def supports(cls, method: MethodConfig) -> bool:
-        """Whether the method can have this modifier."""
+        """Return whether the method can be combined with this modifier."""
         return method.modifiable and isinstance(method, cls.modifies)
 
     def crop_sizes(self) -> dict[str, int]:
-        """The sides in pixels of the crops that the modifier adds to the views, by the keys of the options."""
+        """Return the sides in pixels of the crops that the modifier adds to the views, by option key."""
         return {}

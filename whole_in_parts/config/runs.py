@@ -1,6 +1,6 @@
-"""The section `runs`: one pretraining each, with its backbone, method, modifier, views and optimizer."""
+"""The section `runs`: pretrainings, each with its backbone, method, modifier, views and optimizer."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,36 +23,47 @@ else:
 
 
 class Run(Section):
-    """One pretraining: a method, its modifier and all else that its weights depend on.
-
-    With `accumulate`, a batch is learned from in so many pieces, each with batch norm and a loss of its own: it takes
-    less memory. With `precision: bfloat16`, networks compute in that where it is safe; losses never do.
-    """
+    """One pretraining: a method, its modifier and every other option that the weights depend on."""
 
     dataset: Name
+    """The dataset to train on: a key of `datasets`."""
     method: AnyMethod
+    """The self-supervised method (or `supervised`, `random`) and its options, chosen by `name`."""
     modifier: AnyModifier
+    """The modifier of the method and its options, chosen by `name`; `none` trains the method alone."""
     backbone: AnyBackbone
+    """The network that is pretrained and its options, chosen by `name`."""
     image_size: Count
+    """Side of the square views and of the evaluated images, in pixels."""
     views: Annotated[list[View], Field(min_length=2, max_length=2)]
+    """The augmentations of the first and of the second view."""
     epochs: Annotated[int, Field(ge=0)]
+    """Epochs of training; 0 for the method `random` alone."""
     batch_size: Annotated[int, Field(ge=2)]
+    """Images in a batch, over all processes; at least 2."""
     accumulate: Count = 1
+    """Number of pieces of a batch whose gradients are accumulated, to save memory; each has its own batch norm and
+    loss. It must divide `batch_size`."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16` computes the networks in mixed precision; losses are always computed in float32."""
     optimizer: OptimizerOptions
+    """The optimizer and its schedule, chosen by `name`."""
     online: Online = Field(default_factory=Online)
+    """The evaluation during training; it does not change the weights."""
     seed: int
+    """Seed of the initial weights, the order of images and the augmentations."""
 
     @model_validator(mode="after")
-    def trains_if_its_method_does(self):
+    def epochs_suit_the_method(self) -> Self:
         if (self.method.name == "random") != (self.epochs == 0):
             raise ValueError(
-                f"epochs: method random takes 0 epochs and every other at least 1; {self.method.name} has {self.epochs}"
+                f"epochs: method random takes 0 epochs and every other method at least 1; "
+                f"{self.method.name} has {self.epochs}"
             )
         return self
 
     @model_validator(mode="after")
-    def warms_up_while_it_trains(self):
+    def warmup_ends_in_time(self) -> Self:
         if self.epochs and self.optimizer.warmup_epochs > self.epochs:
             raise ValueError(
                 f"optimizer.warmup_epochs: a warm-up of {self.optimizer.warmup_epochs} epochs is longer than the "
@@ -61,25 +72,27 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def method_carries_modifier(self):
+    def method_supports_modifier(self) -> Self:
         if not self.modifier.supports(self.method):
             modifiers = variants("modifiers", ModifierConfig)
             supported = [name for name, modifier in modifiers.items() if modifier.supports(self.method)]
             raise ValueError(
-                f"modifier: {self.method.name} cannot carry {self.modifier.name}; it can: {', '.join(supported)}"
+                f"modifier: {self.method.name} does not support {self.modifier.name}; supported: {', '.join(supported)}"
             )
         return self
 
     @model_validator(mode="after")
-    def batch_can_be_cut(self):
+    def batch_is_divisible(self) -> Self:
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be cut in {self.accumulate} pieces")
         if self.accumulate > 1 and self.modifier.needs_whole_batch:
-            raise ValueError("accumulate: LoGo weighs gradients of whole batches against each other; leave it at 1")
+            raise ValueError(
+                f"accumulate: takes 1, since modifier {self.modifier.name} compares gradients of whole batches"
+            )
         return self
 
     @model_validator(mode="after")
-    def crops_fit_the_image(self):
+    def crops_fit_the_image(self) -> Self:
         sizes = {f"modifier.{key}": size for key, size in self.modifier.crop_sizes().items()}
         sizes |= {f"method.{key}": size for key, size in self.method.crop_sizes().items()}
         for key, size in sizes.items():
@@ -88,10 +101,10 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def queue_holds_whole_batches(self):
-        enter = 2 * self.batch_size
-        if (queue := getattr(self.method, "queue", 0)) % enter:
+    def queue_holds_whole_batches(self) -> Self:
+        embeddings = 2 * self.batch_size
+        if (queue := getattr(self.method, "queue", 0)) % embeddings:
             raise ValueError(
-                f"method.queue: {queue} is not divisible by {enter}, the embeddings of the two views of a batch"
+                f"method.queue: {queue} is not divisible by {embeddings}, the embeddings of the two views of a batch"
             )
         return self

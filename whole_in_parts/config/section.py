@@ -1,4 +1,4 @@
-"""The types that all sections of a study are made of."""
+"""The number types and the base class that all sections of a study are made of."""
 
 from typing import Annotated
 
@@ -6,8 +6,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"the first bound, {bounds[0]}, is above the second, {bounds[1]}")
+    low, high = bounds
+    if low > high:
+        raise ValueError(f"the first bound, {low}, is above the second, {high}")
     return bounds
 
 
@@ -26,9 +27,12 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Section(BaseModel):
-    """A part of the study: unknown keys are refused, and nothing changes it once it is read."""
+    """A part of the study: unknown keys are refused, and instances are immutable.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    The docstring below a field is its description in the JSON Schema, which editors show.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What the options of all sources of images have in common."""
+"""Base class of the options of all sources of images."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +8,12 @@ from whole_in_parts.config.section import Count, Section
 
 
 class Resize(Section):
-    """Make images smaller whose shorter side has more than `short_side` pixels, as JPEGs of a quality."""
+    """Shrink large images before they are packed, and store them as JPEG; smaller images stay as they are."""
 
     short_side: Count
+    """Length of the shorter side after the resize, in pixels; images whose shorter side is no longer are kept."""
     quality: Annotated[int, Field(ge=1, le=95)] = 90
+    """JPEG quality of the shrunk images, 1 to 95."""
 
 
 class SourceConfig(Section):

@@ -1,13 +1,14 @@
-"""What `params.yaml` may say: every key, its type and its range. The only place that reads the file.
+"""The options of a study: every key of `params.yaml`, its type and its range. No other module reads the file.
 
-`python -m stages.study` writes the JSON Schema of it to `workflow/params.schema.json`, for editors and for people.
+`python -m workflow.schema` writes the JSON Schema to `workflow/params.schema.json`, for editors and readers.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from whole_in_parts.config.analyse import Analyse
 from whole_in_parts.config.datasets import Dataset
@@ -18,59 +19,71 @@ from whole_in_parts.config.transfer import Transfer
 
 PARAMS = Path("params.yaml")
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where it is there: ten times as fast, and a study of 300 runs has thousands of lines."""
+"""libyaml's parser where it is installed: ten times as fast, and a study of 300 runs has thousands of lines."""
 
 
 class Study(Section):
-    """A whole `params.yaml`, in the order of the data."""
+    """A complete `params.yaml`; the sections are in the order of the data."""
 
     recipes: dict[str, object] = Field(default_factory=dict)
-    """Pieces that runs merge (`<<: *name`); nothing reads them here."""
+    """Fragments that runs merge (`<<: *name`); not read otherwise."""
     datasets: dict[Name, Dataset]
+    """The datasets by name: source, packing and expectations."""
     runs: Annotated[dict[Name, Run], Field(min_length=1)]
+    """The pretrainings by name; runs that differ in their seed alone form one group of the report."""
     extract: Extract
+    """The features that are stored of every run."""
     linear: Linear
+    """The linear probe of every run."""
     knn: KNN
+    """The kNN evaluation of every run."""
     corrupt: Corrupt
+    """The evaluation under image corruptions of every run."""
     mask: Mask
+    """The evaluation with masked local representations of every run."""
     attack: Attack
+    """The evaluation under adversarial attack of every run."""
     transfer: Annotated[dict[Name, Transfer], Field(min_length=1)]
+    """The transfer tasks by name, each of one run on one dataset."""
     analyse: Annotated[dict[Name, Analyse], Field(min_length=1)]
+    """The analyses by name, each of one run on one dataset."""
 
     @model_validator(mode="after")
-    def datasets_are_there(self):
-        asked = {f"runs.{name}.dataset": run.dataset for name, run in self.runs.items()}
-        asked |= {f"{name}.dataset": entry.dataset for name, entry in self.entries().items()}
-        for key, dataset in asked.items():
+    def datasets_are_defined(self) -> Self:
+        names = {f"runs.{name}.dataset": run.dataset for name, run in self.runs.items()}
+        names |= {f"{key}.dataset": entry.dataset for key, entry in self.entries().items()}
+        for key, dataset in names.items():
             if dataset not in self.datasets:
                 raise ValueError(f"{key}: no dataset is called {dataset}; there are: {', '.join(self.datasets)}")
         return self
 
     @model_validator(mode="after")
-    def runs_are_there(self):
-        for name, entry in self.entries().items():
+    def runs_are_defined(self) -> Self:
+        for key, entry in self.entries().items():
             if entry.run not in self.runs:
-                raise ValueError(f"{name}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
+                raise ValueError(f"{key}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
         return self
 
     @model_validator(mode="after")
-    def runs_can_be_analysed(self):
+    def runs_can_be_analysed(self) -> Self:
         for name, entry in self.analyse.items():
-            if problem := entry.analysis.misfit(self.runs[entry.run]):
+            if problem := entry.analysis.incompatibility(self.runs[entry.run]):
                 raise ValueError(f"analyse.{name}.analysis.{problem} (run: {entry.run})")
         return self
 
     def entries(self) -> dict[str, Transfer | Analyse]:
-        """What is asked of a run by entries of their own, by the place in the study."""
-        kinds: dict[str, dict] = {"transfer": self.transfer, "analyse": self.analyse}
-        return {f"{kind}.{name}": entry for kind, section in kinds.items() for name, entry in section.items()}
+        """Return the entries of `transfer` and `analyse` by their dotted key, such as `transfer.byol_digits`."""
+        entries: dict[str, Transfer | Analyse] = {}
+        entries |= {f"transfer.{name}": entry for name, entry in self.transfer.items()}
+        entries |= {f"analyse.{name}": entry for name, entry in self.analyse.items()}
+        return entries
 
 
 def load_study(path: Path = PARAMS) -> Study:
-    """Read and check a study.
+    """Read and validate a study.
 
     Raises:
-        ValueError: the file is not there, is not YAML, or a key has a value that is not allowed; one line each.
+        ValueError: the file is missing or not YAML, or keys have values that are not allowed (one line per key).
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), YAML)
@@ -78,13 +91,15 @@ def load_study(path: Path = PARAMS) -> Study:
         raise ValueError(f"{path}: not found; run this from the folder that holds it") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
+
     try:
         return Study.model_validate(content)
     except ValidationError as error:
         raise ValueError("\n".join(f"{path}: {_line(problem)}" for problem in error.errors())) from None
 
 
-def _line(problem) -> str:
+def _line(problem: ErrorDetails) -> str:
+    """Format a validation error as one line: the dotted key, the message and the offending value."""
     key = ".".join(str(part) for part in problem["loc"])
-    given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
-    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{given}"
+    value = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{value}"

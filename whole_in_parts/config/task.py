@@ -1,4 +1,4 @@
-"""What the options of all transfer tasks have in common."""
+"""Base class of the options of all transfer tasks."""
 
 from typing import TYPE_CHECKING
 
@@ -6,11 +6,12 @@ from whole_in_parts.config.section import Section
 
 
 class TaskConfig(Section):
-    """What the tasks have in common: `headline` is the metric that the report shows of one."""
+    """The options of a transfer task."""
 
     if TYPE_CHECKING:
         name: str
 
     @property
     def headline(self) -> str:
+        """The metric that the report shows for the task."""
         raise NotImplementedError

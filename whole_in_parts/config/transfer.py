@@ -1,4 +1,4 @@
-"""The section `transfer`: what a pretrained backbone is asked to do with another dataset."""
+"""The section `transfer`: evaluations of pretrained backbones on other datasets."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,11 @@ else:
 
 
 class Transfer(Section):
-    """One task of one run on one dataset."""
+    """One transfer task of one run on one dataset."""
 
     run: Name
+    """The run to evaluate: a key of `runs`."""
     dataset: Name
+    """The dataset of the task: a key of `datasets`."""
     task: AnyTask
+    """The task and its options, chosen by `name`."""

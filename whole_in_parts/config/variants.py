@@ -1,7 +1,7 @@
-"""The variants of a kind of options: one class for each file of a package, found by the name of the file.
+"""Registry of the variants of an option: the file name selects the class.
 
-`config/methods/byol.py` has the options of the method `byol`, and `methods/byol.py` its implementation. Nothing lists
-them: a new pair of files is a new method.
+`config/methods/byol.py` defines the options of the method `byol`, and `methods/byol.py` its implementation. There is
+no list of variants: a new pair of files adds a method.
 """
 
 import importlib
@@ -20,36 +20,36 @@ Options = TypeVar("Options", bound=Section)
 
 
 def variants(package: str, base: type[Options] = Section) -> dict[str, type[Options]]:  # type: ignore[assignment]
-    """The classes of options of a package of `config/`, which extend `base`, by the names of their files.
+    """Return the classes of options of a package of `config/` by file name; all are subclasses of `base`.
 
     Raises:
-        ImportError: a file has no class whose `name` is that of the file.
+        ImportError: a file defines no class whose `name` is that of the file.
     """
     folder = importlib.import_module(f"{PACKAGE}.{package}").__path__
-    return {
-        name: _variant(package, name, base) for name in sorted(found.name for found in pkgutil.iter_modules(folder))
-    }
+    names = sorted(module.name for module in pkgutil.iter_modules(folder))
+    return {name: _variant(package, name, base) for name in names}
 
 
 def union_of(package: str) -> Any:
-    """The type of an option whose `name` chooses one of the variants of a package."""
+    """Return the type of an option whose `name` selects one of the variants of a package."""
     return Annotated[reduce(or_, variants(package).values()), Field(discriminator="name")]
 
 
 def read_variant(package: str, content: dict[str, object]) -> Any:
-    """The options of one variant, read back from where they were saved.
+    """Validate the saved options of one variant.
 
     Raises:
-        ValueError: they are not valid.
+        ValueError: the options are not valid.
     """
     return TypeAdapter(union_of(package)).validate_python(content)
 
 
 def _variant(package: str, name: str, base: type[Options]) -> type[Options]:
+    """Return the class that a module defines itself, extends `base`, and whose `name` is that of the module."""
     module = importlib.import_module(f"{PACKAGE}.{package}.{name}")
     for cls in vars(module).values():
         if isinstance(cls, type) and issubclass(cls, base) and cls.__module__ == module.__name__:
             field = cls.model_fields.get("name")
             if field is not None and get_args(field.annotation) == (name,):
                 return cls
-    raise ImportError(f"{module.__name__}: no class of options there ({base.__name__}) has name: Literal[{name!r}]")
+    raise ImportError(f"{module.__name__}: no subclass of {base.__name__} in it has name: Literal[{name!r}]")

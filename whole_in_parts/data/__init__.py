@@ -1,1 +1,1 @@
-"""Datasets: where images come from, shards of them, and the order in which a training sees them."""
+"""Datasets: sources of images, shards, and the order of the samples in training."""

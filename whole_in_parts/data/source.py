@@ -1,4 +1,4 @@
-"""Sources of images, one file each: how a dataset is fetched, and how what was fetched is read."""
+"""Sources of images, one file each: a module fetches a dataset and reads the fetched files."""
 
 import hashlib
 import importlib
@@ -16,66 +16,71 @@ from whole_in_parts.failure import Failure
 
 
 class Sample(NamedTuple):
-    """An encoded image: its key within the split, the number of its class, its bytes and their kind.
-
-    An annotation is what a class does not say, as JSON may have it.
-    """
+    """An encoded image with its label."""
 
     key: str
+    """Unique within the split."""
     label: int
+    """Index of the class."""
     image: bytes
+    """The image file, encoded as JPEG or PNG."""
     extension: str
+    """`jpg` or `png`."""
     annotation: Mapping[str, Any] | None = None
+    """Annotation beyond the class, such as boxes; serialisable as JSON."""
 
 
 class Dataset(NamedTuple):
-    """What a source offers: the names of the classes, and for each split its samples, at random access."""
+    """The names of the classes, and the samples of each split, with random access."""
 
     classes: list[str]
     splits: Mapping[str, Sequence[Sample]]
 
 
 class Arrays(Sequence[Sample]):
-    """A split that lies in memory as pixels (N, H, W) or (N, H, W, 3) in uint8; each image becomes a PNG."""
+    """A split in memory: pixels (N, H, W) or (N, H, W, 3) in uint8, and labels (N,); images are encoded as PNG."""
 
     def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.integer]):
-        self.pixels, self.labels = pixels, labels
+        self.pixels = pixels
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
-        return Sample(f"{number:08d}", int(self.labels[number]), png(Image.fromarray(self.pixels[number])), "png")
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        return Sample(f"{index:08d}", int(self.labels[index]), png(Image.fromarray(self.pixels[index])), "png")
 
 
 def load_source(name: str) -> ModuleType:
-    """The module of a source, which has `fetch(options, directory)` and `read(options, directory) -> Dataset`."""
+    """Import the module of a source: `fetch(options, directory)` and `read(options, directory) -> Dataset`."""
     return importlib.import_module(f"whole_in_parts.data.sources.{name}")
 
 
 def png(image: Image.Image) -> bytes:
-    """The bytes of an image as a PNG, without loss."""
+    """Encode an image as PNG (lossless)."""
     stream = io.BytesIO()
     image.save(stream, "png")
     return stream.getvalue()
 
 
 def check(name: str, pieces: Iterable[bytes], expected: str | None) -> str:
-    """The sha256 of the pieces one after the other.
+    """Return the sha256 of the concatenated pieces.
 
     Raises:
-        Failure: it is not the expected one.
+        Failure: it differs from the expected one.
     """
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
-    if expected and digest.hexdigest() != expected:
-        raise Failure(f"{name}: its sha256 is {digest.hexdigest()}, and params.yaml expects {expected}")
-    return digest.hexdigest()
+
+    sha256 = digest.hexdigest()
+    if expected and sha256 != expected:
+        raise Failure(f"{name}: its sha256 is {sha256}, and params.yaml expects {expected}")
+    return sha256
 
 
 def held_out(labels: NDArray[np.integer], share: float) -> NDArray[np.bool_]:
-    """Which samples to test on, where a source has no test split: a share of each class, always the same ones."""
-    chosen = np.zeros(len(labels), bool)
-    chosen[stratified(labels, share * len(labels), "held out")] = True
-    return chosen
+    """Return a mask (N,) of the test samples of a source without test split: a fixed share of each class."""
+    is_test = np.zeros(len(labels), bool)
+    is_test[stratified(labels, share * len(labels), "held out")] = True
+    return is_test

@@ -1,8 +1,8 @@
-"""Views cut from images of many sizes, each as it is in the shards: the crops of the papers.
+"""Views cropped from images of any size, at the original resolution of the shards, as in the papers.
 
-Workers decode an image once, and cut and resize all its views, in Pillow, as torchvision does; they do so for the next
-steps while one is taken. Flips, colours and blur are made for the whole batch, on the model's device. What is drawn is
-what `views.py` draws, so that nothing depends on the number of workers or on what was begun before.
+Worker threads decode an image once, then crop and resize all its views in Pillow, as torchvision does; they prepare the
+next steps while the current one runs. Flips, colours and blur are applied to the whole batch on the model's device. The
+random parameters are those of `views.py`, so that results do not depend on the number of workers or on queued work.
 
 B images, C channels, S×S pixels out, N images in the split.
 """
@@ -23,48 +23,60 @@ from whole_in_parts.augment.views import Batch, Crop, crop_boxes, draws
 from whole_in_parts.data.shards import HELD_IN_MEMORY, Images, Shards
 
 AHEAD = 2
-"""For how many steps views are cut beforehand."""
+"""Number of steps whose views are prepared ahead."""
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class CropRequest(NamedTuple):
-    """What views are a function of: the sample numbers (as bytes, to be compared), crops, seed and step."""
+    """All that the views of a batch depend on."""
 
     indices: bytes
+    """The sample indices (B,) in int64, as bytes, so that requests can be compared and hashed."""
     crops: tuple[Crop, ...]
     seed: int
     step: int
 
     @property
     def indices_B(self) -> NDArray[np.int64]:
+        """The sample indices."""
         return np.frombuffer(self.indices, np.int64)
 
 
 class PendingCrops(NamedTuple):
-    """What workers are at: for each crop the views (B, S, S, C) in uint8, not mirrored, and the boxes (B, 4)."""
+    """Crops in progress."""
 
     views: list[NDArray[np.uint8]]
+    """For each crop the views (B, S, S, C), before the flip; workers write into them."""
     boxes: list[Tensor]
-    work: list[Future]
+    """For each crop the boxes (B, 4): top, left, height and width in pixels."""
+    work: list[Future[None]]
+    """One future for each image of the batch."""
 
 
 def training_images(shards: Shards, size: int, channels: int, device: torch.device) -> Images:
-    """The images of a split to train on: `VariableSizeImages`, but where all are of the size already."""
+    """Return the images of a split for training: `Images` if all have the target size, or else `VariableSizeImages`."""
     kind = Images if (shards.extents_N2 == size).all() else VariableSizeImages
     return kind(shards, size, channels, device=device)
 
 
 class VariableSizeImages(Images):
-    """Images of many sizes; by number they are cut to the middle square, views are cut from the whole of them.
+    """Images of any size: indexing returns the centre crop, and views are cropped from the complete image.
 
-    One box cannot serve images of many sizes: crops that are `uniform` are made of the squares (`views.py`).
+    One box cannot be shared by images of different sizes: `uniform` crops are taken from the centre crops (`views.py`).
     """
 
-    def __init__(self, *given, **options):
-        super().__init__(*given, **options)
+    def __init__(
+        self,
+        shards: Shards,
+        size: int,
+        channels: int,
+        interpolation: str = "bilinear",
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+    ):
+        super().__init__(shards, size, channels, interpolation, device)
         pixels = int(self.shards.extents_N2.prod(1).sum())
-        self._opened: dict[int, Image.Image] | None = {} if pixels * self.channels <= HELD_IN_MEMORY else None
-        self._begun: dict[CropRequest, PendingCrops] = {}
+        self._decoded: dict[int, Image.Image] | None = {} if pixels * self.channels <= HELD_IN_MEMORY else None
+        self._pending: dict[CropRequest, PendingCrops] = {}
 
     def batches(
         self,
@@ -74,66 +86,75 @@ class VariableSizeImages(Images):
         seed: int,
         steps: range,
     ) -> Iterator[Batch]:
-        """The batches of the first of `steps`; the views of the next `AHEAD` steps are begun in the background.
+        """Yield the batches of the first of `steps`, and start to prepare the views of the next `AHEAD` steps.
 
         Args:
-            labels_N: on the device that the batches are to be on.
-            pieces: the sample numbers (B,) of each batch of a step.
+            labels_N: the labels of the split, on the device of the batches.
+            crops: the crops that make up a batch.
+            pieces: returns the sample indices (B,) of each batch of a step.
+            seed: the seed of the run.
+            steps: the current step and the steps to prepare.
         """
         # One box cannot serve images of many sizes: uniform crops are cut from the centre squares.
         if any(crop.uniform for crop in crops):
             yield from super().batches(labels_N, crops, pieces, seed, steps)
             return
 
-        requests = {
-            step: [CropRequest(np.int64(indices).tobytes(), tuple(crops), seed, step) for indices in pieces(step)]
+        requests = [
+            [CropRequest(np.int64(indices).tobytes(), tuple(crops), seed, step) for indices in pieces(step)]
             for step in steps[: 1 + AHEAD]
-        }
-        begun = [request for of_step in requests.values() for request in of_step]
-        self._begun = {request: self._begun.get(request) or self._begin(request) for request in begun}
-        for request in requests[steps[0]]:
-            yield finish(request, self._begun.pop(request), labels_N)
+        ]
+        queued = [request for step_requests in requests for request in step_requests]
+        # Requests that were started by an earlier call are kept, others are dropped.
+        self._pending = {request: self._pending.get(request) or self._start(request) for request in queued}
 
-    def open(self, number: int) -> Image.Image:
-        """One image as Pillow has it; it is decoded once where all fit in memory."""
-        if self._opened is None:
-            return super().open(number)
-        if number not in self._opened:
-            self._opened[number] = super().open(number)
-        return self._opened[number]
+        for request in requests[0]:
+            yield finish_batch(request, self._pending.pop(request), labels_N)
 
-    def _begin(self, request: CropRequest) -> PendingCrops:
-        """Draw the boxes, and let the workers cut."""
+    def open(self, index: int) -> Image.Image:
+        """Decode an image with Pillow; each image is decoded once if all fit in memory."""
+        if self._decoded is None:
+            return super().open(index)
+        if index not in self._decoded:
+            self._decoded[index] = super().open(index)
+        return self._decoded[index]
+
+    def _start(self, request: CropRequest) -> PendingCrops:
+        """Draw the boxes and submit the crops of each image to the workers."""
         indices_B, views, boxes = request.indices_B, [], []
         for view, (recipe, size, _) in enumerate(request.crops):
             draw = draws(indices_B, request.seed, request.step, view)
             boxes.append(crop_boxes(torch.from_numpy(self.shards.extents_N2[indices_B]).unbind(1), recipe, draw))
             views.append(np.empty((len(indices_B), size, size, self.channels), np.uint8))
+
         pending = PendingCrops(views, boxes, [])
-        pending.work.extend(self.pool.submit(self._cut, request, pending, place) for place in range(len(indices_B)))
+        pending.work.extend(self.pool.submit(self._crop, request, pending, row) for row in range(len(indices_B)))
         return pending
 
-    def _cut(self, request: CropRequest, pending: PendingCrops, place: int) -> None:
-        """Cut all views of one image of a batch."""
-        image = self.open(int(request.indices_B[place]))
+    def _crop(self, request: CropRequest, pending: PendingCrops, row: int) -> None:
+        """Crop and resize all views of one image, and write them to its row of the batch."""
+        image = self.open(int(request.indices_B[row]))
         for (recipe, size, _), views_BSSC, box_B4 in zip(request.crops, pending.views, pending.boxes, strict=True):
-            top, left, height, width = map(int, box_B4[place].tolist())
-            part = image.crop((left, top, left + width, top + height))
-            resized = part.resize((size, size), FILTERS[recipe.interpolation])
-            views_BSSC[place] = np.asarray(resized).reshape(size, size, -1)
+            top, left, height, width = map(int, box_B4[row].tolist())
+            crop = image.crop((left, top, left + width, top + height))
+            resized = crop.resize((size, size), FILTERS[recipe.interpolation])
+            views_BSSC[row] = np.asarray(resized).reshape(size, size, -1)
 
 
-def finish(request: CropRequest, pending: PendingCrops, labels_N: Tensor) -> Batch:
-    """Wait for the views, mirror them and change their colours, on the device of the labels."""
+def finish_batch(request: CropRequest, pending: PendingCrops, labels_N: Tensor) -> Batch:
+    """Wait for the views, then flip them and augment their colours on the device of the labels."""
     for work in pending.work:
         work.result()
-    device, indices_B = labels_N.device, request.indices_B
+
+    device = labels_N.device
+    indices_B = request.indices_B
     batch = Batch([], [], [], labels_N[copy_async(torch.tensor(indices_B), device)])
     for view, (crop, views_BSSC, box_B4) in enumerate(zip(request.crops, pending.views, pending.boxes, strict=True)):
         draw = draws(indices_B, request.seed, request.step, view)
         flip_B = draw("flip") < crop.recipe.flip
         x_BCSS = copy_async(torch.from_numpy(views_BSSC), device).permute(0, 3, 1, 2).float().div_(255).contiguous()
         x_BCSS = torch.where(copy_async(flip_B, device)[:, None, None, None], x_BCSS.flip(3), x_BCSS)
+
         batch.views.append(augment_colours(x_BCSS, crop.recipe, draw))
         batch.boxes.append(box_B4)
         batch.flips.append(flip_B)

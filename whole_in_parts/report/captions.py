@@ -1,4 +1,4 @@
-"""What the captions of the figures say that depends on the study and on what was measured."""
+"""The parts of the figure captions that depend on the study and on its results."""
 
 from collections.abc import Mapping
 
@@ -13,32 +13,36 @@ ERRORS = {
 
 
 def means(groups: list[Group]) -> str:
-    """What lines and bars show."""
-    spread = "bands and bars are one standard deviation; " if any(len(each.runs) > 1 for each in groups) else ""
+    """Describe what lines and error bars show."""
+    spread = "bands and bars are one standard deviation; " if any(len(group.runs) > 1 for group in groups) else ""
     return f"Means over seeds; {spread}the dotted line is chance."
 
 
 def errors(groups: list[Group], measured: RunResults) -> str:
-    """The errors under corruption that stand for all of them, of each group that has them."""
+    """Describe the mean errors under corruption of all groups that have them."""
     sentences = []
     for metric, meaning in ERRORS.items():
-        found = {each.name: summarise(measured, each, "corrupt", metric) for each in groups}
-        if any(summary.measured for summary in found.values()):
-            sentences.append(f" {meaning}: {', '.join(f'{name} {value(of)}' for name, of in found.items())}.")
+        summaries = {group.name: summarise(measured, group, "corrupt", metric) for group in groups}
+        if any(summary.measured for summary in summaries.values()):
+            sentences.append(
+                f" {meaning}: {', '.join(f'{name} {value(summary)}' for name, summary in summaries.items())}."
+            )
     return "".join(sentences)
 
 
-def value(of: Summary) -> str:
-    return "missing" if of.mean is None else f"{of.mean:.1f}"
+def value(summary: Summary) -> str:
+    """Format a mean with one decimal."""
+    return "missing" if summary.mean is None else f"{summary.mean:.1f}"
 
 
 def attack(settings: Mapping[str, AttackSetting]) -> str:
-    """The settings of the attack, and which of them are weak and why (`docs/methods.md` E.10); epsilon 0 is a control."""
+    """Describe the attack's settings and which are weak, and why (`docs/methods.md` E.10); epsilon 0 is a control."""
     attacks = {name: setting for name, setting in settings.items() if setting.epsilon}
-    return f"L∞ PGD: {'; '.join(in_words(*each) for each in settings.items())}.{weakness(attacks)}"
+    return f"L∞ PGD: {'; '.join(in_words(name, setting) for name, setting in settings.items())}.{weakness(attacks)}"
 
 
 def in_words(name: str, setting: AttackSetting) -> str:
+    """Describe one setting of the attack."""
     steps = "1 step" if setting.iterations == 1 else f"{setting.iterations} steps"
     starts = "a random start" if setting.restarts == 1 else f"each of {setting.restarts} random starts"
     begin = f", from {starts}" if setting.random_start else ""
@@ -46,7 +50,10 @@ def in_words(name: str, setting: AttackSetting) -> str:
 
 
 def weakness(settings: Mapping[str, AttackSetting]) -> str:
-    """Settings that start at the image and whose steps together are less than ε never meet what bounds them."""
+    """Describe the weak settings: those that start at the image and whose steps add up to less than ε.
+
+    The projection to the ε ball never acts on these.
+    """
     weak = {
         name: setting.iterations * setting.step
         for name, setting in settings.items()
@@ -64,4 +71,5 @@ def weakness(settings: Mapping[str, AttackSetting]) -> str:
 
 
 def plain(name: str) -> str:
+    """Replace underscores by spaces."""
     return name.replace("_", " ")

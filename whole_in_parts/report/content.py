@@ -1,4 +1,4 @@
-"""The page itself: what the template is given, and how it writes numbers, lists and figures."""
+"""The page itself: the variables of the template, and its filters for numbers, lists and figures."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def render(
     drawings: list[Drawing],
     pictures: list[Picture],
 ) -> str:
-    """The whole page, as HTML that asks for nothing else."""
+    """Render the page as self-contained HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -34,7 +34,8 @@ def render(
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"listed": listed, "said": said, "settings": settings, "inline": inline}
+
+    environment.filters |= {"listed": listed, "format_value": format_value, "settings": settings, "inline": inline}
     return environment.get_template("index.html.j2").render(
         study=study,
         groups=groups,
@@ -53,32 +54,32 @@ def render(
 
 
 def listed(items: list[object]) -> str:
-    """Once each, in prose: "a, b and c"."""
+    """Join the distinct items as prose: "a, b and c"."""
     *most, last = dict.fromkeys(map(str, items or ["no"]))
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def said(value: object) -> str:
-    """What an expectation saw or allows; a long list is cut, and says so."""
+def format_value(value: object) -> str:
+    """Format an observed or allowed value of an expectation; long lists are truncated and their length is given."""
     if value is None or value == []:
         return "–"
     if isinstance(value, list):
         more = f" and {len(value) - 5:,} more" if len(value) > 5 else ""
-        return ", ".join(said(item) for item in value[:5]) + more
+        return ", ".join(format_value(item) for item in value[:5]) + more
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {said(item)}" for name, item in value.items())
+        return ", ".join(f"{name}: {format_value(item)}" for name, item in value.items())
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
 
 
 def settings(section: dict[str, object]) -> str:
-    """A part of the study as YAML, written as in params.yaml."""
+    """Format a part of the study as YAML, in the style of params.yaml."""
     return yaml.safe_dump(section, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
 
 
 def inline(drawing: Drawing) -> Markup:
-    """An SVG as a part of the page: its colours follow the page's, and its opening tag names it."""
+    """Embed an SVG in the page: its colours become variables of the style sheet, and its tag carries a label."""
     _, _, body = drawing.svg.partition("<svg")
     opening, _, body = body.partition(">")
     box = opening.partition('viewBox="')[2].partition('"')[0]

@@ -1,7 +1,7 @@
-"""How a figure looks, and its bytes.
+"""The style of the figures, and their reproducible export.
 
-matplotlib lays it out with the font that it brings and writes no date and no random name, so that the same numbers
-make the same bytes. Text stays text.
+matplotlib uses its bundled font and writes neither a date nor random ids, so that the same numbers give the same bytes.
+Text remains text in the SVG.
 """
 
 import io
@@ -53,23 +53,24 @@ PANELS = 4
 
 
 def svg(figure: Figure, salt: str) -> str:
-    """The SVG of a figure; its ids are functions of what they name and of the salt, and counted ones are left out."""
+    """Export a figure as SVG; ids are hashes of their elements and of the salt, and numbered ids are removed."""
     stream = io.StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return re.sub(r' id="[^"]*_\d+"', "", stream.getvalue())
 
 
-def panels(count: int, width: float, height: float, rows_above: int, **options) -> tuple[Figure, list[Axes]]:
-    """A figure of equal panels, `height` inches each, below room for a legend of so many rows."""
+def panels(count: int, width: float, height: float, rows_above: int, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """Create a figure of equal panels, `height` inches each, below a legend of `rows_above` rows."""
     across = min(count, PANELS)
     down = ceil(count / across)
     figure = Figure(figsize=(width, down * height + 0.19 * rows_above + 0.1), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, **options)
+    grid = figure.subplots(down, across, squeeze=False, sharey=sharey)
     for axes in grid.flat[count:]:
         axes.remove()
     return figure, list(grid.flat[:count])
 
 
 def legend(figure: Figure, handles: list[Line2D], columns: int) -> None:
+    """Add a legend above the panels."""
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, labelcolor=INK, columnspacing=1.6)

@@ -22,7 +22,7 @@ TERMS = ["--", ":", "-."]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of a dataset: `name` is its file, `title` and `caption` stand on the page."""
+    """A figure of a dataset; `name` is its file name, `title` and `caption` are shown on the page."""
 
     name: str
     dataset: str
@@ -34,7 +34,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Scene:
-    """What every figure of a dataset is drawn from."""
+    """The study, groups, results and looks that all figures of a dataset share."""
 
     study: Study
     dataset: str
@@ -43,95 +43,105 @@ class Scene:
     looks: dict[str, Look]
 
     def summaries(self, group: Group, kind: str, metrics: list[str]) -> list[Summary]:
+        """Summarise each metric over the seeds of a group."""
         return [summarise(self.measured, group, kind, metric) for metric in metrics]
 
     @property
     def chance(self) -> float:
+        """The accuracy of chance, in per cent."""
         return 100 / self.study.datasets[self.dataset].expect.classes
 
 
 def draw(study: Study, groups: list[Group], measured: RunResults) -> list[Drawing]:
-    """All figures, in the order of the page."""
+    """Draw all figures, in the order of the page."""
     drawings = []
-    for dataset in dict.fromkeys(each.options.dataset for each in groups):
-        members = [each for each in groups if each.options.dataset == dataset]
+    for dataset in dict.fromkeys(group.options.dataset for group in groups):
+        members = [group for group in groups if group.options.dataset == dataset]
         scene = Scene(study, dataset, members, measured, looks(groups))
-        drawings += [drawing for figure in (losses, beside, corruptions, masks, attacks) for drawing in figure(scene)]
+        drawings += [drawing for figure in (losses, online, corruptions, masks, attacks) for drawing in figure(scene)]
     return drawings
 
 
 def drawing(scene: Scene, name: str, title: str, caption: str, figure: Figure) -> Drawing:
+    """Export a figure of a dataset."""
     file = f"{scene.dataset}_{name}"
     return Drawing(file, scene.dataset, title, caption, figure.get_figwidth() == FULL, svg(figure, file))
 
 
 def handles(scene: Scene) -> list[Line2D]:
-    """A line for each group, as the legend shows it."""
-    found = []
-    for each in scene.groups:
-        look = scene.looks[each.name]
-        found.append(Line2D([], [], color=look.colour, marker=look.marker, ls=DASHES[look.dash], label=each.name))
-    return found
+    """Return the legend entry of each group."""
+    lines = []
+    for group in scene.groups:
+        look = scene.looks[group.name]
+        lines.append(Line2D([], [], color=look.colour, marker=look.marker, ls=DASHES[look.dash], label=group.name))
+    return lines
 
 
 def losses(scene: Scene) -> list[Drawing]:
-    """A panel for each group that trains: a line for each seed, and the terms of a loss that has several."""
-    trained = [each for each in scene.groups if any(len(scene.measured.histories[run]) for run in each.runs)]
+    """Draw the training losses: a panel for each group, a line for each seed, and the terms of a summed loss."""
+    trained = [group for group in scene.groups if any(len(scene.measured.histories[run]) for run in group.runs)]
     if not trained:
         return []
-    terms = list(dict.fromkeys(name for each in trained for name in terms_of(scene, each)))
+
+    terms = list(dict.fromkeys(name for group in trained for name in terms_of(scene, group)))
     with mpl.rc_context(STYLE):
         figure, grid = panels(len(trained), FULL, 2.0, 1 if terms else 0)
-        for axes, each in zip(grid, trained, strict=True):
-            draw_losses(axes, scene, each, terms)
+        for axes, group in zip(grid, trained, strict=True):
+            draw_losses(axes, scene, group, terms)
         if terms:
             named = [("loss", "-"), *zip(terms, TERMS * len(terms), strict=False)]
             legend(figure, [Line2D([], [], color=MUTED, ls=dash, label=name) for name, dash in named], len(named))
+
     caption = "One line for each seed. The losses of different methods are on different scales."
     caption += " Where a loss is a sum, its terms are drawn too." if terms else ""
     return [drawing(scene, "losses", "Training loss", caption, figure)]
 
 
-def terms_of(scene: Scene, each: Group) -> list[str]:
-    """The terms of a loss that is a sum of several."""
-    columns = scene.measured.histories[each.runs[0]].columns
+def terms_of(scene: Scene, group: Group) -> list[str]:
+    """Return the terms of a loss that is a sum, or nothing for a loss of a single term."""
+    columns = scene.measured.histories[group.runs[0]].columns
     terms = [name for name in columns if name not in ("step", "epoch", "learning_rate", "loss", *ONLINE_METRICS)]
     return terms if len(terms) > 1 else []
 
 
-def draw_losses(axes: Axes, scene: Scene, each: Group, terms: list[str]) -> None:
-    colour = scene.looks[each.name].colour
-    for run in each.runs:
+def draw_losses(axes: Axes, scene: Scene, group: Group, terms: list[str]) -> None:
+    """Draw the losses of one group."""
+    colour = scene.looks[group.name].colour
+    for run in group.runs:
         rows = scene.measured.histories[run]
         axes.plot(rows["epoch"], rows["loss"], color=colour, lw=1.2, alpha=0.85)
-        for term in terms_of(scene, each):
+        for term in terms_of(scene, group):
             if term in rows:
                 axes.plot(rows["epoch"], rows[term], color=colour, lw=0.9, ls=TERMS[terms.index(term) % len(TERMS)])
-    axes.set(title=each.name, xlabel="epoch", xmargin=0.02)
+    axes.set(title=group.name, xlabel="epoch", xmargin=0.02)
 
 
-def beside(scene: Scene) -> list[Drawing]:
-    """kNN as the training went on, a line for each seed."""
+def online(scene: Scene) -> list[Drawing]:
+    """Draw the kNN accuracy during training, a line for each seed."""
 
     def fill(axes: Axes, _: str) -> None:
-        for each in trained:
-            look = scene.looks[each.name]
-            for run in each.runs:
+        for group in trained:
+            look = scene.looks[group.name]
+            for run in group.runs:
                 rows = scene.measured.histories[run].dropna(subset="online_knn")
                 axes.plot(
                     rows["epoch"], rows["online_knn"], color=look.colour, marker=look.marker, ls=DASHES[look.dash]
                 )
         axes.set(xlabel="epoch")
 
-    trained = [each for each in scene.groups if all("online_knn" in scene.measured.histories[run] for run in each.runs)]
+    trained = [
+        group for group in scene.groups if all("online_knn" in scene.measured.histories[run] for run in group.runs)
+    ]
     caption = "kNN on a part of the images, one line for each seed; the dotted line is chance."
     return (
-        [compared(scene, "beside", "Accuracy beside the training", caption, ["beside"], fill, HALF)] if trained else []
+        [shared_panels(scene, "beside", "Accuracy beside the training", caption, ["beside"], fill, HALF)]
+        if trained
+        else []
     )
 
 
 def corruptions(scene: Scene) -> list[Drawing]:
-    """A panel for each corruption; severity 0 is clean."""
+    """Draw the accuracy under corruption, a panel for each corruption; severity 0 is clean."""
     names = scene.study.corrupt.corruptions
     if not names:
         return []
@@ -146,11 +156,11 @@ def corruptions(scene: Scene) -> list[Drawing]:
         f"{captions.means(scene.groups)} Each severity of a corruption, the linear probe on corrupted test images."
         f"{captions.errors(scene.groups, scene.measured)}"
     )
-    return [compared(scene, "corruptions", "Accuracy under corruption", caption, names, fill, FULL)]
+    return [shared_panels(scene, "corruptions", "Accuracy under corruption", caption, names, fill, FULL)]
 
 
 def masks(scene: Scene) -> list[Drawing]:
-    """Accuracy against the share of positions that is dropped."""
+    """Draw the accuracy against the percentage of positions that is dropped."""
     rates = sorted({0, *scene.study.mask.rates})
 
     def fill(axes: Axes, _: str) -> None:
@@ -158,17 +168,17 @@ def masks(scene: Scene) -> list[Drawing]:
         axes.set(xlabel="local representations dropped, %", xticks=rates)
 
     caption = f"{captions.means(scene.groups)} Positions of the map are dropped before it is pooled."
-    return [compared(scene, "masks", "Accuracy under internal masking", caption, ["masks"], fill, width(scene))]
+    return [shared_panels(scene, "masks", "Accuracy under internal masking", caption, ["masks"], fill, width(scene))]
 
 
 def attacks(scene: Scene) -> list[Drawing]:
-    """Robust accuracy for each setting of the attack, the groups side by side."""
+    """Draw the robust accuracy for each setting of the attack, with the groups side by side."""
     names = ["clean", *scene.study.attack.settings]
 
     def fill(axes: Axes, _: str) -> None:
-        for turn, each in enumerate(scene.groups):
-            shift = 0.7 * ((turn + 0.5) / len(scene.groups) - 0.5)
-            points(axes, scene, each, [place + shift for place in range(len(names))], names)
+        for index, group in enumerate(scene.groups):
+            shift = 0.7 * ((index + 0.5) / len(scene.groups) - 0.5)
+            points(axes, scene, group, [position + shift for position in range(len(names))], names)
         axes.set(xticks=range(len(names)), xlim=(-0.5, len(names) - 0.5))
         axes.set_xticklabels([name.replace("_", " ") for name in names])
         axes.grid(visible=False, axis="x")
@@ -177,15 +187,15 @@ def attacks(scene: Scene) -> list[Drawing]:
         f"{captions.means(scene.groups)} Pale bars are 95 % intervals of a run, by the number of its images. "
         f"{captions.attack(scene.study.attack.settings)}"
     )
-    return [compared(scene, "attacks", "Robust accuracy under attack", caption, ["attacks"], fill, width(scene))]
+    return [shared_panels(scene, "attacks", "Robust accuracy under attack", caption, ["attacks"], fill, width(scene))]
 
 
 def width(scene: Scene) -> float:
-    """Masks and attacks stand side by side unless they are crowded."""
+    """Return the width of the figures of masks and attacks: half the page, or the full page if they are crowded."""
     return HALF if len(scene.groups) * (1 + len(scene.study.attack.settings)) <= 40 else FULL
 
 
-def compared(
+def shared_panels(
     scene: Scene,
     name: str,
     title: str,
@@ -194,8 +204,8 @@ def compared(
     fill: Callable[[Axes, str], None],
     width: float,
 ) -> Drawing:
-    """A figure of panels that all groups share, with their legend."""
-    columns = max(1, int(width / (0.6 + 0.066 * max(len(each.name) for each in scene.groups))))
+    """Draw panels that show all groups, with a common legend."""
+    columns = max(1, int(width / (0.6 + 0.066 * max(len(group.name) for group in scene.groups))))
     with mpl.rc_context(STYLE):
         figure, grid = panels(len(names), width, 2.5, ceil(len(scene.groups) / columns), sharey=True)
         for axes, panel in zip(grid, names, strict=True):
@@ -207,29 +217,32 @@ def compared(
     return drawing(scene, name, title, caption, figure)
 
 
-def curves(axes: Axes, scene: Scene, places: list[int], kind: str, metrics: list[str]) -> None:
-    """For each group a line of means, in a band of one standard deviation."""
-    for each in scene.groups:
-        look, found = scene.looks[each.name], scene.summaries(each, kind, metrics)
-        means = [nan if one.mean is None else one.mean for one in found]
-        spread = [one.std or 0 for one in found]
+def curves(axes: Axes, scene: Scene, positions: list[int], kind: str, metrics: list[str]) -> None:
+    """Draw a line of means for each group, in a band of one standard deviation."""
+    for group in scene.groups:
+        look = scene.looks[group.name]
+        summaries = scene.summaries(group, kind, metrics)
+        means = values(summaries)
+        spread = [summary.std or 0 for summary in summaries]
         low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
-        axes.fill_between(places, low, high, color=look.colour, alpha=0.14, lw=0)
-        axes.plot(places, means, color=look.colour, marker=look.marker, ls=DASHES[look.dash])
+        axes.fill_between(positions, low, high, color=look.colour, alpha=0.14, lw=0)
+        axes.plot(positions, means, color=look.colour, marker=look.marker, ls=DASHES[look.dash])
 
 
-def points(axes: Axes, scene: Scene, each: Group, places: list[float], metrics: list[str]) -> None:
-    """For a group a marker at each mean, with a bar of one standard deviation to either side, in a run's interval."""
-    look, found = scene.looks[each.name], scene.summaries(each, "attack", metrics)
-    means = [nan if one.mean is None else one.mean for one in found]
+def points(axes: Axes, scene: Scene, group: Group, positions: list[float], metrics: list[str]) -> None:
+    """Draw the means of a group with error bars of one standard deviation, over the mean interval of a run."""
+    look = scene.looks[group.name]
+    summaries = scene.summaries(group, "attack", metrics)
+    means = values(summaries)
+    spread = [summary.std or 0 for summary in summaries]
     low, high = (
-        [
-            nan if one.mean is None else one.mean
-            for one in scene.summaries(each, "attack", [f"{m}_{end}" for m in metrics])
-        ]
-        for end in ("low", "high")
+        values(scene.summaries(group, "attack", [f"{metric}_{bound}" for metric in metrics]))
+        for bound in ("low", "high")
     )
-    axes.vlines(places, low, high, color=look.colour, alpha=0.25, lw=4)
-    axes.errorbar(
-        places, means, [one.std or 0 for one in found], color=look.colour, marker=look.marker, ls="none", elinewidth=1
-    )
+    axes.vlines(positions, low, high, color=look.colour, alpha=0.25, lw=4)
+    axes.errorbar(positions, means, spread, color=look.colour, marker=look.marker, ls="none", elinewidth=1)
+
+
+def values(summaries: list[Summary]) -> list[float]:
+    """Return the means, NaN where a mean is missing."""
+    return [nan if summary.mean is None else summary.mean for summary in summaries]

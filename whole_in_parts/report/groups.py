@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but their seed, and what their numbers come to."""
+"""Groups of runs that differ in their seed alone, and statistics over seeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from whole_in_parts.report.results import RunResults
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seed alone, under the name of the first."""
+    """Runs that differ in their seed alone; the name is that of the first run."""
 
     name: str
     runs: list[str]
@@ -18,18 +18,20 @@ class Group:
 
     @property
     def role(self) -> str:
+        """`random`, `supervised` or `self-supervised`."""
         method = self.options.method.name
         return method if method in ("random", "supervised") else "self-supervised"
 
     @property
     def method(self) -> str:
+        """The name of the method, with its modifier if it has one."""
         modifier = self.options.modifier.name
         return self.options.method.name if modifier == "none" else f"{self.options.method.name} + {modifier}"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The values of one metric over the seeds of a group; None for what was not measured."""
+    """The values of one metric over the seeds of a group; None where a value is missing."""
 
     values: list[float | None]
 
@@ -47,23 +49,24 @@ class Summary:
 
     @property
     def std(self) -> float | None:
-        """The sample standard deviation; None from a single value."""
+        """The sample standard deviation; None for fewer than two values."""
         return stdev(self.measured) if len(self.measured) > 1 else None
 
     @property
     def range(self) -> float | None:
-        """The highest value less the lowest; None from a single value."""
+        """The highest value less the lowest; None for fewer than two values."""
         return max(self.measured) - min(self.measured) if len(self.measured) > 1 else None
 
 
 def group(runs: Mapping[str, Run]) -> list[Group]:
-    """The groups, in the order of their first runs."""
+    """Group runs by their options without the seed, in the order of their first runs."""
     groups: dict[str, Group] = {}
     for name, options in runs.items():
-        same = options.model_dump_json(exclude={"seed"})
-        groups.setdefault(same, Group(name, [], options)).runs.append(name)
+        key = options.model_dump_json(exclude={"seed"})
+        groups.setdefault(key, Group(name, [], options)).runs.append(name)
     return list(groups.values())
 
 
 def summarise(measured: RunResults, members: Group, kind: str, metric: str) -> Summary:
+    """Collect the values of a metric over the runs of a group."""
     return Summary([measured.value(run, kind, metric) for run in members.runs])

@@ -1,4 +1,4 @@
-"""The pictures that analyses have drawn, as they come: PNG, which is a part of the page and a file beside it."""
+"""The PNG pictures of the analyses, embedded in the page and copied beside it."""
 
 import base64
 from typing import NamedTuple
@@ -17,7 +17,7 @@ CAPTIONS = {
 
 
 class Picture(NamedTuple):
-    """A picture of an analysis: `name` is its file."""
+    """A picture of an analysis; `name` is its file name."""
 
     name: str
     title: str
@@ -26,18 +26,19 @@ class Picture(NamedTuple):
 
     @property
     def source(self) -> Markup:
-        """The picture itself, for a page that asks for nothing else."""
+        """The picture as a data URL, so that the page is self-contained."""
         return Markup("data:image/png;base64,") + Markup(base64.b64encode(self.png).decode())
 
 
 def read(study: Study) -> list[Picture]:
-    """The pictures of all analyses, in the order of the study."""
-    return [picture for key in study.analyse for picture in drawn(study, key)]
+    """Read the pictures of all analyses, in the order of the study."""
+    return [picture for key in study.analyse for picture in pictures_of(study, key)]
 
 
-def drawn(study: Study, key: str) -> list[Picture]:
-    """The pictures of one analysis."""
-    entry, files = study.analyse[key], sorted(result_dir("analyse", key).glob("*.png"))
+def pictures_of(study: Study, key: str) -> list[Picture]:
+    """Read the pictures of one analysis."""
+    entry = study.analyse[key]
+    files = sorted(result_dir("analyse", key).glob("*.png"))
     name = entry.analysis.name
     title = f"{name.replace('_', ' ').capitalize()}, {entry.run} on {entry.dataset}"
     return [Picture(f"analyse_{key}_{file.name}", title, CAPTIONS[name], file.read_bytes()) for file in files]

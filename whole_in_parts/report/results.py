@@ -1,4 +1,4 @@
-"""What the other stages measured: each number that the study asks for, and flags for those that are not there."""
+"""The results of the other stages: every metric that the study requires, and flags for missing or non-finite ones."""
 
 import json
 import math
@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
@@ -17,6 +17,7 @@ from whole_in_parts.config.transfer import Transfer
 from whole_in_parts.evaluation.corruption import SEVERITIES
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.failure import Failure
+from whole_in_parts.report.contract_record import Contract
 from whole_in_parts.results import result_dir
 
 EVALUATIONS = ("linear", "knn", "corrupt", "mask", "attack", "transfer")
@@ -27,7 +28,7 @@ OWNERS |= {kind: kind for kind in ("transfer", "analyse")}
 ALWAYS = ["steps", "epochs", "seconds", "peak_memory_mb", "parameters", "receptive_field", "stride", "map_size"]
 IF_CONVOLUTIONAL = ["receptive_field", "stride"]
 ONLINE_METRICS = ["online_linear", "online_knn", "rank", "spread", "collapsed"]
-"""What is measured beside a training, in some of its steps."""
+"""Metrics of the evaluation during training, measured at some of its steps."""
 
 IF_TRAINED = ["images_per_second", "loss", *ONLINE_METRICS]
 CURVES = {"step", "epoch", "loss"}
@@ -36,44 +37,16 @@ Metrics = dict[str, float]
 
 
 class Flag(NamedTuple):
-    """Something that a reader has to know before any number: which run or dataset, which stage, what."""
+    """A warning at the top of the report: the run or dataset, the stage and the problem."""
 
     key: str
     kind: str
     problem: str
 
 
-class Split(BaseModel):
-    """What a split holds."""
-
-    samples: int | None = None
-    shards: int | None = None
-    bytes: int | None = None
-
-
-class Expectation(BaseModel):
-    """One expectation of a dataset: what was seen, what is allowed, and what broke it."""
-
-    split: str | None = None
-    expectation: str
-    held: bool
-    observed: object = None
-    allowed: object = None
-    broken_by: object = None
-
-
-class Contract(BaseModel):
-    """A `contract.json`."""
-
-    held: bool
-    classes: list[str] = []
-    splits: dict[str, Split] = {}
-    expectations: list[Expectation] = Field(default=[])
-
-
 @dataclass
 class RunResults:
-    """`metrics[run][kind]` and `analyses[entry]` have finite numbers only: what is not there was not measured."""
+    """All results; `metrics[run][kind]` and `analyses[entry]` hold finite numbers only, other metrics are absent."""
 
     metrics: dict[str, dict[str, Metrics]] = field(default_factory=dict)
     histories: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -82,10 +55,11 @@ class RunResults:
     flags: list[Flag] = field(default_factory=list)
 
     def value(self, run: str, kind: str, metric: str) -> float | None:
+        """Return a metric of a run, or None if it is missing."""
         return self.metrics[run][kind].get(metric)
 
     def collapsed(self, run: str) -> bool:
-        """Whether the embeddings that a training ended with say next to nothing of the image."""
+        """Return whether the embeddings had collapsed at the end of the training."""
         return bool(self.value(run, "pretrain", "collapsed"))
 
 
@@ -102,16 +76,23 @@ def read(study: Study) -> RunResults:
         measured.histories[run] = history(run, measured.flags)
         if measured.collapsed(run):
             measured.flags.append(Flag(run, "pretrain", collapse(measured.metrics[run]["pretrain"])))
+
     for key, entry in study.analyse.items():
         measured.analyses[key] = numbers("analyse", key, entry.run, [entry.analysis.headline], measured.flags)
     for dataset in study.datasets:
-        if (found := contract(dataset, measured.flags)) is not None:
-            measured.contracts[dataset] = found
+        if (checked := contract(dataset, measured.flags)) is not None:
+            measured.contracts[dataset] = checked
     return measured
 
 
 def refuse_leftovers(study: Study) -> None:
-    """The report depends on whole kinds: with a leftover in one, its inputs would differ from a fresh clone's."""
+    """Check that every result belongs to an entry of the study.
+
+    The report depends on the folders of whole kinds: a leftover would make its inputs differ from a fresh clone's.
+
+    Raises:
+        Failure: a result belongs to no entry.
+    """
     leftovers = [
         str(entry)
         for kind, section in OWNERS.items()
@@ -126,26 +107,28 @@ def refuse_leftovers(study: Study) -> None:
 
 
 def visible(folder: Path) -> Iterable[Path]:
+    """Return the entries of a folder that are not hidden, sorted."""
     return sorted(entry for entry in folder.glob("*") if not entry.name.startswith("."))
 
 
 def applies(options: Run, name: str) -> bool:
-    """Whether there is such a number of a pretraining with these options at all."""
+    """Return whether a metric of pretraining is defined for these options."""
     return (bool(options.epochs) or name not in IF_TRAINED) and (
         options.backbone.convolutional or name not in IF_CONVOLUTIONAL
     )
 
 
-def asked(study: Study, run: str, kind: str) -> list[str]:
-    """The metrics that a stage has to have measured for a run."""
+def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
+    """Return the metrics that a stage must have measured for a run."""
     severities = [f"{name}_{severity}" for name in study.corrupt.corruptions for severity in SEVERITIES]
-    options, kept = study.runs[run], study.extract.representations
+    options = study.runs[run]
+    representations = study.extract.representations
     return {
         "pretrain": [name for name in ALWAYS + IF_TRAINED if applies(options, name)],
-        "linear": [f"top1{suffix(name, percent)}" for name in kept for percent in study.linear.labels],
+        "linear": [f"top1{suffix(name, percent)}" for name in representations for percent in study.linear.labels],
         "knn": [
             f"top1_k{k}{suffix(name, percent)}"
-            for name in kept
+            for name in representations
             for percent in study.knn.labels
             for k in study.knn.neighbours
         ],
@@ -156,46 +139,47 @@ def asked(study: Study, run: str, kind: str) -> list[str]:
     }[kind]
 
 
-def place(transfer: Transfer) -> str:
-    """What the numbers of a transfer are called by, beside their own names."""
+def prefix(transfer: Transfer) -> str:
+    """Return the prefix of the metrics of a transfer entry: its dataset and its task."""
     return f"{transfer.dataset}_{transfer.task.name}"
 
 
 def headline(transfer: Transfer) -> str:
-    """The name of the number that stands for a transfer."""
-    return f"{place(transfer)}_{transfer.task.headline}"
+    """Return the full name of the metric that the report shows for a transfer entry."""
+    return f"{prefix(transfer)}_{transfer.task.headline}"
 
 
 def metrics(study: Study, run: str, kind: str, flags: list[Flag]) -> Metrics:
-    """What a stage has measured of a run; of transfers, each number with its dataset and its task before its name."""
+    """Read the metrics of a stage for a run; those of transfer entries are prefixed with dataset and task."""
     if kind != "transfer":
-        return numbers(kind, run, run, asked(study, run, kind), flags)
+        return numbers(kind, run, run, expected_metrics(study, run, kind), flags)
     return {
-        f"{place(transfer)}_{name}": value
+        f"{prefix(transfer)}_{name}": value
         for key, transfer in study.transfer.items()
         if transfer.run == run
         for name, value in numbers("transfer", key, run, [transfer.task.headline], flags).items()
     }
 
 
-def numbers(kind: str, key: str, run: str, wanted: list[str], flags: list[Flag]) -> Metrics:
-    """The finite numbers of a `metrics.json`; each other one that is wanted is flagged."""
+def numbers(kind: str, key: str, run: str, expected: list[str], flags: list[Flag]) -> Metrics:
+    """Read the finite numbers of a `metrics.json`; missing or non-finite metrics are flagged."""
     content = load(result_dir(kind, key) / "metrics.json", run, kind, flags)
     if content is None:
         return {}
-    absent = [name for name in wanted if not isinstance(content.get(name), int | float)]
-    wrong = [
+
+    missing = [name for name in expected if not isinstance(content.get(name), int | float)]
+    non_finite = [
         f"{name} ({value})" for name, value in content.items() if isinstance(value, float) and not math.isfinite(value)
     ]
-    if absent:
-        flags.append(Flag(run, kind, f"missing: {', '.join(absent)}"))
-    if wrong:
-        flags.append(Flag(run, kind, f"not a finite number: {', '.join(wrong)}"))
+    if missing:
+        flags.append(Flag(run, kind, f"missing: {', '.join(missing)}"))
+    if non_finite:
+        flags.append(Flag(run, kind, f"not a finite number: {', '.join(non_finite)}"))
     return {name: value for name, value in content.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
-def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict | None:
-    """The object in a JSON file, or a flag and None."""
+def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict[str, Any] | None:
+    """Read the object in a JSON file; if it cannot be read, add a flag and return None."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -204,6 +188,7 @@ def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict | None:
     except ValueError as error:
         flags.append(Flag(key, kind, f"missing: {file} is not JSON: {error}"))
         return None
+
     if isinstance(content, dict):
         return content
     flags.append(Flag(key, kind, f"missing: {file} holds no JSON object"))
@@ -211,7 +196,7 @@ def load(file: Path, key: str, kind: str, flags: list[Flag]) -> dict | None:
 
 
 def history(run: str, flags: list[Flag]) -> pd.DataFrame:
-    """The curves of a training, without rows for a method that does not train."""
+    """Read the curves of a training; a method that does not train has no rows, and missing columns are flagged."""
     file = result_dir("pretrain", run) / "history.csv"
     try:
         rows = pd.read_csv(file).apply(pd.to_numeric, errors="coerce")
@@ -220,28 +205,32 @@ def history(run: str, flags: list[Flag]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))
         return pd.DataFrame({name: [] for name in sorted(CURVES)})
-    bad = ~rows.drop(columns=ONLINE_METRICS, errors="ignore").map(math.isfinite).all(axis=1)
-    if bad.any():
-        flags.append(Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[bad, 'step'].iloc[0]:.0f}"))
+
+    is_bad = ~rows.drop(columns=ONLINE_METRICS, errors="ignore").map(math.isfinite).all(axis=1)
+    if is_bad.any():
+        flags.append(
+            Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[is_bad, 'step'].iloc[0]:.0f}")
+        )
     return rows
 
 
 def collapse(pretrained: Metrics) -> str:
-    """A collapse, in words."""
+    """Describe a collapse for the flag."""
     spread = pretrained.get("spread", math.nan)
     return f"collapsed: images that differ have embeddings that hardly do (their spread is {spread:.3f}, and 1 at best)"
 
 
 def contract(dataset: str, flags: list[Flag]) -> Contract | None:
+    """Read the contract of a dataset; if it is missing or broken, add a flag."""
     file = result_dir("contract", dataset) / "contract.json"
     content = load(file, dataset, "contract", flags)
     if content is None:
         return None
     try:
-        found = Contract.model_validate(content)
+        checked = Contract.model_validate(content)
     except ValidationError as error:
         flags.append(Flag(dataset, "contract", f"missing: {file} is not a contract: {error.errors()[0]['msg']}"))
         return None
-    if not found.held:
+    if not checked.held:
         flags.append(Flag(dataset, "contract", "the images do not hold what is expected of them"))
-    return found
+    return checked

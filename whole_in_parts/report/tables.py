@@ -1,4 +1,4 @@
-"""The tables: what stands in their cells on the page, and the same numbers in full as CSV."""
+"""The tables: the cells of the page, and the same numbers in full precision as CSV."""
 
 import csv
 import json
@@ -12,7 +12,15 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.report.claim import Verdict
 from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.results import ALWAYS, EVALUATIONS, IF_TRAINED, RunResults, applies, asked, headline
+from whole_in_parts.report.results import (
+    ALWAYS,
+    EVALUATIONS,
+    IF_TRAINED,
+    RunResults,
+    applies,
+    expected_metrics,
+    headline,
+)
 
 PRETRAIN = ALWAYS + IF_TRAINED
 MISSING = "missing"
@@ -59,58 +67,61 @@ def columns(study: Study) -> list[Column]:
         *[
             Column("transfer", metric, "Transfer", label)
             for metric, label in dict.fromkeys(
-                (headline(each), f"{each.dataset}, {each.task.name.replace('_', ' ')}")
-                for each in study.transfer.values()
+                (headline(transfer), f"{transfer.dataset}, {transfer.task.name.replace('_', ' ')}")
+                for transfer in study.transfer.values()
             )
         ],
     ]
 
 
 def of(representation: str) -> str:
-    """What a probe reads, in words, if that is not the global representation."""
+    """Name the representation that a probe reads, unless it is the global one."""
     return "" if representation == "whole" else f", {representation.replace('_', NBSP)}"
 
 
 def by(percent: int) -> str:
-    """The labels that a probe is trained by, in words, if these are not all."""
+    """Name the share of labels that a probe is trained on, unless these are all."""
     return "" if percent == 100 else f", {percent}{NBSP}% of labels"
 
 
 def results(study: Study, groups: list[Group], measured: RunResults) -> dict[str, list[tuple[Group, list[Cell]]]]:
-    """The rows of the main table for each dataset: a group and a cell for each column."""
+    """Return the rows of the main table for each dataset: a group and a cell for each column."""
     return {
-        dataset: rows([each for each in groups if each.options.dataset == dataset], columns(study), measured)
-        for dataset in dict.fromkeys(each.options.dataset for each in groups)
+        dataset: rows([group for group in groups if group.options.dataset == dataset], columns(study), measured)
+        for dataset in dict.fromkeys(group.options.dataset for group in groups)
     }
 
 
-def rows(groups: list[Group], over: list[Column], measured: RunResults) -> list[tuple[Group, list[Cell]]]:
-    lines = [(each, [summarise(measured, each, column.kind, column.metric) for column in over]) for each in groups]
-    contenders = [line for each, line in lines if each.role == "self-supervised"]
-    highest = [max(map(shown, cells)) for cells in zip(*contenders, strict=True)] or [nan] * len(over)
+def rows(groups: list[Group], columns_: list[Column], measured: RunResults) -> list[tuple[Group, list[Cell]]]:
+    """Return the rows of one dataset; the best self-supervised mean of each column is marked."""
+    lines = [
+        (group, [summarise(measured, group, column.kind, column.metric) for column in columns_]) for group in groups
+    ]
+    contenders = [line for group, line in lines if group.role == "self-supervised"]
+    highest = [max(map(shown, cells)) for cells in zip(*contenders, strict=True)] or [nan] * len(columns_)
     return [
         (
-            each,
+            group,
             [
-                Cell(cell, each.role == "self-supervised" and cell.mean is not None and shown(cell) == top)
+                Cell(cell, group.role == "self-supervised" and cell.mean is not None and shown(cell) == top)
                 for cell, top in zip(line, highest, strict=True)
             ],
         )
-        for each, line in lines
+        for group, line in lines
     ]
 
 
 def shown(summary: Summary) -> float:
-    """A mean as the page shows it, so that what looks the same is equal."""
+    """Round a mean as the page shows it, so that values that look equal are equal."""
     return float("-inf") if summary.mean is None else round(summary.mean, 1)
 
 
 def write(study: Study, groups: list[Group], measured: RunResults, verdicts: list[Verdict], folder: Path) -> None:
-    """Write every table in full, `missing` standing for what was not measured."""
+    """Write every table in full; `missing` stands for missing numbers."""
     save(folder / "claim.csv", CLAIM, (claim_row(verdict) for verdict in verdicts))
     save(folder / "results.csv", RESULTS, result_rows(study, groups, measured))
     save(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
-    save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(each, measured) for each in groups))
+    save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(group, measured) for group in groups))
     save(folder / "analyses.csv", ANALYSES, analysis_rows(study, measured))
     save(folder / "contracts.csv", CONTRACTS, contract_rows(measured))
     save(folder / "losses.csv", LOSSES, loss_rows(measured))
@@ -126,6 +137,7 @@ CONTRACTS = ["dataset", "split", "expectation", "held", "observed", "allowed", "
 
 
 def save(file: Path, header: list[str], lines: Iterable[list[object]]) -> None:
+    """Write a CSV file."""
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
@@ -133,46 +145,46 @@ def save(file: Path, header: list[str], lines: Iterable[list[object]]) -> None:
 
 
 def claim_row(verdict: Verdict) -> list[object]:
-    against = verdict.baseline.name if verdict.baseline else None
+    baseline = verdict.baseline.name if verdict.baseline else None
     exceeds = {True: "yes", False: "no", None: "undecided"}[verdict.exceeds]
     means = [verdict.summary.mean, verdict.random.mean]
-    return [verdict.group.name, against, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
+    return [verdict.group.name, baseline, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
 
 
 def result_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
-    for each in groups:
+    for group in groups:
         for kind in EVALUATIONS:
-            for metric in asked(study, each.name, kind):
-                summary = summarise(measured, each, kind, metric)
-                found = summary.measured
-                std = "–" if len(found) == 1 else summary.std
-                bounds = [min(found, default=None), max(found, default=None)]
-                yield [each.name, kind, metric, len(each.runs), len(found), summary.mean, std, *bounds]
+            for metric in expected_metrics(study, group.name, kind):
+                summary = summarise(measured, group, kind, metric)
+                values = summary.measured
+                std = "–" if len(values) == 1 else summary.std
+                bounds = [min(values, default=None), max(values, default=None)]
+                yield [group.name, kind, metric, len(group.runs), len(values), summary.mean, std, *bounds]
 
 
 def run_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
-    """Every number of every run, also those that nothing asked for."""
-    for each in groups:
-        for run in each.runs:
-            for kind, found in measured.metrics[run].items():
-                for metric in dict.fromkeys([*asked(study, run, kind), *found]):
-                    yield [run, each.name, study.runs[run].seed, kind, metric, found.get(metric)]
+    """Yield every number of every run, also metrics that the report does not require."""
+    for group in groups:
+        for run in group.runs:
+            for kind, metrics in measured.metrics[run].items():
+                for metric in dict.fromkeys([*expected_metrics(study, run, kind), *metrics]):
+                    yield [run, group.name, study.runs[run].seed, kind, metric, metrics.get(metric)]
 
 
-def pretrain_row(each: Group, measured: RunResults) -> list[object]:
-    options = each.options
+def pretrain_row(group: Group, measured: RunResults) -> list[object]:
+    options = group.options
     names = [options.method.name, options.modifier.name, options.backbone.name]
     means = [
-        summarise(measured, each, "pretrain", metric).mean if applies(options, metric) else "–" for metric in PRETRAIN
+        summarise(measured, group, "pretrain", metric).mean if applies(options, metric) else "–" for metric in PRETRAIN
     ]
-    return [each.name, options.dataset, *names, options.image_size, len(each.runs), *means]
+    return [group.name, options.dataset, *names, options.image_size, len(group.runs), *means]
 
 
 def analysis_rows(study: Study, measured: RunResults) -> Iterable[list[object]]:
     for key, entry in study.analyse.items():
-        found = measured.analyses[key]
-        for metric in found or [entry.analysis.headline]:
-            yield [key, entry.run, entry.dataset, entry.analysis.name, metric, found.get(metric)]
+        metrics = measured.analyses[key]
+        for metric in metrics or [entry.analysis.headline]:
+            yield [key, entry.run, entry.dataset, entry.analysis.name, metric, metrics.get(metric)]
 
 
 def loss_rows(measured: RunResults) -> Iterable[list[object]]:
@@ -188,7 +200,7 @@ def contract_rows(measured: RunResults) -> Iterable[list[object]]:
 
 
 def plain(value: object) -> str:
-    """What an expectation saw or allows: a text as it is, all else as JSON."""
+    """Format an observed or allowed value for CSV: text as it is, other values as JSON."""
     if value is None:
         return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

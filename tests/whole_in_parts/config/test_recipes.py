@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from whole_in_parts.config.recipes import written_out
+from whole_in_parts.config.recipes import redundant_overrides
 
 ROOT = Path(__file__).parents[3]
 STUDIES = [ROOT / "params.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]
@@ -22,12 +22,12 @@ runs:
 def remark(tmp_path: Path, text: str) -> str:
     file = tmp_path / "params.yaml"
     file.write_text(text)
-    return written_out(file).removeprefix(f"{file}: ")
+    return redundant_overrides(file).removeprefix(f"{file}: ")
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_in_a_shipped_study_a_change_of_a_recipe_reaches_the_runs(path):
-    assert written_out(path) == ""
+    assert redundant_overrides(path) == ""
 
 
 def test_a_run_that_overrides_what_it_merges_inherits_the_rest(tmp_path):

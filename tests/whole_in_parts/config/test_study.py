@@ -77,14 +77,14 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
             "dino",
             ["transfer.byol_digits.run: no run is called dino; there are: byol, co_byol"],
         ),
-        ("runs.byol.backbone", RF | {"blocks": [3, 2, 3]}, ["backbone", "blocks: ", "at least 3", "[3, 2, 3]"]),
-        ("runs.byol.backbone.strides", [1, 2], ["blocks has 3 stages and strides 2: give both as many"]),
+        ("runs.byol.backbone", RF | {"blocks": [3, 2, 3]}, ["backbone", "blocks: ", "3 or more", "[3, 2, 3]"]),
+        ("runs.byol.backbone.strides", [1, 2], ["blocks has 3 stages and strides 2: both take one number per stage"]),
         ("runs.byol.backbone", ALEXNET | {"image_size": 8}, ["backbone.alexnet.image_size: ", "15", "given: 8"]),
         ("runs.byol.backbone", TIMM | {"arguments": {"pretrained": True}}, ["arguments: pretrained: set by the study"]),
         ("runs.byol.backbone", TIMM | {"arguments": {"depth": [1]}}, ["timm.arguments: depth: takes a number", "[1]"]),
         ("runs.byol.backbone.mean", [0.1, 0.2, 0.3], ["mean and std take one number for each of the 1 channels"]),
         ("runs.random.epochs", 1, ["runs.random", "epochs: method random takes 0 epochs", "random has 1"]),
-        ("runs.byol.epochs", 0, ["runs.byol", "epochs: ", "every other at least 1; byol has 0"]),
+        ("runs.byol.epochs", 0, ["runs.byol", "epochs: ", "every other method at least 1; byol has 0"]),
         ("runs.byol.optimizer.name", "adam", ["runs.byol.optimizer: ", "'adam'", "'sgd', 'adamw', 'lars'"]),
         ("runs.byol.optimizer.momentum", 0.9, ["runs.byol.optimizer.sgd: no such key: momentum; allowed: "]),
         ("runs.byol.optimizer.trust", 0.02, ["runs.byol.optimizer.sgd: no such key: trust; allowed: "]),
@@ -97,7 +97,7 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
             ["runs.byol: ", "optimizer.warmup_epochs: a warm-up of 3.0 epochs is longer", "has 2"],
         ),
         ("runs.byol.online", {"samples": 0}, ["runs.byol.online.samples: ", "greater than 0", "given: 0"]),
-        ("runs.byol.online", {"samples": 10}, ["runs.byol.online: ", "neighbours: 20 are asked of 10 samples"]),
+        ("runs.byol.online", {"samples": 10}, ["runs.byol.online: ", "neighbours: 20 is more than the 10 samples"]),
         ("runs.byol.online", {"learning_rate": -0.1}, ["runs.byol.online.learning_rate: ", "greater than 0"]),
         ("runs.byol.online", {"every": 0.5}, ["runs.byol.online.every: ", "integer", "given: 0.5"]),
         ("runs.a b", SMALL["runs"]["byol"], ["runs.a b", "pattern"]),
@@ -155,6 +155,18 @@ def test_the_options_of_a_backbone_survive_json(small, name):
 def test_the_committed_schema_is_that_of_the_code():
     committed = (ROOT / SCHEMA).read_text(encoding="utf-8")
     assert committed == schema(), "run: make schema"
+
+
+def test_the_schema_describes_every_option():
+    content = json.loads(schema())
+    definitions = {"Study": content, **content["$defs"]}
+    undescribed = [
+        f"{name}.{key}"
+        for name, definition in definitions.items()
+        for key, option in definition.get("properties", {}).items()
+        if not option.get("description")
+    ]
+    assert undescribed == []
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

@@ -87,7 +87,7 @@ def test_what_is_in_the_cache_or_beside_the_index_is_not_fetched(whole, here, ht
     monkeypatch.setenv("SHARDS_URL", http)
     shutil.copy(whole.folder / "000002.tar", here)
     for _ in range(2):
-        assert [*Shards(here).in_turn()] == [*enumerate(whole)]
+        assert [*Shards(here).iter_shards()] == [*enumerate(whole)]
     assert sorted(Handler.asked) == [f"00000{number}.tar" for number in (0, 1, 3, 4)]
 
 
@@ -100,24 +100,24 @@ def test_shards_in_turn_come_from_s3(whole, here, s3, tmp_path, monkeypatch):  #
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SHARDS_URL", f"s3://{BUCKET}/lacking")
     with pytest.raises(Failure, match=rf"s3://{BUCKET}/lacking/pictures/train/000003\.tar: there is no such shard"):
-        [*Shards(here).in_turn()]
+        [*Shards(here).iter_shards()]
     monkeypatch.setenv("SHARDS_URL", f"s3://{BUCKET}/whole")
-    assert [*Shards(here).in_turn()] == [*enumerate(whole)]
+    assert [*Shards(here).iter_shards()] == [*enumerate(whole)]
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 7])
 def test_readers_share_the_shards_and_each_image_is_read_once(whole, ranks):
-    parts = [[*whole.in_turn(rank, ranks)] for rank in range(ranks)]
+    parts = [[*whole.iter_shards(rank, ranks)] for rank in range(ranks)]
     assert sorted(number for part in parts for number, _ in part) == [*range(len(whole))]
     assert all(image == whole[number] for part in parts for number, image in part)
 
 
-def test_the_cache_keeps_to_its_size_while_shards_are_read_in_turn(whole, here, http, tmp_path, monkeypatch):
+def test_the_cache_keeps_to_its_size_while_shards_are_read_iter_shards(whole, here, http, tmp_path, monkeypatch):
     size = (whole.folder / "000000.tar").stat().st_size
     monkeypatch.setenv("SHARDS_URL", http)
     monkeypatch.setenv("SHARD_CACHE_GB", str(3.5 * size / 1e9))
     most = 0
-    for number, image in Shards(here).in_turn():
+    for number, image in Shards(here).iter_shards():
         assert image == whole[number]
         most = max(most, len(list((tmp_path / "cache").glob("*.tar"))))
     assert most == 3
@@ -132,7 +132,7 @@ def test_a_set_that_the_cache_cannot_hold_is_not_read_at_random(whole, here, mon
 
 def test_the_next_shards_are_fetched_while_one_is_read(whole, here, http, tmp_path, monkeypatch):
     monkeypatch.setenv("SHARDS_URL", http)
-    next(Shards(here).in_turn())
+    next(Shards(here).iter_shards())
     for _ in range(500):
         if len(list((tmp_path / "cache").glob("*.tar"))) == 3:
             return
@@ -182,7 +182,7 @@ def test_a_shard_that_fails_once_is_asked_for_again(whole, here, http, monkeypat
         return genuine(url, *given)
 
     monkeypatch.setattr(remote, "_try", unsteady)
-    assert [*Shards(here).in_turn()] == [*enumerate(whole)]
+    assert [*Shards(here).iter_shards()] == [*enumerate(whole)]
 
 
 def test_without_an_address_a_shard_that_is_missing_is_named(whole, here):
@@ -194,7 +194,7 @@ def test_two_processes_share_a_cache(whole, here, http, monkeypatch):
     """They are two threads with a reader each, which locks of files keep apart as they do processes."""
     monkeypatch.setenv("SHARDS_URL", http)
     read: list[list] = [[], []]
-    readers = [threading.Thread(target=lambda part=part: part.extend(Shards(here).in_turn())) for part in read]
+    readers = [threading.Thread(target=lambda part=part: part.extend(Shards(here).iter_shards())) for part in read]
     for reader in readers:
         reader.start()
     for reader in readers:

@@ -12,7 +12,7 @@ from webdataset import WebDataset
 
 from stages.shard import pack
 from whole_in_parts.data import shards
-from whole_in_parts.data.shards import INDEX, Images, Shards, fit, home
+from whole_in_parts.data.shards import INDEX, Images, Shards, resize_center_crop, storage_device
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.failure import Failure
 
@@ -159,7 +159,7 @@ def test_images_are_the_decoded_pixels_in_the_order_that_is_asked_for(packed, mo
 def test_images_are_held_by_a_gpu_with_room_for_them_or_in_memory_or_nowhere(monkeypatch, device, size, free, expected):
     monkeypatch.setattr(shards, "HELD_IN_MEMORY", 100)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1000))
-    assert home(size, torch.device(device)) == (torch.device(expected) if expected else None)
+    assert storage_device(size, torch.device(device)) == (torch.device(expected) if expected else None)
 
 
 def test_an_image_has_the_channels_that_are_asked_for(packed):
@@ -185,9 +185,9 @@ def test_an_image_with_a_palette_is_read_in_its_colours(packed):
 def test_fit_equals_torchvision_resize_and_center_crop_up_to_a_grey_level(size, height, width):
     image_CHW = torch.tensor(np.random.default_rng(0).integers(0, 256, (3, height, width), dtype=np.uint8))
     theirs_CHW = tv.center_crop(tv.resize(image_CHW, [size], antialias=True), [size, size])
-    assert (fit(image_CHW, size).int() - theirs_CHW.int()).abs().max() <= 1
+    assert (resize_center_crop(image_CHW, size).int() - theirs_CHW.int()).abs().max() <= 1
 
 
 def test_fit_leaves_an_image_of_the_right_size_as_it_is():
     image_CHW = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
-    assert torch.equal(fit(image_CHW, 16), image_CHW)
+    assert torch.equal(resize_center_crop(image_CHW, 16), image_CHW)

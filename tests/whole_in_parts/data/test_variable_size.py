@@ -93,7 +93,7 @@ def test_the_views_are_the_same_for_any_number_of_workers_and_whatever_was_begun
         monkeypatch.setattr(shards, "workers", lambda number=number: number)
         images = VariableSizeImages(split, 12, 3)
         assert_same([batch for step in range(4) for batch in batches(images, steps=range(step, step + 3))], alone)
-        assert len(images._begun) == 2
+        assert len(images._pending) == 2
 
 
 def test_pieces_of_a_batch_are_what_the_whole_is(split):
@@ -138,7 +138,7 @@ def test_a_training_takes_the_batches_of_its_steps_and_begins_none_beyond_its_la
     for step in range(3):
         expected = batches(VariableSizeImages(split, 12, 3), CROPS, 7, range(step, step + 1), pieces)
         assert_same([*iter_batches(images, labels_N, CROPS, RUN, step)], expected)
-    assert not images._begun
+    assert not images._pending
 
 
 def test_one_box_for_all_images_is_cut_from_their_squares(split):

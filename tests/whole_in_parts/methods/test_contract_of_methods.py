@@ -122,7 +122,7 @@ def test_every_file_is_in_this_contract_and_in_the_study():
 def test_a_modifier_that_a_method_cannot_carry_is_refused_by_the_study(small, method, modifier):
     chosen = {"method": METHODS[method].model_dump(), "modifier": MODIFIERS[modifier].model_dump()}
     run = small.runs["byol"].model_dump() | chosen | {"epochs": 0 if method == "random" else 1}
-    with pytest.raises(ValueError, match=rf"modifier: {method} cannot carry {modifier}; it can: none"):
+    with pytest.raises(ValueError, match=rf"modifier: {method} does not support {modifier}; supported: none"):
         Study.model_validate(small.model_dump() | {"runs": {"asked": run}})
 
 

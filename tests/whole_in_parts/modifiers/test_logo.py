@@ -310,5 +310,5 @@ def test_a_local_crop_larger_than_the_image_is_refused_by_the_name_of_the_key(sm
 
 def test_the_public_mode_without_local_to_local_is_refused_with_what_to_take(small):
     options = OPTIONS | {"view": SMALL.model_dump(), "mode": "public", "local_to_local": False}
-    with pytest.raises(ValueError, match=r"local_to_local: mode public draws local crops apart; .* take mode ratio"):
+    with pytest.raises(ValueError, match=r"local_to_local: mode public takes true; .* use mode ratio"):
         Run.model_validate(small.runs["byol"].model_dump() | {"modifier": options})

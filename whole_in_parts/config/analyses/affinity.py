@@ -8,13 +8,15 @@ from whole_in_parts.config.section import Count
 
 
 class AffinityConfig(AnalysisConfig):
-    """LoGo's affinity and the cosine, of so many pairs of local crops of each image and as many of two images."""
+    """LoGo's learned affinity and the cosine, for pairs of local crops of the same image and of different images."""
 
     headline = "auroc_affinity"
     name: Literal["affinity"]
+    """Selects the affinity analysis."""
     pairs: Count = 4
+    """Number of pairs of the same image, and of pairs of different images, for each image."""
 
-    def misfit(self, run: Run) -> str:
+    def incompatibility(self, run: Run) -> str:
         if getattr(run.modifier, "local_to_local", False):
             return ""
         return (

@@ -7,8 +7,10 @@ from whole_in_parts.config.section import PositiveFraction
 
 
 class CostConfig(AnalysisConfig):
-    """Parameters, multiply-adds and T_min for the least crop scale of the views."""
+    """Parameters, multiply-adds and T_min, the smallest part of an image that a local representation may cover."""
 
     headline = "forward_macs"
     name: Literal["cost"]
+    """Selects the cost analysis."""
     crop_scale: PositiveFraction
+    """Smallest crop scale of the views, as a fraction of the area, above 0 and at most 1; T_min is computed from it."""

@@ -8,17 +8,21 @@ from whole_in_parts.config.section import Count, Fraction
 
 
 class HeatMapConfig(AnalysisConfig):
-    """The likeness of a window to all others, of `size` pixels at every `stride`; `place` is where the query lies, as
-    shares of the height and of the width.
-    """
+    """Similarity of one window of an image to all windows of the same image and of another one."""
 
     headline = "same_image_embedding"
     name: Literal["heat_map"]
+    """Selects the heat-map analysis."""
     size: Count
+    """Side of a window, in pixels; not above the run's `image_size`."""
     stride: Count
+    """Distance between neighbouring windows, in pixels."""
     place: tuple[Fraction, Fraction] = (0.5, 0.5)
+    """Position of the query window, as fractions (0 to 1) of the grid's height and width."""
     shown: Count = 4
+    """Number of images in the picture."""
 
-    def misfit(self, run: Run) -> str:
-        larger = self.size > run.image_size
-        return f"size: a window of {self.size} is larger than the run's images, of {run.image_size}" if larger else ""
+    def incompatibility(self, run: Run) -> str:
+        if self.size <= run.image_size:
+            return ""
+        return f"size: a window of {self.size} is larger than the run's images, of {run.image_size}"

@@ -7,14 +7,18 @@ from whole_in_parts.config.section import Bounds, Count, PositiveFractions
 
 
 class NeighboursConfig(AnalysisConfig):
-    """The nearest of so many patches of each image, of some share of its area: `neighbours` of each patch, and `shown`
-    queries in the picture.
-    """
+    """Nearest neighbours of random patches, among the patches of all other images."""
 
     headline = "same_class_embedding"
     name: Literal["neighbours"]
+    """Selects the nearest-neighbour analysis."""
     patches: Count
+    """Number of random patches of each image."""
     scale: PositiveFractions
+    """Smallest and largest area of a patch, as a fraction of the image's area, above 0 and at most 1."""
     ratio: Bounds = (3 / 4, 4 / 3)
+    """Smallest and largest aspect ratio (width / height) of a patch."""
     neighbours: Count = 8
+    """Number of neighbours of each patch."""
     shown: Count = 6
+    """Number of queries in the picture."""

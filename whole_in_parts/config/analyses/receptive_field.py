@@ -7,8 +7,10 @@ from whole_in_parts.config.section import Count
 
 
 class ReceptiveFieldConfig(AnalysisConfig):
-    """The effective receptive field, at every `stride` positions of the map."""
+    """The effective receptive field, measured by gradients with respect to the image."""
 
     headline = "side_32"
     name: Literal["receptive_field"]
+    """Selects the receptive-field analysis."""
     stride: Count = 2
+    """Distance between the measured positions of the map; 1 measures all."""

@@ -7,8 +7,10 @@ from whole_in_parts.config.section import Count
 
 
 class SimilarityConfig(AnalysisConfig):
-    """The correlation of local and global similarity over so many pairs of images."""
+    """Correlation of local and global similarity over random pairs of images."""
 
     headline = "correlation"
     name: Literal["similarity"]
+    """Selects the similarity analysis."""
     pairs: Count
+    """Number of random pairs of images."""

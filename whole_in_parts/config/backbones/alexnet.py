@@ -9,12 +9,16 @@ from whole_in_parts.config.section import Count
 
 
 class AlexNetConfig(BackboneConfig):
-    """The small AlexNet, for images of one size: width 96 and 4096 features for 64 px."""
+    """The small AlexNet, for images of a fixed size; STL-10 at 64 px uses width 96 and 4096 features."""
 
     name: Literal["alexnet"]
+    """Selects AlexNet."""
     image_size: Annotated[int, Field(ge=15)]
+    """Side of the images in pixels, at least 15; equal to the run's `image_size`."""
     width: Count
+    """Width (number of channels) of the first convolution."""
     features: Count
+    """Width of the two linear layers, and of the global representation."""
 
     @property
     def summary(self) -> str:

@@ -6,10 +6,12 @@ from whole_in_parts.config.backbone import StagedBackboneConfig
 
 
 class BagNetConfig(StagedBackboneConfig):
-    """BagNet-33 is width 64, blocks [3, 4, 6, 3], strides [2, 2, 2, 1]; `mlp` adds an RF-ResNet's after the pooling."""
+    """BagNet; BagNet-33 has width 64, blocks [3, 4, 6, 3] and strides [2, 2, 2, 1]."""
 
     name: Literal["bagnet"]
+    """Selects BagNet."""
     mlp: bool
+    """Add the MLP of an RF-ResNet after the pooling."""
 
     @property
     def summary(self) -> str:

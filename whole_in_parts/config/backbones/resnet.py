@@ -7,19 +7,25 @@ from whole_in_parts.config.section import Count, Section
 
 
 class Stem(Section):
-    """The first convolution: 3/1 without a pool for small images, 7/2 with one for large ones."""
+    """The first convolution; 3×3, stride 1 and no pool for small images, 7×7, stride 2 and a pool for large ones."""
 
     kernel: Count
+    """Kernel size in pixels."""
     stride: Count
+    """Stride in pixels."""
     pool: bool
+    """Add a max-pool after the convolution."""
 
 
 class ResNetConfig(StagedBackboneConfig):
-    """A ResNet: the width of the first stage, and blocks and stride of each stage."""
+    """A ResNet of any depth and width."""
 
     name: Literal["resnet"]
+    """Selects ResNet."""
     block: Literal["basic", "bottleneck"]
+    """Type of residual block: `basic` (two 3×3 convolutions) or `bottleneck`."""
     stem: Stem
+    """The layers before the first stage."""
 
     @property
     def summary(self) -> str:

@@ -7,25 +7,28 @@ from pydantic import Field, field_validator
 from whole_in_parts.config.backbone import BackboneConfig
 
 FIXED = ("checkpoint_path", "features_only", "in_chans", "num_classes", "pretrained", "pretrained_cfg")
-"""Arguments of timm.create_model that the study sets itself."""
+"""Arguments of timm.create_model that the study sets."""
 
 
 class TimmConfig(BackboneConfig):
-    """A network of timm by its name there, with arguments of timm.create_model: patch_size, img_size, …"""
+    """A network of the timm library, with random weights."""
 
     convolutional: ClassVar[bool] = False
     name: Literal["timm"]
+    """Selects a timm backbone."""
     model: str
+    """The model's name in timm, such as vit_tiny_patch16_224."""
     arguments: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Arguments of timm.create_model, such as patch_size and img_size; scalars alone, and none that the study sets."""
 
     @field_validator("arguments", mode="before")
     @classmethod
-    def are_scalars_that_are_free(cls, arguments):
+    def are_allowed_scalars(cls, arguments: object) -> object:
         for name, value in arguments.items() if isinstance(arguments, dict) else ():
             if name in FIXED:
-                raise ValueError(f"{name}: set by the study itself; weights are random, and none are loaded")
+                raise ValueError(f"{name}: set by the study; weights are random, and none are loaded")
             if not isinstance(value, bool | int | float | str):
-                raise ValueError(f"{name}: takes a number, a word, true or false; {value!r}")
+                raise ValueError(f"{name}: takes a number, a string, true or false; {value!r}")
         return arguments
 
     @property

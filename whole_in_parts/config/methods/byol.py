@@ -7,7 +7,9 @@ from whole_in_parts.config.section import Count
 
 
 class ByolConfig(TargetNetworkConfig):
-    """`predictor` is the width of the predictor's hidden layer."""
+    """BYOL predicts the embedding of a target network."""
 
     name: Literal["byol"]
+    """Selects BYOL."""
     predictor: Count
+    """Width of the hidden layer of the predictor."""

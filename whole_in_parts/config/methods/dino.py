@@ -6,7 +6,9 @@ from whole_in_parts.config.method import DistillationConfig
 
 
 class DinoConfig(DistillationConfig):
-    """`keep` is the network that is the result: the teacher is the target."""
+    """DINO matches the student's and the teacher's distributions over prototypes."""
 
     name: Literal["dino"]
+    """Selects DINO."""
     keep: Literal["online", "target"] = "target"
+    """The network whose weights are kept as the result: the teacher (`target`) or the student (`online`)."""

@@ -7,10 +7,15 @@ from whole_in_parts.config.section import Count, NotNegative, Positive
 
 
 class MatrixSSLConfig(TargetNetworkConfig):
-    """`predictor` is the width of the predictor's hidden layer; the constants are the paper's μ, λ and γ."""
+    """Matrix-SSL aligns covariance matrices by matrix cross-entropies."""
 
     name: Literal["matrix_ssl"]
+    """Selects Matrix-SSL."""
     predictor: Count
+    """Width of the hidden layer of the predictor."""
     mu: Positive = 1.0
+    """The paper's μ, added to the diagonal of the covariance."""
     uniformity: NotNegative = 1.0
+    """The paper's λ, the weight of the uniformity term."""
     alignment: NotNegative = 1.0
+    """The paper's γ, the weight of the alignment term."""

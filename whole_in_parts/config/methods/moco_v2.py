@@ -7,9 +7,13 @@ from whole_in_parts.config.section import Count, Positive
 
 
 class MoCoV2Config(TargetNetworkConfig):
-    """`queue` is how many keys of earlier batches serve as negatives; `symmetric` adds the second direction."""
+    """MoCo v2 contrasts a query with keys of a target network and a queue of earlier keys."""
 
     name: Literal["moco_v2"]
+    """Selects MoCo v2."""
     temperature: Positive
+    """Temperature of the softmax over similarities."""
     queue: Count
+    """Number of keys of earlier batches that serve as negatives; a multiple of 2 · `batch_size`."""
     symmetric: bool = True
+    """Average the loss over both directions of the two views."""

@@ -7,8 +7,11 @@ from whole_in_parts.config.section import Count, Positive
 
 
 class MoCoV3Config(TargetNetworkConfig):
-    """`predictor` is the width of the predictor's hidden layer."""
+    """MoCo v3 contrasts predictions with the embeddings of a target network."""
 
     name: Literal["moco_v3"]
+    """Selects MoCo v3."""
     predictor: Count
+    """Width of the hidden layer of the predictor."""
     temperature: Positive
+    """Temperature of the softmax over similarities."""

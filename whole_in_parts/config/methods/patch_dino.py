@@ -8,14 +8,19 @@ from whole_in_parts.config.views import SmallCrops
 
 
 class PatchDinoConfig(DistillationConfig):
-    """`whole_share` is the paper's λ, of the loss that has one; `centre` is one for each position, or one for all."""
+    """Patch-wise DINO matches overlapping patches of crops, beside their global representations."""
 
     modifiable = False
     name: Literal["patch_dino"]
+    """Selects patch-wise DINO."""
     local: SmallCrops
+    """The small crops, which the student alone sees."""
     loss: Literal["mean", "sum", "lambda"] = "mean"
+    """How the terms are combined: their `mean`, their `sum`, or a `lambda`-weighted mean of global and local terms."""
     whole_share: Fraction = 0.2
+    """The paper's λ, 0 to 1; used with `loss: lambda` alone."""
     centre: Literal["position", "shared"] = "position"
+    """Centre the scores by `position`, or with a `shared` centre for all positions."""
 
     def crop_sizes(self) -> dict[str, int]:
         return {"local.size": self.local.size}

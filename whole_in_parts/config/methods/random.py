@@ -6,7 +6,8 @@ from whole_in_parts.config.method import MethodConfig
 
 
 class RandomConfig(MethodConfig):
-    """No training: `epochs` is 0."""
+    """No pretraining: the initial weights; `epochs` is 0."""
 
     modifiable = False
     name: Literal["random"]
+    """Selects random weights."""

@@ -7,8 +7,11 @@ from whole_in_parts.config.section import Positive
 
 
 class SimCLRConfig(JointEmbeddingConfig):
-    """`norm` is whether the projector has batch norms."""
+    """SimCLR contrasts two views of an image with the views of all other images of the batch."""
 
     name: Literal["simclr"]
+    """Selects SimCLR."""
     temperature: Positive
+    """Temperature of the softmax over similarities."""
     norm: bool
+    """Use batch norm in the projector."""

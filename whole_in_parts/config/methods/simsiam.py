@@ -7,7 +7,9 @@ from whole_in_parts.config.section import Count
 
 
 class SimSiamConfig(JointEmbeddingConfig):
-    """`predictor` is the width of the predictor's hidden layer."""
+    """SimSiam predicts the embedding of the other view, with a stopped gradient and without a target network."""
 
     name: Literal["simsiam"]
+    """Selects SimSiam."""
     predictor: Count
+    """Width of the hidden layer of the predictor."""

@@ -6,6 +6,7 @@ from whole_in_parts.config.method import MethodConfig
 
 
 class SupervisedConfig(MethodConfig):
-    """Cross-entropy on the labels."""
+    """Supervised training: cross-entropy on the labels."""
 
     name: Literal["supervised"]
+    """Selects supervised training."""

@@ -9,13 +9,21 @@ from whole_in_parts.config.section import Count, NotNegative, Positive
 
 
 class SwAVConfig(JointEmbeddingConfig):
-    """`frozen_epochs` is how long the prototypes stay; `queue` is how many embeddings help to balance a small batch."""
+    """SwAV predicts the cluster assignment of one view from the other view's embedding."""
 
     name: Literal["swav"]
+    """Selects SwAV."""
     prototypes: Count
+    """Number of prototypes K."""
     temperature: Positive = 0.1
+    """Temperature of the softmax over prototypes."""
     epsilon: Positive = 0.05
+    """Entropy regularisation ε of Sinkhorn–Knopp."""
     iterations: Count = 3
+    """Iterations of Sinkhorn–Knopp."""
     frozen_epochs: NotNegative = 1.0
+    """Epochs at the start during which the prototypes are not updated."""
     queue: Annotated[int, Field(ge=0)] = 0
+    """Earlier embeddings that help to balance a small batch, a multiple of 2 · `batch_size`; 0 is no queue."""
     queue_from_epoch: NotNegative = 15.0
+    """Epoch from which the queue is used."""

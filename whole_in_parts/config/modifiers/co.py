@@ -8,14 +8,18 @@ from whole_in_parts.config.section import NotNegative, WholeNumber
 
 
 class COConfig(ModifierConfig):
-    """`weight` is w_s; `map_size` is n, of the n² local representations, and 0 takes the map as it is; `layer` counts
-    the backbone's maps from 1, and 0 is the last.
-    """
+    """CO-SSL aligns local representations with the global representation of the other view."""
 
     modifies = JointEmbeddingConfig
     name: Literal["co"]
+    """Selects CO-SSL."""
     weight: NotNegative
+    """Weight w_s of the local–global term."""
     map_size: WholeNumber = 0
+    """Side n of the map of n² local representations after a resize, at most that of the backbone; 0 keeps the map."""
     resize: Literal["nearest", "mean"] = "nearest"
+    """Resize of the map to `map_size`."""
     layer: WholeNumber = 0
+    """Index of the backbone's map, counted from 1; 0 is the last."""
     shared_heads: bool = False
+    """Use the heads of the base for local representations too, instead of separate ones."""

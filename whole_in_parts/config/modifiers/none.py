@@ -7,9 +7,10 @@ from whole_in_parts.config.modifier import ModifierConfig
 
 
 class NoModifierConfig(ModifierConfig):
-    """The base alone."""
+    """The method without a modifier."""
 
     name: Literal["none"]
+    """Selects no modifier."""
 
     @classmethod
     def supports(cls, method: MethodConfig) -> bool:

@@ -8,8 +8,11 @@ from whole_in_parts.config.source import SourceConfig
 
 
 class CopydaysConfig(SourceConfig):
-    """A folder of photographs, `original/`, and of copies, `strong/`, or a tar of one; `sha256` as for `folder`."""
+    """INRIA Copydays: photographs in `original/` and distorted copies in `strong/`."""
 
     name: Literal["copydays"]
+    """Selects Copydays."""
     path: Path
+    """The folder, or a tar of it."""
     sha256: Sha256 | None = None
+    """Expected sha256 of the images, 64 hexadecimal digits, as `fetch` prints it; not checked if left out."""

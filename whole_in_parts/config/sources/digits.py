@@ -10,4 +10,6 @@ class DigitsConfig(SourceConfig):
     """The handwritten digits that scikit-learn ships."""
 
     name: Literal["digits"]
+    """Selects scikit-learn's digits."""
     sha256: Sha256
+    """Expected sha256 of the data, 64 hexadecimal digits."""

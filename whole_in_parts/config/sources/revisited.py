@@ -8,8 +8,11 @@ from whole_in_parts.config.source import SourceConfig
 
 
 class RevisitedConfig(SourceConfig):
-    """A folder of photographs, `jpg/`, with what each query is to find, `gnd_*.pkl`; `sha256` as for `folder`."""
+    """Revisited Oxford or Paris: photographs in `jpg/` and the ground truth `gnd_*.pkl`."""
 
     name: Literal["revisited"]
+    """Selects Revisited Oxford or Paris."""
     path: Path
+    """The folder."""
     sha256: Sha256 | None = None
+    """Expected sha256 of the images, 64 hexadecimal digits, as `fetch` prints it; not checked if left out."""

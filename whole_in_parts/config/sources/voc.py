@@ -13,10 +13,15 @@ VocSet = Annotated[str, Field(pattern=r"^\w+/\w+$")]
 
 
 class VocConfig(SourceConfig):
-    """A folder VOCdevkit, and which `<year>/<set>` of it are the splits; `sha256` as for `folder`."""
+    """PASCAL VOC: a folder VOCdevkit with VOC2007 and VOC2012."""
 
     name: Literal["voc"]
+    """Selects PASCAL VOC."""
     path: Path
+    """The folder VOCdevkit."""
     train: Annotated[tuple[VocSet, ...], Field(min_length=1)] = ("VOC2007/trainval", "VOC2012/trainval")
+    """The `<year>/<set>` that form the train split."""
     test: Annotated[tuple[VocSet, ...], Field(min_length=1)] = ("VOC2007/test",)
+    """The `<year>/<set>` that form the test split."""
     sha256: Sha256 | None = None
+    """Expected sha256 of the images, 64 hexadecimal digits, as `fetch` prints it; not checked if left out."""

@@ -7,15 +7,14 @@ from whole_in_parts.config.task import TaskConfig
 
 
 class CopyDetectionConfig(TaskConfig):
-    """Ranking a database by whether an image is a copy of another, on a dataset of source `copydays`.
-
-    Images are resized to squares of `image_size` pixels, or of what the backbone was pretrained at. What is not among
-    the `top` nearest counts as not found.
-    """
+    """Copy detection: originals are ranked by similarity to a distorted copy; needs a dataset of source `copydays`."""
 
     name: Literal["copy_detection"]
+    """Selects copy detection."""
     image_size: Count | None = None
+    """Side of the square that images are resized to, in pixels; the pretraining size if left out."""
     top: Count = 20
+    """Number of nearest images that are ranked; an original beyond them counts as not found."""
 
     @property
     def headline(self) -> str:

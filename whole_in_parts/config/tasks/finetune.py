@@ -9,13 +9,18 @@ from whole_in_parts.config.task import TaskConfig
 
 
 class FinetuneConfig(TaskConfig):
-    """Training the backbone on with a linear layer: SGD at `learning_rate`, which goes to nothing on a cosine."""
+    """Fine-tuning of the backbone with a linear layer, by SGD with a half cosine to 0."""
 
     name: Literal["finetune"]
+    """Selects fine-tuning."""
     epochs: Count
+    """Epochs of SGD."""
     batch_size: Annotated[int, Field(ge=2)]
+    """Images in a batch; at least 2."""
     learning_rate: Positive
+    """Initial learning rate of SGD."""
     seed: int = 0
+    """Random seed of the training."""
 
     @property
     def headline(self) -> str:

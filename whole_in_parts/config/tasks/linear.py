@@ -1,6 +1,6 @@
 """Options of the task `linear` (`evaluation/tasks/linear.py`)."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -9,21 +9,19 @@ from whole_in_parts.config.task import TaskConfig
 
 
 class LinearTaskConfig(TaskConfig):
-    """Logistic regression on frozen features.
-
-    `metric` is the accuracy that is usual on the dataset: Pets, Flowers, Caltech-101 and Aircraft have the mean of
-    their classes', whose numbers of images differ. Where there are too many images for logistic regression, such as
-    those of Places365, `probe` trains the layer by SGD.
-    """
+    """Logistic regression on frozen features."""
 
     name: Literal["linear"]
+    """Selects linear classification."""
     metric: Literal["top1", "mean_per_class"] = "top1"
+    """The dataset's usual accuracy: `top1`, or `mean_per_class` for Pets, Flowers, Caltech-101 and Aircraft."""
     probe: Linear | None = None
+    """Train the layer by SGD instead, for sets too large for logistic regression, such as Places365."""
 
     @model_validator(mode="after")
-    def probe_is_what_it_says(self):
+    def probe_uses_sgd_and_all_labels(self) -> Self:
         if self.probe and (self.probe.solver != "sgd" or self.probe.labels != [100]):
-            raise ValueError("probe: here it is by SGD and by all labels; for logistic regression, leave it out")
+            raise ValueError("probe: takes solver sgd and labels [100]; for logistic regression, leave probe out")
         return self
 
     @property

@@ -9,15 +9,14 @@ from whole_in_parts.config.task import TaskConfig
 
 
 class RetrievalConfig(TaskConfig):
-    """Ranking a gallery by whether it shows the building of a query, on a dataset of source `revisited`.
-
-    Images are shrunk to have no side above `image_size` pixels, or above what the backbone was pretrained at, and are
-    seen at each of the `scales`.
-    """
+    """Landmark retrieval: a gallery is ranked by similarity to a query; needs a dataset of source `revisited`."""
 
     name: Literal["retrieval"]
+    """Selects landmark retrieval."""
     image_size: Count | None = None
+    """Largest side of an image, in pixels; larger images are shrunk. The pretraining size if left out."""
     scales: Annotated[tuple[PositiveFraction, ...], Field(min_length=1)] = (1.0,)
+    """Scales at which each image is embedded, above 0 and at most 1."""
 
     @property
     def headline(self) -> str:

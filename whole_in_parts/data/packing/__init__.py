@@ -1,3 +1,5 @@
-"""How `shard` packs a split: which samples are in which shard (`plan`), shard by shard (`parts`), by all cores
-(`processes`), and what the shards become when all are there (`index`).
+"""Packing of a split by the stage `shard`.
+
+`plan` assigns samples to shards, `parts` writes a single shard, `processes` spreads the work over all cores, and
+`index` moves the finished shards into place and writes their index.
 """

@@ -1,4 +1,4 @@
-"""Which samples are in which shard, in which order: a function of the source and of the options alone."""
+"""The assignment of samples to shards and their order: a function of the source and of the options alone."""
 
 import hashlib
 import json
@@ -12,33 +12,36 @@ from whole_in_parts.data.source import Sample
 
 
 class Plan:
-    """What the shards of a split hold, and the folder in which they are made."""
+    """The contents of the shards of a split, and the folder where they are written."""
 
     def __init__(self, samples: Sequence[Sample], per_shard: int, folder: Path, resize: Resize | None = None):
-        self.samples, self.per_shard, self.folder, self.resize = samples, per_shard, folder, resize
+        self.samples = samples
+        self.per_shard = per_shard
+        self.folder = folder
+        self.resize = resize
         self._order = permutation(len(samples), "shard")
 
     @property
     def shards(self) -> range:
-        """The numbers of the shards."""
+        """The indices of the shards."""
         return range(-(-len(self.samples) // self.per_shard))
 
     def of(self, shard: int) -> Iterator[Sample]:
-        """The samples of a shard, each read when it is asked for."""
+        """Yield the samples of a shard; each is read lazily."""
         start = shard * self.per_shard
-        return (self.samples[number] for number in self._order[start : start + self.per_shard])
+        return (self.samples[index] for index in self._order[start : start + self.per_shard])
 
 
 def identity(options: Dataset, fetched: Path, code: Mapping[str, str]) -> str:
-    """A name for all that the bytes of the shards depend on.
+    """Return a hash of everything that the bytes of the shards depend on: options, fetched files and code.
 
-    What was fetched is known by its files' names, sizes and times, since to read it takes as long as to pack it: at
-    worst, what is finished already is packed again.
+    Fetched files are identified by name, size and modification time, since reading them takes as long as packing them:
+    at worst, finished shards are packed again.
     """
     files = sorted(file for file in fetched.rglob("*") if file.is_file())
-    facts = {
+    inputs = {
         "options": options.model_dump(mode="json", exclude={"expect"}),
         "files": [(str(file.relative_to(fetched)), file.stat().st_size, file.stat().st_mtime_ns) for file in files],
         "code": dict(code),
     }
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Work shared by all cores."""
+"""Parallel work in forked processes."""
 
 import gc
 import multiprocessing
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from whole_in_parts.failure import Failure
 from whole_in_parts.process import end_with_parent
@@ -16,10 +16,10 @@ from whole_in_parts.process import end_with_parent
 Result = TypeVar("Result")
 
 
-def each(work: Callable[[int], Result], indices: range, processes: int) -> Iterator[Result]:
-    """What the work gives for each number, in their order; what it raises stops what has not begun.
+def map_in_processes(work: Callable[[int], Result], indices: range, processes: int) -> Iterator[Result]:
+    """Yield `work(index)` for each index, in order; an exception cancels the work that has not started.
 
-    Processes are forked, so that the work, with all that it holds, is in each without being sent.
+    Processes are forked, so that `work` and all data it refers to need not be pickled.
 
     Raises:
         Failure: one of the processes was killed.
@@ -27,30 +27,31 @@ def each(work: Callable[[int], Result], indices: range, processes: int) -> Itera
     if (processes := min(processes, len(indices))) <= 1:
         yield from map(work, indices)
         return
-    fork, begun = multiprocessing.get_context("fork"), (work, os.getpid())
-    with ProcessPoolExecutor(processes, fork, _begin, begun) as pool:
+
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, fork, _initialise, (work, os.getpid())) as pool:
         with warnings.catch_warnings():
-            # The other threads are those of numpy, which knows how to be forked.
+            # The only other threads are numpy's, which are safe to fork.
             warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
-            results = pool.map(_do, indices)
+            results = pool.map(_run, indices)
         try:
             yield from results
         except BrokenProcessPool as error:
-            raise Failure("one of the processes that pack was killed; is there memory enough?") from error
+            raise Failure("one of the processes that pack was killed; is there enough memory?") from error
 
 
-def _begin(work: Callable, parent: int) -> None:
-    """Make a new process ready: it dies with its parent, and leaves what it shares with it unchanged."""
+def _initialise(work: Callable[[int], object], parent: int) -> None:
+    """Prepare a new process: it is killed when its parent ends, and it does not copy the shared memory."""
     global _work
     _work = work
     end_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
+    if os.getppid() != parent:  # the parent ended before the call above
         os._exit(1)
-    gc.freeze()  # a collection would write into, and so copy, all memory that is shared
+    gc.freeze()  # a garbage collection would write to, and so copy, all shared memory
 
 
-def _do(number: int):
-    return _work(number)
+def _run(index: int) -> Any:
+    return _work(index)
 
 
-_work: Callable
+_work: Callable[[int], Any]

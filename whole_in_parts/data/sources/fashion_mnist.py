@@ -1,7 +1,7 @@
-"""Fashion-MNIST (Xiao et al., 2017, arXiv:1708.07747): 70,000 grey images of clothes, 28×28, in ten classes.
+"""Fashion-MNIST (Xiao et al., 2017, arXiv:1708.07747): 70,000 greyscale images of clothes, 28×28, ten classes.
 
-It comes from the Debian package `dataset-fashion-mnist` where apt can give it, without root, and otherwise through
-torchvision; either way it is kept as the four IDX files, and the checksum of their content decides.
+It is downloaded as the Debian package `dataset-fashion-mnist` where apt is available (root is not needed), otherwise
+through torchvision; both give the same four IDX files, which the checksum verifies.
 """
 
 import gzip
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from whole_in_parts.config.sources.fashion_mnist import FashionMNISTConfig
 from whole_in_parts.data.source import Arrays, Dataset, check
 from whole_in_parts.failure import Failure
 
@@ -24,8 +25,8 @@ CLASSES = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 log = logging.getLogger(__name__)
 
 
-def fetch(options, directory: Path) -> None:
-    """Put the four IDX files, unpacked and checked, into the directory."""
+def fetch(options: FashionMNISTConfig, directory: Path) -> None:
+    """Write the four IDX files, decompressed, into the directory and verify their checksum."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             from_debian(Path(folder), directory)
@@ -36,7 +37,7 @@ def fetch(options, directory: Path) -> None:
 
 
 def from_debian(folder: Path, directory: Path) -> None:
-    """Download the package by apt, with lists of its own where the machine has none, and unpack it."""
+    """Download the package with apt and unpack it; if the machine has no package lists, fetch them first."""
     try:
         _run(folder, "apt-get", "download", PACKAGE)
     except subprocess.CalledProcessError:
@@ -45,6 +46,7 @@ def from_debian(folder: Path, directory: Path) -> None:
             (folder / part).mkdir(parents=True)
         _run(folder, "apt-get", *lists, "update")
         _run(folder, "apt-get", *lists, "download", PACKAGE)
+
     (package,) = folder.glob("*.deb")
     _run(folder, "dpkg-deb", "-x", package.name, "package")
     for name in FILES:
@@ -54,7 +56,11 @@ def from_debian(folder: Path, directory: Path) -> None:
 
 
 def from_torchvision(folder: Path, directory: Path) -> None:
-    """Let torchvision download the files."""
+    """Download the files with torchvision.
+
+    Raises:
+        Failure: the download failed.
+    """
     from torchvision.datasets import FashionMNIST
 
     try:
@@ -65,8 +71,8 @@ def from_torchvision(folder: Path, directory: Path) -> None:
         shutil.copyfile(folder / "FashionMNIST" / "raw" / name, directory / name)
 
 
-def read(options, directory: Path) -> Dataset:
-    """Both splits, from the IDX files."""
+def read(options: FashionMNISTConfig, directory: Path) -> Dataset:
+    """Read both splits from the IDX files."""
     splits = {"train": "train", "test": "t10k"}
     return Dataset(
         CLASSES,
@@ -78,7 +84,11 @@ def read(options, directory: Path) -> Dataset:
 
 
 def idx(file: Path) -> NDArray[np.uint8]:
-    """An array of bytes in the IDX format: two zeros, the type 8, the rank, the extents in big-endian, the data."""
+    """Read an array of bytes in IDX format: two zeros, the type 8, the rank, the big-endian extents, the data.
+
+    Raises:
+        Failure: the file has another format.
+    """
     content = file.read_bytes()
     if content[:3] != b"\x00\x00\x08":
         raise Failure(f"{file}: not an IDX file of bytes")
@@ -87,9 +97,11 @@ def idx(file: Path) -> NDArray[np.uint8]:
 
 
 def _run(folder: Path, *command: str) -> None:
+    """Run a command in a folder without output."""
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def _reason(error: Exception) -> str:
+    """Return the last line of an error, that of the command if it ran one."""
     text = getattr(error, "stderr", None) or str(error)
     return text.strip().splitlines()[-1]

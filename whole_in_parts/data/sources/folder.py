@@ -1,17 +1,19 @@
-"""A folder of images, `<split>/<class>/<image>` or `<class>/<image>`, or a tar of one, compressed or not.
+"""A folder of images, `<split>/<class>/<image>` or `<class>/<image>`, or a tar of it, compressed or not.
 
-It is kept as one uncompressed tar, since many small files are slow to hash and to push. The splits are `train` and
-`test` (or `val`); where there are none, a fifth of each class is held out.
+The images are stored as one uncompressed tar, since many small files are slow to hash and to push. The splits are
+`train` and `test` (or `val`); without splits, a fifth of each class is held out for test.
 """
 
 import os
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 
+from whole_in_parts.config.sources.folder import FolderConfig
 from whole_in_parts.data.source import Dataset, Sample, check, held_out
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
@@ -23,18 +25,31 @@ TEST_SHARE = 0.2
 CHUNK = 1 << 20
 
 
-def fetch(options, directory: Path) -> None:
-    """Pack the folder, or unpack the compression of the tar, and check what came."""
+def fetch(options: FolderConfig, directory: Path) -> None:
+    """Pack the images of the folder or the tar.
+
+    Raises:
+        Failure: there is no folder or tar at the path, or the checksum differs.
+    """
+    store(options.path, options.sha256, directory)
+
+
+def store(source: Path, sha256: str | None, directory: Path) -> None:
+    """Write the images of a folder or a tar to one uncompressed tar, and verify their checksum.
+
+    Raises:
+        Failure: there is no folder or tar at the path, or the checksum differs.
+    """
     packed = directory / FILE
-    if options.path.is_dir():
-        pack(options.path, packed)
-        digest = check(str(options.path), _chunks(packed), options.sha256)
-    elif options.path.is_file() and tarfile.is_tarfile(options.path):
-        digest = check(str(options.path), _chunks(options.path), options.sha256)
-        unpack(options.path, packed)
+    if source.is_dir():
+        pack(source, packed)
+        digest = check(str(source), _chunks(packed), sha256)
+    elif source.is_file() and tarfile.is_tarfile(source):
+        digest = check(str(source), _chunks(source), sha256)
+        unpack(source, packed)
     else:
-        raise Failure(f"source.path: {options.path} is neither a folder nor a tar of images")
-    print(f"sha256 of {options.path}: {digest}", flush=True)
+        raise Failure(f"source.path: {source} is neither a folder nor a tar of images")
+    print(f"sha256 of {source}: {digest}", flush=True)
 
 
 def pack(folder: Path, packed: Path) -> None:
@@ -49,7 +64,7 @@ def pack(folder: Path, packed: Path) -> None:
 
 
 def unpack(archive: Path, packed: Path) -> None:
-    """Copy a tar without its compression, and without what is no image."""
+    """Copy the images of a tar to an uncompressed tar; other files are left out."""
     with tarfile.open(archive) as source, tarfile.open(packed, "w") as tar:
         for member in progress(source, "unpack", unit="file"):
             if member.isfile() and PurePosixPath(member.name).suffix.lower() in EXTENSIONS:
@@ -57,59 +72,68 @@ def unpack(archive: Path, packed: Path) -> None:
 
 
 class Members(Sequence[Sample]):
-    """A split: members of the tar, each read where it lies."""
+    """A split: members of a tar, given as (name, label, offset, size), each read by its offset."""
 
     def __init__(self, packed: Path, members: list[tuple[str, int, int, int]]):
-        self.file, self.members = os.open(packed, os.O_RDONLY), members
+        self.file = os.open(packed, os.O_RDONLY)
+        self.members = members
 
     def __len__(self) -> int:
         return len(self.members)
 
-    def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
-        name, label, offset, size = self.members[number]
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        name, label, offset, size = self.members[index]
         image = os.pread(self.file, size, offset)
         return Sample(key(name), label, image, EXTENSIONS[PurePosixPath(name).suffix.lower()])
 
 
-def read(options, directory: Path) -> Dataset:
-    """The splits and classes that the paths name.
+def read(options: FolderConfig, directory: Path) -> Dataset:
+    """Read the splits and classes from the paths of the images.
 
     Raises:
-        Failure: a path names no class, two differ in their ending alone, or a split is missing.
+        Failure: a path names no class, two paths differ in their extension alone, or a split is missing.
     """
     packed = directory / FILE
     with tarfile.open(packed) as tar:
-        found = sorted((member.name, member.offset_data, member.size) for member in tar)
-    if not found:
+        images = sorted((member.name, member.offset_data, member.size) for member in tar)
+    if not images:
         raise Failure(f"{options.path}: no image ({', '.join(EXTENSIONS)}) is in it")
-    parts = [PurePosixPath(name).parts for name, *_ in found]
-    if shallow := next((name for (name, *_), path in zip(found, parts, strict=True) if len(path) < 2), None):
+
+    parts = [PurePosixPath(name).parts for name, *_ in images]
+    if shallow := next((name for (name, *_), path in zip(images, parts, strict=True) if len(path) < 2), None):
         raise Failure(f"{options.path}: {shallow} lies in no folder that names its class")
-    names = Counter(key(name) for name, *_ in found)
-    if twin := next((name for name, times in names.items() if times > 1), None):
-        raise Failure(f"{options.path}: {names[twin]} images are called {twin}, but for their endings and dots")
+    counts = Counter(key(name) for name, *_ in images)
+    if duplicate := next((name for name, count in counts.items() if count > 1), None):
+        raise Failure(
+            f"{options.path}: {counts[duplicate]} images are called {duplicate}, but for their endings and dots"
+        )
+
     classes = sorted({path[-2] for path in parts})
     labels = np.array([classes.index(path[-2]) for path in parts])
-    rows = [(name, int(label), offset, size) for (name, offset, size), label in zip(found, labels, strict=True)]
-    chosen = splits(parts, labels)
-    if missing := {"train", "test"}.difference(chosen):
+    rows = [(name, int(label), offset, size) for (name, offset, size), label in zip(images, labels, strict=True)]
+    split_of = splits(parts, labels)
+    if missing := {"train", "test"}.difference(split_of):
         raise Failure(f"{options.path}: no image is of split {' or '.join(sorted(missing))}")
     return Dataset(
         classes,
         {
-            split: Members(packed, [rows[number] for number in np.flatnonzero(chosen == split)])
+            split: Members(packed, [rows[index] for index in np.flatnonzero(split_of == split)])
             for split in ("train", "test")
         },
     )
 
 
 def key(name: str) -> str:
-    """The key of the sample that a path is: WebDataset ends a key at its first dot."""
+    """Return the sample key of a path: without extension, and dots replaced, since WebDataset ends a key at a dot."""
     return str(PurePosixPath(name).with_suffix("")).replace(".", "_")
 
 
-def splits(parts: list[tuple[str, ...]], labels: np.ndarray) -> np.ndarray:
-    """The split of each image: by the folder above its class, or else by chance, a share of each class."""
+def splits(parts: list[tuple[str, ...]], labels: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Return the split (N,) of each image: the folder above its class, or a stratified random split without one.
+
+    Raises:
+        Failure: some images are in a folder of a split and others are not.
+    """
     named = [SPLITS.get(path[-3]) if len(path) > 2 else None for path in parts]
     if all(split is None for split in named):
         return np.where(held_out(labels, TEST_SHARE), "test", "train")
@@ -119,7 +143,8 @@ def splits(parts: list[tuple[str, ...]], labels: np.ndarray) -> np.ndarray:
     return np.array(named)
 
 
-def _chunks(file: Path):
+def _chunks(file: Path) -> Iterator[bytes]:
+    """Yield the content of a file in chunks."""
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             yield chunk

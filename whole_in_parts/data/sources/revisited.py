@@ -1,12 +1,12 @@
-"""The revisited Oxford and Paris (Radenović et al., 2018, arXiv:1803.11285): photographs of landmarks, to be retrieved.
+"""Revisited Oxford and Paris (Radenović et al., 2018, arXiv:1803.11285): retrieval of photographs of landmarks.
 
-A folder with the images, `jpg/<name>.jpg`, and the ground truth as it is published, `gnd_<dataset>.pkl`, or the same as
-JSON, `gnd_<dataset>.json`: the names of the gallery (`imlist`) and of the queries (`qimlist`), and for each query
-(`gnd`) the numbers in the gallery of the images that are `easy`, `hard` and `junk`. Train is the gallery and test the
+The source is a folder with the images, `jpg/<name>.jpg`, and the published ground truth, `gnd_<dataset>.pkl`, or the
+same as JSON, `gnd_<dataset>.json`: the names of the gallery (`imlist`) and of the queries (`qimlist`), and for each
+query (`gnd`) the gallery indices of the images that are `easy`, `hard` and `junk`. Train is the gallery and test the
 queries, each with the keys of these images as its annotation. The two classes are `gallery` and `query`.
 
-A pickle may run any code when it is read. This one is read without: it may be made of lists, dictionaries, text,
-numbers and arrays of numbers, and what else it asks for is refused.
+Loading a pickle can run arbitrary code. Here nothing is run: only lists, dictionaries, text, numbers and arrays of
+numbers are accepted, and a pickle that refers to anything else is refused.
 """
 
 import json
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
+from whole_in_parts.config.sources.revisited import RevisitedConfig
 from whole_in_parts.data.source import Dataset, Sample, check
 from whole_in_parts.data.sources import folder
 from whole_in_parts.failure import Failure
@@ -30,7 +32,7 @@ CHUNK = 1 << 20
 
 
 class Query(BaseModel):
-    """Numbers in the gallery of the images that show the building of a query."""
+    """Gallery indices of the images that show the landmark of a query."""
 
     easy: list[int]
     hard: list[int]
@@ -38,18 +40,18 @@ class Query(BaseModel):
 
 
 class Truth(BaseModel):
-    """The names of the images and what each query is to find; whatever else there is, such as boxes, is left out."""
+    """The names of the images and the relevant images of each query; other entries, such as boxes, are ignored."""
 
     imlist: list[str]
     qimlist: list[str]
     gnd: list[Query]
 
 
-def fetch(options, directory: Path) -> None:
+def fetch(options: RevisitedConfig, directory: Path) -> None:
     """Pack the images, and write the ground truth as JSON beside them.
 
     Raises:
-        Failure: a part is not there, the ground truth is not one, or what came is not what is expected.
+        Failure: a file is missing, the ground truth is invalid, or the checksum differs.
     """
     files = sorted(file for ending in ("pkl", "json") for file in options.path.glob(f"gnd_*.{ending}"))
     if not (options.path / "jpg").is_dir() or len(files) != 1:
@@ -57,6 +59,7 @@ def fetch(options, directory: Path) -> None:
             f"source.path: {options.path} has to have a folder jpg and one gnd_<dataset>.pkl or .json; it has "
             f"{len(files)} of these; get them from {WHERE}"
         )
+
     (directory / TRUTH).write_text(ground_truth(files[0]).model_dump_json(), encoding="utf-8")
     folder.pack(options.path / "jpg", directory / folder.FILE)
     digest = check(str(options.path), pieces(directory / folder.FILE, directory / TRUTH), options.sha256)
@@ -64,10 +67,10 @@ def fetch(options, directory: Path) -> None:
 
 
 def ground_truth(file: Path) -> Truth:
-    """Read what is published.
+    """Read and validate the published ground truth.
 
     Raises:
-        Failure: it is something else, or would run code.
+        Failure: the file has another format, or its pickle would run code.
     """
     try:
         with file.open("rb") as stream:
@@ -80,8 +83,9 @@ def ground_truth(file: Path) -> Truth:
         raise Failure(f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
     except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Failure(f"{file}: not a ground truth: {error}") from error
-    indices = [number for query in truth.gnd for kind in (query.easy, query.hard, query.junk) for number in kind]
-    if len(truth.gnd) != len(truth.qimlist) or not all(0 <= number < len(truth.imlist) for number in indices):
+
+    indices = [index for query in truth.gnd for group in (query.easy, query.hard, query.junk) for index in group]
+    if len(truth.gnd) != len(truth.qimlist) or not all(0 <= index < len(truth.imlist) for index in indices):
         raise Failure(
             f"{file}: not a ground truth: it has {len(truth.gnd)} entries for {len(truth.qimlist)} queries, and the "
             f"numbers {min(indices, default=0)} to {max(indices, default=0)} for {len(truth.imlist)} images"
@@ -89,50 +93,57 @@ def ground_truth(file: Path) -> Truth:
     return truth
 
 
-def read(options, directory: Path) -> Dataset:
-    """The gallery and the queries.
+def read(options: RevisitedConfig, directory: Path) -> Dataset:
+    """Read the gallery as train and the queries as test.
 
     Raises:
-        Failure: an image that the ground truth names is not there.
+        Failure: an image that the ground truth names is missing.
     """
-    packed, truth = directory / folder.FILE, Truth.model_validate_json((directory / TRUTH).read_bytes())
+    packed = directory / folder.FILE
+    truth = Truth.model_validate_json((directory / TRUTH).read_bytes())
     with tarfile.open(packed) as tar:
-        found = {folder.key(member.name): (member.name, member.offset_data, member.size) for member in tar}
-    keys, asked = ([folder.key(f"{name}.jpg") for name in names] for names in (truth.imlist, truth.qimlist))
-    if absent := [key for key in [*keys, *asked] if key not in found]:
-        raise Failure(
-            f"{options.path}: {len(absent)} images of the ground truth are not in jpg, such as {absent[0]}.jpg"
-        )
-    gallery, queries = (
-        folder.Members(packed, [(name, label, offset, size) for name, offset, size in map(found.__getitem__, some)])
-        for label, some in enumerate((keys, asked))
+        members = {folder.key(member.name): (member.name, member.offset_data, member.size) for member in tar}
+
+    gallery_keys, query_keys = (
+        [folder.key(f"{name}.jpg") for name in names] for names in (truth.imlist, truth.qimlist)
     )
-    return Dataset(CLASSES, {"train": gallery, "test": Queries(queries, truth.gnd, keys)})
+    if missing := [key for key in [*gallery_keys, *query_keys] if key not in members]:
+        raise Failure(
+            f"{options.path}: {len(missing)} images of the ground truth are not in jpg, such as {missing[0]}.jpg"
+        )
+
+    gallery, queries = (
+        folder.Members(packed, [(name, label, offset, size) for name, offset, size in map(members.__getitem__, keys)])
+        for label, keys in enumerate((gallery_keys, query_keys))
+    )
+    return Dataset(CLASSES, {"train": gallery, "test": Queries(queries, truth.gnd, gallery_keys)})
 
 
 class Queries(Sequence[Sample]):
-    """Queries, each with the keys of the images of the gallery that are easy, hard and junk."""
+    """The queries; the annotation of each lists the keys of its easy, hard and junk gallery images."""
 
     def __init__(self, images: Sequence[Sample], truths: list[Query], keys: list[str]):
-        self.images, self.truths, self.keys = images, truths, keys
+        self.images = images
+        self.truths = truths
+        self.keys = keys
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
-        indices = self.truths[number].model_dump()
-        annotation = {kind: [self.keys[each] for each in some] for kind, some in indices.items()}
-        return self.images[number]._replace(annotation=annotation)
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        groups = self.truths[index].model_dump()
+        annotation = {name: [self.keys[position] for position in positions] for name, positions in groups.items()}
+        return self.images[index]._replace(annotation=annotation)
 
 
 class Unpickler(pickle.Unpickler):
-    """Reads pickles that are made of what it knows, and calls nothing else."""
+    """An unpickler that builds arrays of numbers from its own classes and calls nothing else."""
 
-    def find_class(self, module: str, name: str) -> Callable:
-        """What a pickle calls by its name.
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        """Return the substitute for a global that a pickle refers to.
 
         Raises:
-            UnpicklingError: it is none of those that arrays of numbers are made by.
+            UnpicklingError: the global is not needed for arrays of numbers.
         """
         allowed = ALLOWED.get((module.replace("numpy._core", "numpy.core"), name))
         if allowed is None:
@@ -140,68 +151,70 @@ class Unpickler(pickle.Unpickler):
         return allowed
 
 
-class Numbers:
-    """An array or a scalar while it is unpickled: numpy's own makes use of a state that nobody has checked."""
+class PickledArray:
+    """An array or a scalar while it is unpickled; numpy's own classes would use a state that has not been validated."""
 
     def __init__(self, *arguments: Any):
-        self.arguments, self.state = arguments, ()
+        self.arguments = arguments
+        self.state: tuple[Any, ...] = ()
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.state = state
 
     def plain(self) -> Any:
-        """The numbers, as nested lists or as one."""
+        """Return the numbers as nested lists, or a scalar as a number."""
         if self.state:
-            _, shape, kind, by_columns, raw = self.state
-            return plain_array(kind, raw).reshape(shape, order="F" if by_columns else "C").tolist()
-        kind, raw = self.arguments
-        return plain_array(kind, raw)[0].item()
+            _, shape, dtype, is_column_major, raw = self.state
+            return plain_array(dtype, raw).reshape(shape, order="F" if is_column_major else "C").tolist()
+        dtype, raw = self.arguments
+        return plain_array(dtype, raw)[0].item()
 
 
-class Kind:
-    """The type of an array's numbers while it is unpickled: `name` is such as i8, and the state has the byte order."""
+class PickledDtype:
+    """The dtype of an array while it is unpickled; `name` is, for example, i8, and the state holds the byte order."""
 
     def __init__(self, name: str, *_: Any):
-        self.name, self.order = name, "<"  # type: Any, Any
+        self.name = name
+        self.order: Any = "<"
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1]
 
 
-def plain_array(kind: Kind, raw: bytes | str) -> np.ndarray:
-    """The numbers that bytes are; Python 2 wrote these as text.
+def plain_array(pickled: PickledDtype, raw: bytes | str) -> NDArray[Any]:
+    """Decode raw bytes into an array of numbers; pickles of Python 2 store the bytes as text.
 
     Raises:
-        ValueError: they are no numbers.
+        ValueError: the dtype is not numeric.
     """
-    dtype = np.dtype(kind.name).newbyteorder(kind.order)
+    dtype = np.dtype(pickled.name).newbyteorder(pickled.order)
     if dtype.kind not in "biuf":
         raise ValueError(f"an array of {dtype}, where numbers belong")
     return np.frombuffer(raw.encode("latin1") if isinstance(raw, str) else raw, dtype)
 
 
 def plain(content: Any) -> Any:
-    """What was unpickled, with lists in place of arrays."""
-    if isinstance(content, Numbers):
+    """Replace arrays by lists in unpickled content."""
+    if isinstance(content, PickledArray):
         return content.plain()
     if isinstance(content, dict):
         return {key: plain(value) for key, value in content.items()}
     return [plain(value) for value in content] if isinstance(content, list | tuple) else content
 
 
-ALLOWED: dict[tuple[str, str], Callable] = {
-    ("numpy.core.multiarray", "_reconstruct"): Numbers,
-    ("numpy.core.multiarray", "scalar"): Numbers,
-    ("numpy", "ndarray"): Numbers,
-    ("numpy", "dtype"): Kind,
+ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy.core.multiarray", "_reconstruct"): PickledArray,
+    ("numpy.core.multiarray", "scalar"): PickledArray,
+    ("numpy", "ndarray"): PickledArray,
+    ("numpy", "dtype"): PickledDtype,
     ("_codecs", "encode"): lambda text, _: text.encode("latin1"),
     ("__builtin__", "bytes"): lambda: b"",
 }
-"""What the pickle of an array names, and what is called in its place."""
+"""The globals that the pickle of an array refers to, and their substitutes."""
 
 
 def pieces(*files: Path) -> Iterator[bytes]:
-    """The content of files, one after the other."""
+    """Yield the contents of the files in order, in chunks."""
     for file in files:
         with file.open("rb") as stream:
             yield from iter(lambda: stream.read(CHUNK), b"")

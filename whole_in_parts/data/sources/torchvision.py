@@ -1,19 +1,21 @@
-"""A class of `torchvision.datasets` that downloads itself, by its name: CIFAR10, CIFAR100, STL10, SVHN …
+"""A class of `torchvision.datasets` that can download itself, selected by name: CIFAR10, CIFAR100, STL10, SVHN, …
 
-Where a class has a validation split beside train and test, it is part of train, of which a task that needs one holds
-some out. Caltech-101 has no splits: 30 images of each class are train, always the same ones, and the others test.
+A validation split is part of train; tasks that need one hold out a part of train. Caltech-101 has no splits: a fixed
+choice of 30 images of each class is train, and the other images are test.
 """
 
 import inspect
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.source import Dataset, Sample, png
 from whole_in_parts.failure import Failure
 
@@ -23,19 +25,19 @@ SPLITS = {
     "FGVCAircraft": ("trainval",),
     "OxfordIIITPet": ("trainval",),
 }
-"""The splits that train is made of, where it is not `train` alone."""
+"""The torchvision splits that make up train, where these are not `train` alone."""
 
 PER_CLASS = {"Caltech101": 30}
-"""Images of each class that are train, for classes without splits."""
+"""Number of train images of each class, for datasets without splits."""
 
 ENDINGS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
 
 
-def fetch(options, directory: Path) -> None:
-    """Download both splits, or copy what lies in `options.path`.
+def fetch(options: TorchvisionConfig, directory: Path) -> None:
+    """Download both splits, or copy the folder `options.path`.
 
     Raises:
-        Failure: there is no such dataset, or it could not be had.
+        Failure: torchvision has no such dataset, or cannot download or load it.
     """
     try:
         if options.path:
@@ -49,17 +51,17 @@ def fetch(options, directory: Path) -> None:
         ) from error
 
 
-def read(options, directory: Path) -> Dataset:
-    """Both splits; an image is its JPEG or PNG file where torchvision gives that, or else a PNG."""
+def read(options: TorchvisionConfig, directory: Path) -> Dataset:
+    """Read both splits; an image is its original JPEG or PNG file where torchvision has that, or a PNG."""
     splits = {split: Pairs(load(options.dataset, directory, split)) for split in ("train", "test")}
     return Dataset(splits["train"].classes(), splits)
 
 
-def load(name: str, directory: Path, split: str, download: bool = False) -> list:
-    """The torchvision datasets that a split is made of, whichever way their class asks for them.
+def load(name: str, directory: Path, split: str, download: bool = False) -> list[Any]:
+    """Return the torchvision datasets that make up a split.
 
     Raises:
-        Failure: there is no class of that name, or it has neither `train` nor `split`.
+        Failure: there is no class of that name, or it takes neither `train` nor `split`.
     """
     from torch.utils.data import Subset
     from torchvision import datasets
@@ -68,20 +70,22 @@ def load(name: str, directory: Path, split: str, download: bool = False) -> list
     parameters = set(inspect.signature(kind).parameters) if kind else set()
     if kind is None or "download" not in parameters or not ({"train", "split"} & parameters or name in PER_CLASS):
         raise Failure(f"source.dataset: torchvision has no dataset {name} that downloads a train and a test split")
+
     options = {"download": download} | ({"loader": Path} if "loader" in parameters else {})
     if name in PER_CLASS:
-        whole = kind(str(directory), **options)
-        trains = few_of_each(np.array(whole.y), PER_CLASS[name])
-        return [Subset(whole, np.flatnonzero(trains if split == "train" else ~trains).tolist())]
+        unsplit = kind(str(directory), **options)
+        is_train = sample_per_class(np.array(unsplit.y), PER_CLASS[name])
+        return [Subset(unsplit, np.flatnonzero(is_train if split == "train" else ~is_train).tolist())]
     if "train" in parameters:
         return [kind(str(directory), train=split == "train", **options)]
     parts = SPLITS.get(name, ("train",)) if split == "train" else ("test",)
     return [kind(str(directory), split=part, **options) for part in parts]
 
 
-def few_of_each(labels: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
-    """Which samples (N,) are among so many of each class, drawn once and for all."""
-    chosen, rank = np.zeros(len(labels), bool), uniforms(np.arange(len(labels)), "few of each")
+def sample_per_class(labels: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    """Return a mask (N,) of `count` random samples of each class; the choice is always the same."""
+    chosen = np.zeros(len(labels), bool)
+    rank = uniforms(np.arange(len(labels)), "few of each")
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         chosen[members[np.argsort(rank[members])[:count]]] = True
@@ -89,32 +93,33 @@ def few_of_each(labels: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
 
 
 class Pairs(Sequence[Sample]):
-    """A split: the (image, label) pairs of one or more datasets, an image being decoded, or the path of its file."""
+    """A split: the (image, label) pairs of one or more datasets; an image is decoded or the path of its file."""
 
-    def __init__(self, parts: list):
-        self.parts, self.ends = parts, np.cumsum([len(part) for part in parts])
+    def __init__(self, parts: list[Any]):
+        self.parts = parts
+        self.ends = np.cumsum([len(part) for part in parts])
 
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
-        image, label = self.pair(number)
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        image, label = self.pair(index)
         if not isinstance(image, Path):
-            return Sample(f"{number:08d}", int(label), png(image), "png")
+            return Sample(f"{index:08d}", int(label), png(image), "png")
         if ending := ENDINGS.get(image.suffix.lower()):
-            return Sample(f"{number:08d}", int(label), image.read_bytes(), ending)
+            return Sample(f"{index:08d}", int(label), image.read_bytes(), ending)
         with Image.open(image) as opened:
-            return Sample(f"{number:08d}", int(label), png(opened.convert("RGB")), "png")
+            return Sample(f"{index:08d}", int(label), png(opened.convert("RGB")), "png")
 
-    def pair(self, number: int):
-        """An image and its label."""
-        part = int(np.searchsorted(self.ends, number, side="right"))
-        return self.parts[part][number - (self.ends[part] - len(self.parts[part]))]
+    def pair(self, index: int) -> tuple[Image.Image | Path, int]:
+        """Return an image and its label."""
+        part = int(np.searchsorted(self.ends, index, side="right"))
+        return self.parts[part][index - (self.ends[part] - len(self.parts[part]))]
 
     def classes(self) -> list[str]:
-        """The names of the classes, or in want of any, their numbers."""
-        whole = getattr(self.parts[0], "dataset", self.parts[0])
+        """Return the names of the classes, or their indices if they have no names."""
+        dataset = getattr(self.parts[0], "dataset", self.parts[0])
         for name in ("classes", "categories"):
-            if hasattr(whole, name):
-                return list(getattr(whole, name))
-        return [str(label) for label in sorted({int(self.pair(number)[1]) for number in range(len(self))})]
+            if hasattr(dataset, name):
+                return list(getattr(dataset, name))
+        return [str(label) for label in sorted({int(self.pair(index)[1]) for index in range(len(self))})]

@@ -78,28 +78,28 @@ def plan(tmp_path) -> Plan:
 
 
 def test_a_shard_that_is_whole_is_kept(plan, tmp_path):
-    parts.make(plan, 1)
+    parts.make_shard(plan, 1)
     before = (tmp_path / "000001.tar").stat()
-    assert parts.make(plan, 1) == 2
+    assert parts.make_shard(plan, 1) == 2
     assert (tmp_path / "000001.tar").stat() == before
 
 
 @pytest.mark.parametrize("name", ["000001.tar", "000001.json"])
 @pytest.mark.parametrize("change", ["gone", "cut short"])
 def test_a_shard_that_is_not_whole_is_made_anew(plan, tmp_path, name, change):
-    parts.make(plan, 1)
+    parts.make_shard(plan, 1)
     whole = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     (tmp_path / name).write_bytes(whole[name][:100]) if change == "cut short" else (tmp_path / name).unlink()
-    assert parts.make(plan, 1) == 2
+    assert parts.make_shard(plan, 1) == 2
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == whole
 
 
 @pytest.mark.parametrize("full", ["000001.tar.unfinished", "000001.json.unfinished"])
 def test_where_there_is_no_space_left_the_shard_is_named_and_nothing_of_it_remains(plan, tmp_path, full):
-    parts.make(plan, 0)
+    parts.make_shard(plan, 0)
     (tmp_path / full).symlink_to("/dev/full")
     with pytest.raises(Failure, match=f"{tmp_path}/000001.tar: cannot be written: No space left on device"):
-        parts.make(plan, 1)
+        parts.make_shard(plan, 1)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["000000.json", "000000.tar"]
 
 

@@ -126,8 +126,8 @@ def test_a_test_split_in_which_nothing_counts_is_refused(give):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"drops": [80, 40]}, r"drops: \[80, 40\]; allowed are rising numbers below steps, 140"),
-        ({"drops": [140]}, r"drops: \[140\]; allowed are rising numbers below steps, 140"),
+        ({"drops": [80, 40]}, r"drops: \[80, 40\]; allowed are rising numbers below steps \(140\)"),
+        ({"drops": [140]}, r"drops: \[140\]; allowed are rising numbers below steps \(140\)"),
         ({"steps": 0}, "steps"),
         ({"anchors": []}, "anchors"),
         ({"mask": True}, "no such key: mask; allowed: name, masks"),

@@ -49,5 +49,5 @@ def test_the_headline_is_the_metric_that_the_entry_chooses(metric):
 
 @pytest.mark.parametrize("change", [{"solver": "lbfgs"}, {"labels": [1, 100]}])
 def test_a_probe_that_is_not_by_sgd_and_all_labels_is_refused(change):
-    with pytest.raises(ValidationError, match="probe: here it is by SGD and by all labels"):
+    with pytest.raises(ValidationError, match="probe: takes solver sgd and labels"):
         LinearTaskConfig(name="linear", probe=SGD | change)
