@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.config.evaluations import Corrupt
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images
 from whole_in_parts.distributed.environment import default_device
@@ -82,7 +83,7 @@ def corrupt(study: Study, run: str, directory: Path) -> None:
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), directory / "predictions.parquet")
 
 
-def tasks(given: EvalInputs, options) -> Iterator[Task]:
+def tasks(given: EvalInputs, options: Corrupt) -> Iterator[Task]:
     """What is to be classified, in the order of the study; a released set is looked through before anything else.
 
     Raises:

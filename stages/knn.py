@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
+from whole_in_parts.config.evaluations import KNN
 from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation import features
@@ -45,7 +46,7 @@ def knn(study: Study, run: str, directory: Path) -> None:
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
 
-def banks(train: Features, options) -> dict[int, Features]:
+def banks(train: Features, options: KNN) -> dict[int, Features]:
     """The training features that may vote, for each share of the labels in per cent.
 
     Raises:
@@ -62,7 +63,7 @@ def banks(train: Features, options) -> dict[int, Features]:
     return found
 
 
-def votes(bank: Features, test: Features, options, what: str) -> dict[int, Tensor]:
+def votes(bank: Features, test: Features, options: KNN, what: str) -> dict[int, Tensor]:
     """The votes (N, C) for each number of neighbours."""
     device = default_device()
     queries = progress(chunks(test.features_ND, len(bank.keys)), what, unit="chunk")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
+from whole_in_parts.config.evaluations import Linear
 from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation import features, linear_probe, logistic_probe
@@ -45,7 +46,7 @@ def linear(study: Study, run: str, directory: Path) -> None:
     pq.write_table(pa.table(rows), directory / "predictions.parquet")
 
 
-def fit(train: Features, percent: int, options, device: torch.device) -> tuple[nn.Linear, dict[str, float]]:
+def fit(train: Features, percent: int, options: Linear, device: torch.device) -> tuple[nn.Linear, dict[str, float]]:
     """A classifier by some per cent of the labels, and what was found beside it."""
     classes = int(train.labels_N.max()) + 1
     keys, y_N, x_ND = linear_probe.label_fraction(train, percent)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.randomness import permutation, stratified
+from whole_in_parts.config.evaluations import Linear
+from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
@@ -25,7 +27,7 @@ STEPS_AT = (60, 80)
 """Per cent of the epochs after which the schedule `steps` takes a tenth of the learning rate (`methods.md` E.2)."""
 
 
-def train(content: Features, classes: int, options) -> nn.Linear:
+def train(content: Features, classes: int, options: Linear) -> nn.Linear:
     """Fit a classifier (D → classes) as the study's `linear` section says; always the same for the same features."""
     mean_D, std_D = content.features_ND.mean(0), content.features_ND.std(0).clamp(min=SMALLEST_DEVIATION)
     x_ND, y_N = (content.features_ND - mean_D) / std_D, content.labels_N
@@ -43,7 +45,7 @@ def train(content: Features, classes: int, options) -> nn.Linear:
     return fold(layer, mean_D, std_D)
 
 
-def learning_rate(options, epoch: int) -> float:
+def learning_rate(options: Linear | LinearOnCropsConfig, epoch: int) -> float:
     """The learning rate of an epoch: down a cosine to nothing, or by a tenth at each of `STEPS_AT`."""
     if options.schedule == "steps":
         return options.learning_rate * 0.1 ** sum(100 * epoch >= percent * options.epochs for percent in STEPS_AT)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.evaluations import AttackSetting
 from whole_in_parts.failure import Failure
 
 with warnings.catch_warnings():
@@ -27,7 +28,7 @@ with warnings.catch_warnings():
 class Descent(LinfProjectedGradientDescentAttack):
     """Foolbox's PGD with a start that is given, in [−1, 1] of epsilon around the images; without one, from these."""
 
-    def __init__(self, setting, start_BCHW: Tensor | None):
+    def __init__(self, setting: AttackSetting, start_BCHW: Tensor | None) -> None:
         super().__init__(rel_stepsize=setting.step, steps=setting.iterations, random_start=start_BCHW is not None)
         self.start_BCHW = start_BCHW
 
@@ -35,7 +36,9 @@ class Descent(LinfProjectedGradientDescentAttack):
         return x0 if self.start_BCHW is None else x0 + eagerpy.astensor(epsilon * self.start_BCHW)
 
 
-def predictions(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, indices: NDArray[np.int64], setting) -> Tensor:
+def predictions(
+    model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, indices: NDArray[np.int64], setting: AttackSetting
+) -> Tensor:
     """The classes (B,) that the model says under an attack: of several restarts, the first that is wrong."""
     predicted_B = labels_B.clone()
     for restart in range(setting.restarts):
@@ -49,7 +52,7 @@ def predictions(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, indices
 
 
 def perturb(
-    model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, setting, start_BCHW: Tensor | None = None
+    model: nn.Module, images_BCHW: Tensor, labels_B: Tensor, setting: AttackSetting, start_BCHW: Tensor | None = None
 ) -> Tensor:
     """Adversarial images, within epsilon of the given ones and within [0, 1].
 

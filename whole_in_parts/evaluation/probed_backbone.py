@@ -20,7 +20,7 @@ from whole_in_parts.results import result_dir
 class ProbedBackbone(nn.Module):
     """Images (B, C, S, S) in [0, 1] to logits (B, classes); normalisation is inside, and nothing is trained."""
 
-    def __init__(self, backbone: Backbone, layer: nn.Linear):
+    def __init__(self, backbone: Backbone, layer: nn.Linear) -> None:
         super().__init__()
         self.backbone, self.layer = backbone, layer
 

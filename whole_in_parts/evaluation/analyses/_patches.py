@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.augment.views import Batch, Crop, make_batch
+from whole_in_parts.config.analyses.bag import BagConfig
+from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.config.views import View
 from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.failure import Failure
 
 
-def patches(images: Images, some: NDArray[np.int64], options, count: int, device: torch.device) -> Batch:
+def patches(
+    images: Images, some: NDArray[np.int64], options: BagConfig | NeighboursConfig, count: int, device: torch.device
+) -> Batch:
     """`count` patches of each of some images, with their boxes: crops of `options.scale` and `options.ratio` without
     flips or colours, the same ones each time, brought to the image size.
     """

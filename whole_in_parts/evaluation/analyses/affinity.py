@@ -24,6 +24,7 @@ from torch import Tensor
 
 from whole_in_parts.augment.randomness import permutation
 from whole_in_parts.augment.views import Crop, make_batch
+from whole_in_parts.config.analyses.affinity import AffinityConfig
 from whole_in_parts.evaluation.analyses._patches import by_class
 from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, save
 from whole_in_parts.evaluation.analysis import AnalysisContext
@@ -43,7 +44,7 @@ class Compared(NamedTuple):
 
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: AffinityConfig) -> dict[str, float]:
     crop_NCD = embed(context, 2 * options.pairs)
     first_NPD, second_NPD = crop_NCD[:, 0::2], crop_NCD[:, 1::2]
     affinity = cast(LoGo, context.method).affinity

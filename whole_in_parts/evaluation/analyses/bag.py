@@ -10,6 +10,7 @@ of them one after the other. `top1` is that of the most patches. Shapes: B image
 """
 
 import csv
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import stratified
+from whole_in_parts.config.analyses.bag import BagConfig, Windows
 from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation import linear_probe
 from whole_in_parts.evaluation.analyses._patches import patches, windows
@@ -27,9 +29,12 @@ from whole_in_parts.progress import progress
 
 BATCH = 64
 
+Split = tuple[Images, NDArray[np.int64]]
+"""The images of a split and the indices of those that are used."""
+
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: BagConfig) -> dict[str, float]:
     learns = stratified(context.train.shards.labels, options.train_subset, "bag")
     splits = ((context.train, learns), (context.test, context.indices))
     central = [embed_global(context, *split) for split in splits]
@@ -46,7 +51,7 @@ def measure(context: AnalysisContext, options) -> dict[str, float]:
     return metrics
 
 
-def probe(context: AnalysisContext, splits, embedded: list[Tensor], options) -> float:
+def probe(context: AnalysisContext, splits: Sequence[Split], embedded: list[Tensor], options: BagConfig) -> float:
     """Top-1 of a linear probe, trained on the first and tested on the second."""
     keys: list[str] = []
     seen, unseen = (
@@ -66,7 +71,7 @@ def embed_global(context: AnalysisContext, images: Images, indices: NDArray[np.i
     )
 
 
-def embed_patches(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options) -> Tensor:
+def embed_patches(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options: BagConfig) -> Tensor:
     """The embeddings (N, P, D) of the patches of images."""
     found = []
     for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
@@ -75,7 +80,7 @@ def embed_patches(context: AnalysisContext, images: Images, indices: NDArray[np.
     return torch.cat(found)
 
 
-def embed_windows(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options) -> Tensor:
+def embed_windows(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options: Windows) -> Tensor:
     """The embeddings (N, P, D) of windows, row by row, each resized to the image size."""
     found = []
     for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "windows", unit="batch"):

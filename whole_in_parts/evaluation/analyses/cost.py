@@ -5,6 +5,7 @@ two FLOPs a multiply-add. `crop_scale_least` is T_min, the least share of an ima
 asked to recognise the whole: min(1, RF² / side²) times the least crop scale; it needs a receptive field.
 """
 
+from whole_in_parts.config.analyses.cost import CostConfig
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.models import backbone_cost
 from whole_in_parts.models.receptive_field import receptive_field
@@ -12,7 +13,7 @@ from whole_in_parts.models.receptive_field import receptive_field
 VIEWS, NETWORKS, FLOPS_PER_MAC = 2, 2, 2
 
 
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: CostConfig) -> dict[str, float]:
     size, macs = context.test.size, backbone_cost.multiply_adds(context.backbone, context.test.size)
     metrics = {
         "parameters": float(backbone_cost.parameters(context.backbone)),

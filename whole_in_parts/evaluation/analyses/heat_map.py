@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.config.analyses.heat_map import HeatMapConfig
 from whole_in_parts.evaluation.analyses._patches import by_class, spaces, spread, windows
 from whole_in_parts.evaluation.analyses._pictures import COLOURS, QUERY, bare, frame, pixels, save, scale
 from whole_in_parts.evaluation.analysis import AnalysisContext
@@ -35,7 +36,7 @@ class Maps(NamedTuple):
 
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: HeatMapConfig) -> dict[str, float]:
     indices = by_class(context)
     found: dict[str, list[Maps]] = {}
     for start in progress(range(0, len(indices), BATCH), "windows", unit="batch"):
@@ -47,7 +48,7 @@ def measure(context: AnalysisContext, options) -> dict[str, float]:
     return {name: value for space, maps in joined.items() for name, value in means(space, maps).items()}
 
 
-def compare(context: AnalysisContext, some: NDArray[np.int64], options) -> dict[str, Maps]:
+def compare(context: AnalysisContext, some: NDArray[np.int64], options: HeatMapConfig) -> dict[str, Maps]:
     """The maps of all of some images but the last, of which each is compared with the one after it too."""
     views = windows(context.test[some].to(context.device).float() / 255, options.size, options.stride)
     embedded = [spaces(context, view_BCHW) for view_BCHW in views]
@@ -61,7 +62,7 @@ def compare(context: AnalysisContext, some: NDArray[np.int64], options) -> dict[
     return found
 
 
-def place(options, side: int) -> tuple[int, int]:
+def place(options: HeatMapConfig, side: int) -> tuple[int, int]:
     """The row and the column of the query among the windows."""
     row, column = (round(share * (side - 1)) for share in options.place)
     return row, column
@@ -74,7 +75,9 @@ def means(space: str, maps: Maps) -> dict[str, float]:
     return {f"same_image_{space}": same.mean().item(), f"other_image_{space}": maps.other.double().mean().item()}
 
 
-def picture(context: AnalysisContext, indices: NDArray[np.int64], found: dict[str, Maps], options) -> Figure:
+def picture(
+    context: AnalysisContext, indices: NDArray[np.int64], found: dict[str, Maps], options: HeatMapConfig
+) -> Figure:
     """A row for each image that is shown: the image with its query and the maps of it; then the same of the other."""
     rows, titles = spread(indices, options.shown), ["image", *found, "another image", *found]
     every = torch.cat([part[rows].flatten() for maps in found.values() for part in maps])
@@ -104,7 +107,7 @@ def show(
     return drawn
 
 
-def show_query(axes: Axes, context: AnalysisContext, options) -> None:
+def show_query(axes: Axes, context: AnalysisContext, options: HeatMapConfig) -> None:
     """The frame of the query, in pixels of which the first has its middle at 0."""
     side = (context.test.size - options.size) // options.stride + 1
     top, left = (each * options.stride - 0.5 for each in place(options, side))

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.evaluation import nearest_neighbours
 from whole_in_parts.evaluation.analyses._patches import by_class, patches, spaces, spread
 from whole_in_parts.evaluation.analyses._pictures import INK, QUERY, SAME, bare, frame, pixels, save
@@ -53,7 +54,7 @@ class Nearest(NamedTuple):
 
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: NeighboursConfig) -> dict[str, float]:
     there = (len(context.indices) - 1) * options.patches
     if options.neighbours > there:
         raise Failure(f"analysis.neighbours: {options.neighbours} of each patch, and other images have {there} patches")
@@ -66,7 +67,7 @@ def measure(context: AnalysisContext, options) -> dict[str, float]:
     return {f"same_class_{space}": 100 * same_MK.double().mean().item() for space, same_MK in same.items()}
 
 
-def collect(context: AnalysisContext, options) -> Bank:
+def collect(context: AnalysisContext, options: NeighboursConfig) -> Bank:
     """Cut and embed the patches of the images, class after class."""
     indices, boxes, found = by_class(context), [], []
     for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
@@ -84,7 +85,7 @@ def collect(context: AnalysisContext, options) -> Bank:
     )
 
 
-def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options) -> Nearest:
+def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options: NeighboursConfig) -> Nearest:
     """The nearest patches of other images; as many more as an image has are looked up first, to leave its own out."""
     chunks = nearest_neighbours.chunks(x_MD, len(x_MD))
     wanted = options.neighbours + options.patches
@@ -119,7 +120,7 @@ def boxes(box_N4: Tensor) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(box_N4.flatten().numpy()), 4)
 
 
-def picture(context: AnalysisContext, bank: Bank, found: dict[str, Nearest], options) -> Figure:
+def picture(context: AnalysisContext, bank: Bank, found: dict[str, Nearest], options: NeighboursConfig) -> Figure:
     """A row for each query that is shown: the query, and its neighbours in each space, the nearest first."""
     queries = spread(bank.images_M, options.shown)
     size = 1 + len(found) * (options.neighbours + GAP), len(queries) + GAP
@@ -140,13 +141,15 @@ def picture(context: AnalysisContext, bank: Bank, found: dict[str, Nearest], opt
     return figure
 
 
-def title(axes: Axes, titles: list[str], options) -> None:
+def title(axes: Axes, titles: list[str], options: NeighboursConfig) -> None:
     axes.text(0, -0.15, "query", fontsize=8, color=INK)
     for turn, text in enumerate(titles):
         axes.text(1 + GAP + turn * (options.neighbours + GAP), -0.15, text, fontsize=8, color=INK)
 
 
-def tile(axes: Axes, context: AnalysisContext, bank: Bank, which: int, at: tuple[float, float], options) -> None:
+def tile(
+    axes: Axes, context: AnalysisContext, bank: Bank, which: int, at: tuple[float, float], options: NeighboursConfig
+) -> None:
     """Draw a patch, cut once more."""
     views = patches(context.test, bank.images_M[which : which + 1], options, options.patches, context.device).views
     left, top = at

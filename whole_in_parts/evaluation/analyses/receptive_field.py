@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from whole_in_parts.config.analyses.receptive_field import ReceptiveFieldConfig
 from whole_in_parts.evaluation.analyses._pictures import COLOURS, bare, save, scale
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.progress import progress
@@ -29,7 +30,7 @@ SIZE = (8.0, 2.3)
 BATCH = 50
 
 
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str, float]:
     side = context.backbone.map_sizes(context.test.size)[-1]
     grid = [(row, column) for row in range(0, side, options.stride) for column in range(0, side, options.stride)]
     shown = [(int(row * side), int(column * side)) for row, column in SHOWN]

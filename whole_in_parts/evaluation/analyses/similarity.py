@@ -13,11 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.analyses.similarity import SimilarityConfig
 from whole_in_parts.evaluation.analysis import AnalysisContext
 
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: SimilarityConfig) -> dict[str, float]:
     whole, mean, positions = [], [], 1
     for images_BCHW in context.batches("similarity"):
         view = context.backbone(images_BCHW)

@@ -20,7 +20,7 @@ LABELS = "labels.npy"
 class Arrays(Shards):
     """The images of a corruption at a severity, as corrupted twins of the dataset's test images, in their order."""
 
-    def __init__(self, folder: Path, corruption: str, severity: int, clean: Shards):
+    def __init__(self, folder: Path, corruption: str, severity: int, clean: Shards) -> None:
         """
         Raises:
             Failure: an array is missing, broken or not of such images, or the labels are not the dataset's.

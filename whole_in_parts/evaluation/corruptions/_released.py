@@ -31,7 +31,7 @@ def released(folder: Path, corruption: str, severity: int, clean: Shards) -> Sha
 class Released(Shards):
     """The images of a corruption at a severity, in the order of classes and names; their keys are `<class>/<name>`."""
 
-    def __init__(self, folder: Path, corruption: str, severity: int, classes: list[str]):
+    def __init__(self, folder: Path, corruption: str, severity: int, classes: list[str]) -> None:
         """
         Args:
             classes: those of the dataset, whose numbers are the labels.

@@ -22,6 +22,7 @@ from torchvision.models.detection.roi_heads import RoIHeads, maskrcnn_inference,
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import roi_align
 
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.backbones.resnet import ResNet
@@ -42,12 +43,18 @@ Losses = dict[str, Tensor]
 class Proposals(RegionProposalNetwork):
     """torchvision's, with anchors of all sizes and shapes on one map, and a plain L1 loss."""
 
-    def __init__(self, channels: int, anchors: tuple[int, ...]):
+    def __init__(self, channels: int, anchors: tuple[int, ...]) -> None:
         generator = AnchorGenerator((anchors,), (RATIOS,))
         head = RPNHead(channels, generator.num_anchors_per_location()[0])
         super().__init__(generator, head, 0.7, 0.3, 256, 0.5, BEFORE_SUPPRESSION, AFTER_SUPPRESSION, 0.7)
 
-    def compute_loss(self, objectness, pred_bbox_deltas, labels, regression_targets) -> tuple[Tensor, Tensor]:
+    def compute_loss(
+        self,
+        objectness: Tensor,
+        pred_bbox_deltas: Tensor,
+        labels: list[Tensor],
+        regression_targets: list[Tensor],
+    ) -> tuple[Tensor, Tensor]:
         """The losses of which anchors hold an object, and of its box, over as many anchors as are drawn."""
         positive, negative = (torch.cat(drawn).bool() for drawn in self.fg_bg_sampler(labels))
         drawn, wanted = positive | negative, torch.cat(regression_targets)
@@ -58,7 +65,7 @@ class Proposals(RegionProposalNetwork):
 class Heads(RoIHeads):
     """What is in each proposed box: torchvision's choice of regions and of detections, with the stage in between."""
 
-    def __init__(self, stage: nn.Module, features: int, classes: int, stride: int, options):
+    def __init__(self, stage: nn.Module, features: int, classes: int, stride: int, options: DetectionConfig) -> None:
         super().__init__(None, None, None, 0.5, 0.5, options.regions, 0.25, None, 0.05, 0.5, 100)
         self.stride = stride
         self.stage = nn.Sequential(stage, nn.BatchNorm2d(features))
@@ -66,8 +73,15 @@ class Heads(RoIHeads):
         self.locator = normal(nn.Linear(features, 4 * (classes + 1)), 0.001)
         self.painter = painter(features, classes + 1) if options.masks else None
 
-    def forward(self, map_BCHW, proposals, image_shapes, targets=None) -> tuple[list[Found], Losses]:
+    def forward(
+        self,
+        map_BCHW: Tensor,
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: Targets | None = None,
+    ) -> tuple[list[Found], Losses]:
         if self.training:
+            assert targets is not None
             return [], self.losses(map_BCHW, proposals, targets)
         logits_RK, offsets_RX = self.judge(self.describe(map_BCHW, proposals))
         found = self.postprocess_detections(logits_RK, offsets_RX, proposals, image_shapes)
@@ -115,7 +129,7 @@ class Detector(nn.Module):
     What is found has the same and `scores`; its `masks` (objects, 1, 2N, 2N) are probabilities within the boxes.
     """
 
-    def __init__(self, backbone: Backbone, classes: int, options):
+    def __init__(self, backbone: Backbone, classes: int, options: DetectionConfig) -> None:
         """
         Raises:
             Failure: the backbone is not a ResNet of two stages or more.

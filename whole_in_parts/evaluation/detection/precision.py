@@ -30,7 +30,7 @@ class Detections(NamedTuple):
 class Evaluation(COCOeval_faster):
     """COCO's, in which a difficult object is a crowd but for the overlap."""
 
-    def computeIoU(self, imgId, catId):  # the library's names
+    def computeIoU(self, imgId: int, catId: int) -> NDArray[np.float64] | list[float]:  # the library's names
         overlaps = super().computeIoU(imgId, catId)
         marked = self.gt_dataset.get_instances([imgId], [catId], True)[0][0]
         difficult = [bool(each["difficult"]) for each in marked]

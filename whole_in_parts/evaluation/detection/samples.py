@@ -13,6 +13,7 @@ from faster_coco_eval import mask
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.failure import Failure
@@ -40,7 +41,7 @@ def annotations(shards: Shards, masks: bool) -> list[dict[str, Any]]:
 class Course:
     """What a training is shown: those images in which there is something to be learnt, in an order of each epoch."""
 
-    def __init__(self, images: Images, options, device: torch.device):
+    def __init__(self, images: Images, options: DetectionConfig, device: torch.device) -> None:
         """
         Raises:
             Failure: nothing says where objects are, or what their masks are.
@@ -63,7 +64,7 @@ class Course:
 
 
 def shown(
-    original_CHW: Tensor, number: int, marked: dict[str, Any], options, step: int
+    original_CHW: Tensor, number: int, marked: dict[str, Any], options: DetectionConfig, step: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """An image (C, H, W) in [0, 1] and its target, as a step of the training sees them: any size, half mirrored."""
     size, flip = (uniforms(np.array([number]), options.seed, step, name)[0] for name in ("size", "flip"))

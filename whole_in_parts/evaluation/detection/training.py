@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import INDEX
 from whole_in_parts.evaluation.detection.model import Detector, Losses
 from whole_in_parts.evaluation.detection.samples import Course
@@ -22,7 +23,7 @@ FIRST = 0.001
 """The learning rate of the first step, as a share of that after the warm-up."""
 
 
-def train(context: TaskContext, options, classes: int) -> Detector:
+def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detector:
     """A trained detector on a copy of the backbone; always the same for the same backbone, images and options.
 
     Raises:
@@ -51,14 +52,14 @@ def train(context: TaskContext, options, classes: int) -> Detector:
     return model.eval()
 
 
-def forward(model: Detector, course: Course, options, step: int) -> Losses:
+def forward(model: Detector, course: Course, options: DetectionConfig, step: int) -> Losses:
     """The losses of the batch of a step; which anchors and regions are drawn is a function of seed and step too."""
     torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
     images, targets = zip(*course.batch(step), strict=True)
     return model(list(images), list(targets))[1]
 
 
-def total(losses: Losses, step: int, options) -> Tensor:
+def total(losses: Losses, step: int, options: DetectionConfig) -> Tensor:
     """The sum of the losses.
 
     Raises:
@@ -73,14 +74,14 @@ def total(losses: Losses, step: int, options) -> Tensor:
     return loss
 
 
-def learning_rate(step: int, options) -> float:
+def learning_rate(step: int, options: DetectionConfig) -> float:
     """The rate of a step: it rises in a line, and is a tenth from each drop on."""
     warm = min(1.0, FIRST + (1 - FIRST) * step / options.warmup_steps) if options.warmup_steps else 1.0
     return options.learning_rate * warm * 0.1 ** sum(step >= drop for drop in options.drops)
 
 
 @torch.no_grad()
-def renew(model: Detector, course: Course, options) -> None:
+def renew(model: Detector, course: Course, options: DetectionConfig) -> None:
     """Take the mean of the batch statistics of further batches in place of the running ones."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -99,7 +100,7 @@ def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimize
     return state["step"]
 
 
-def digest(context: TaskContext, options) -> str:
+def digest(context: TaskContext, options: DetectionConfig) -> str:
     """Stands for all that a training depends on: options, backbone, data and code."""
     state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
     for tensor in context.backbone.state_dict().values():

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.config.tasks.copy_detection import CopyDetectionConfig
 from whole_in_parts.data.shards import Images
 from whole_in_parts.data.sources.copydays import WHITENING
 from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision, shared_class_names
@@ -31,7 +32,7 @@ FLOOR = 1e-5
 """The least variance that a direction is taken to have, as a share of the largest."""
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float]:
+def evaluate(context: TaskContext, options: CopyDetectionConfig) -> dict[str, float]:
     """
     Raises:
         Failure: a query is of no class that the database has.

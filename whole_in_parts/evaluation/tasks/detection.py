@@ -12,6 +12,7 @@ import torch
 from faster_coco_eval import mask
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation.detection import precision, samples, training
 from whole_in_parts.evaluation.detection.model import Detector
@@ -21,7 +22,7 @@ from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float | None]:
+def evaluate(context: TaskContext, options: DetectionConfig) -> dict[str, float | None]:
     classes = shared_class_names(context)
     marked = samples.annotations(context.test.shards, options.masks)
     if not any(countable(each) for each in marked):
@@ -40,7 +41,7 @@ def countable(marked: dict) -> bool:
 
 
 @torch.no_grad()
-def detect(model: Detector, images: Images, number: int, options) -> Detections:
+def detect(model: Detector, images: Images, number: int, options: DetectionConfig) -> Detections:
     """What a detector finds in an image, in the pixels of the image as it is."""
     original_CHW = images.original(number).to(model.body.mean.device)
     height, width = original_CHW.shape[1:]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
+from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation.features import batches
 from whole_in_parts.evaluation.linear_probe import top1
@@ -28,7 +29,7 @@ MOMENTUM = 0.9
 class Tuned(nn.Module):
     """Images (B, C, S, S) in [0, 1] to logits (B, classes), by a copy of a backbone that may be trained."""
 
-    def __init__(self, backbone: Backbone, classes: int):
+    def __init__(self, backbone: Backbone, classes: int) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).requires_grad_(True)
         self.layer = nn.Linear(backbone.features, classes)
@@ -39,7 +40,7 @@ class Tuned(nn.Module):
         return self.layer(self.backbone(images_BCHW).global_BD)
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float]:
+def evaluate(context: TaskContext, options: FinetuneConfig) -> dict[str, float]:
     decode_all(context.test)
     model = finetune(context, options).eval()
     logits = []
@@ -49,7 +50,7 @@ def evaluate(context: TaskContext, options) -> dict[str, float]:
     return {"top1": top1(torch.cat(logits), torch.from_numpy(context.test.shards.labels))}
 
 
-def finetune(context: TaskContext, options) -> Tuned:
+def finetune(context: TaskContext, options: FinetuneConfig) -> Tuned:
     """A trained copy; always the same for the same backbone, images and options.
 
     Raises:
@@ -71,7 +72,7 @@ def finetune(context: TaskContext, options) -> Tuned:
     return model
 
 
-def loss(model: Tuned, context: TaskContext, options, step: int) -> Tensor:
+def loss(model: Tuned, context: TaskContext, options: FinetuneConfig, step: int) -> Tensor:
     """The cross-entropy of the batch of a step."""
     images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
     return F.cross_entropy(model(images_BCHW), labels_B)

@@ -7,13 +7,14 @@ weight of the penalty that logistic regression has chosen.
 import torch
 from torch import Tensor
 
+from whole_in_parts.config.tasks.linear import LinearTaskConfig
 from whole_in_parts.evaluation import linear_probe, logistic_probe
 from whole_in_parts.evaluation.features import Features, features
 from whole_in_parts.evaluation.linear_probe import top1
 from whole_in_parts.evaluation.task import TaskContext, shared_class_names
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float]:
+def evaluate(context: TaskContext, options: LinearTaskConfig) -> dict[str, float]:
     classes = shared_class_names(context)
     seen, unseen = (
         features(context.backbone, images, context.device, "features") for images in (context.train, context.test)

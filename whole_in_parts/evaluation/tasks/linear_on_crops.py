@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation import linear_probe
 from whole_in_parts.evaluation.features import features
@@ -16,7 +17,7 @@ from whole_in_parts.evaluation.task import TaskContext, decode_all, random_crops
 from whole_in_parts.progress import progress
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float]:
+def evaluate(context: TaskContext, options: LinearOnCropsConfig) -> dict[str, float]:
     decode_all(context.test)
     layer = train(context, options)
     unseen = features(context.backbone, context.test, context.device, "test")
@@ -25,7 +26,7 @@ def evaluate(context: TaskContext, options) -> dict[str, float]:
     return {"top1": linear_probe.top1(logits_NC, unseen.labels_N)}
 
 
-def train(context: TaskContext, options) -> nn.Linear:
+def train(context: TaskContext, options: LinearOnCropsConfig) -> nn.Linear:
     """A classifier (D → C); always the same for the same backbone, images and options."""
     nothing_0D = torch.empty(0, context.backbone.features, device=context.device)
     layer = linear_probe.zero_linear(nothing_0D, len(shared_class_names(context)))

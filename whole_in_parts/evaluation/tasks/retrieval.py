@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from whole_in_parts.config.tasks.retrieval import RetrievalConfig
 from whole_in_parts.data.shards import Images, array
 from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision
 from whole_in_parts.failure import Failure
@@ -29,7 +30,7 @@ PROTOCOLS = {"medium": (("easy", "hard"), ("junk",)), "hard": (("hard",), ("easy
 Annotation = Mapping[str, Sequence[str]]
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float | None]:
+def evaluate(context: TaskContext, options: RetrievalConfig) -> dict[str, float | None]:
     annotations = sought(context)
     gallery_MD, queries_QD = (describe(context, images, options) for images in (context.train, context.test))
     order_QM = (queries_QD @ gallery_MD.T).argsort(dim=1, descending=True, stable=True).cpu()
@@ -71,7 +72,7 @@ def score(order_M: Tensor, keys: list[str], annotation: Annotation, protocol: st
 
 
 @torch.no_grad()
-def describe(context: TaskContext, images: Images, options) -> Tensor:
+def describe(context: TaskContext, images: Images, options: RetrievalConfig) -> Tensor:
     """The representations (N, D) of all images, of length one: one image at a time, since each has its own shape."""
     size, step, found = options.image_size or images.size, stride(context.backbone, images.size), []
     for number in progress(range(len(images)), "features", unit="image"):
