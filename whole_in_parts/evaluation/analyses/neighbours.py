@@ -87,7 +87,7 @@ def collect(context: AnalysisContext, options: NeighboursConfig) -> Bank:
 
 def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options: NeighboursConfig) -> Nearest:
     """The nearest patches of other images; as many more as an image has are looked up first, to leave its own out."""
-    chunks = nearest_neighbours.chunks(x_MD, len(x_MD))
+    chunks = nearest_neighbours.split_queries(x_MD, len(x_MD))
     wanted = options.neighbours + options.patches
     similarity_MK, which_MK = nearest_neighbours.nearest(x_MD, torch.arange(len(x_MD)), chunks, wanted)
     images = torch.from_numpy(images_M)

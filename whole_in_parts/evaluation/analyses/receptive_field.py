@@ -36,7 +36,7 @@ def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str
     shown = [(int(row * side), int(column * side)) for row, column in SHOWN]
     sides: dict[int, list[float]] = {share: [] for share in SHARES}
     fields = {position: torch.zeros(context.test.size, context.test.size, device=context.device) for position in shown}
-    for images_BCHW in context.batches("receptive field", BATCH):
+    for images_BCHW in context.iter_images("receptive field", BATCH):
         for position in progress(dict.fromkeys(grid + shown), "positions"):
             reach_BHW = gradient(context, images_BCHW, *position)
             for share in SHARES if position in grid else ():

@@ -20,7 +20,7 @@ from whole_in_parts.evaluation.analysis import AnalysisContext
 @torch.no_grad()
 def measure(context: AnalysisContext, options: SimilarityConfig) -> dict[str, float]:
     whole, mean, positions = [], [], 1
-    for images_BCHW in context.batches("similarity"):
+    for images_BCHW in context.iter_images("similarity"):
         view = context.backbone(images_BCHW)
         local_BCP = F.normalize(view.local_BCNN.flatten(2), dim=1)
         positions = local_BCP.shape[2]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruption import RELEASED_SIZES, released_as
+from whole_in_parts.evaluation.corruption import RELEASED_SIZES, released_set
 from whole_in_parts.evaluation.corruptions._draws import uniform
 from whole_in_parts.evaluation.corruptions.snow import grey
 from whole_in_parts.failure import Failure
@@ -36,7 +36,7 @@ def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[n
 
 def ice(indices: NDArray[np.int64], size: int, severity: int) -> Tensor:
     """A part (B, 3, S, S) of a photograph for each sample, in [0, 1]."""
-    released = released_as(size)
+    released = released_set(size)
     every = photographs(SCALES[released] * max(1, size / RELEASED_SIZES[released]))
     parts = []
     for which, down, right in uniform(indices, (3,), "frost", severity).tolist():

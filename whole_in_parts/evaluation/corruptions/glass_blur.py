@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruption import truncated
+from whole_in_parts.evaluation.corruption import truncate_to_8_bit
 from whole_in_parts.evaluation.corruptions._draws import uniform
 
 CONSTANTS = {
@@ -23,7 +23,7 @@ CONSTANTS = {
 def apply(images_BCHW: Tensor, constant: tuple[float, int, int], indices: NDArray[np.int64], severity: int) -> Tensor:
     sigma, reach, times = constant
     matrix_SS = gaussian(images_BCHW.shape[-1], sigma, 4, "nearest").to(images_BCHW.device)
-    pixels_BCP = truncated(blurred(images_BCHW, matrix_SS)).flatten(2)
+    pixels_BCP = truncate_to_8_bit(blurred(images_BCHW, matrix_SS)).flatten(2)
     for time in range(times):
         moves = uniform(indices, images_BCHW.shape[2:], "glass_blur", severity, time)
         source_BP = sources(moves.to(images_BCHW.device), reach)

@@ -17,10 +17,10 @@ CONSTANTS = {
 
 
 def apply(images_BCHW: Tensor, quality: int, indices: NDArray[np.int64], severity: int) -> Tensor:
-    return through_jpeg(images_BCHW, quality)
+    return jpeg_round_trip(images_BCHW, quality)
 
 
-def through_jpeg(images_BCHW: Tensor, quality: int) -> Tensor:
+def jpeg_round_trip(images_BCHW: Tensor, quality: int) -> Tensor:
     """Images as they are when they come back from JPEG files."""
 
     def compressed(picture: Image.Image) -> Image.Image:
@@ -28,10 +28,10 @@ def through_jpeg(images_BCHW: Tensor, quality: int) -> Tensor:
         picture.save(stream, "jpeg", quality=quality)
         return Image.open(stream)
 
-    return as_pictures(compressed, images_BCHW)
+    return apply_to_pillow_images(compressed, images_BCHW)
 
 
-def as_pictures(change: Callable[[Image.Image], Image.Image], images_BCHW: Tensor) -> Tensor:
+def apply_to_pillow_images(change: Callable[[Image.Image], Image.Image], images_BCHW: Tensor) -> Tensor:
     """What a change of pictures, in grey or RGB and 8 bits, makes of each image."""
     bytes_BHWC = images_BCHW.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     # Pillow knows a picture in grey by its having no channels.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruptions.jpeg_compression import as_pictures
+from whole_in_parts.evaluation.corruptions.jpeg_compression import apply_to_pillow_images
 
 CONSTANTS = {
     "ImageNet-C": (0.6, 0.5, 0.4, 0.3, 0.25),
@@ -25,4 +25,4 @@ def apply(images_BCHW: Tensor, share: float, indices: NDArray[np.int64], severit
         smaller = picture.resize((small, small), Image.Resampling.BOX)
         return smaller.resize((size, size), Image.Resampling.BOX)
 
-    return as_pictures(coarse, images_BCHW)
+    return apply_to_pillow_images(coarse, images_BCHW)

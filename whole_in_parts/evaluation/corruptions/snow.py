@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruption import truncated
+from whole_in_parts.evaluation.corruption import truncate_to_8_bit
 from whole_in_parts.evaluation.corruptions._draws import normal, uniform
 from whole_in_parts.evaluation.corruptions.motion_blur import moved
 from whole_in_parts.evaluation.corruptions.zoom_blur import zoomed
@@ -55,7 +55,7 @@ def flakes(images_BCHW: Tensor, constant: Constant, indices: NDArray[np.int64], 
     mean, deviation, factor, threshold, radius, sigma, _ = constant
     drawn_B1HW = mean + deviation * normal(indices, (1, *images_BCHW.shape[2:]), "snow", severity)
     layer_B1HW = zoomed(drawn_B1HW.to(images_BCHW.device), factor)
-    layer_B1HW = truncated(layer_B1HW.where(layer_B1HW >= threshold, 0).clamp(0, 1))
+    layer_B1HW = truncate_to_8_bit(layer_B1HW.where(layer_B1HW >= threshold, 0).clamp(0, 1))
     angles_B = 90 * uniform(indices, (), "snow", severity, "angle") - 135
     return moved(layer_B1HW, angles_B, radius, sigma).mul(255).round() / 255
 

@@ -28,7 +28,7 @@ def test_one_patch_that_is_the_whole_image_is_the_image(context):
 
 def test_the_central_embedding_is_the_feature_of_the_image(context):
     whole_ND = embed_global(context, context.test, np.arange(len(context.test)))
-    plain = features.features(context.backbone, context.test, context.device, "plain")
+    plain = features.extract_features(context.backbone, context.test, context.device, "plain")
     torch.testing.assert_close(whole_ND, plain.features_ND)
 
 

@@ -10,7 +10,7 @@ from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.evaluation.corruption import SEVERITIES
 from whole_in_parts.evaluation.corruptions._arrays import Arrays
-from whole_in_parts.evaluation.corruptions._released import Released, released
+from whole_in_parts.evaluation.corruptions._released import ReleasedFolder, open_released
 from whole_in_parts.failure import Failure
 
 COUNT = 12
@@ -44,7 +44,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_each_test_image_has_its_corrupted_twin_whatever_order_it_was_packed_in(folder, clean, severity):
     assert clean.keys != sorted(clean.keys)
-    found = released(folder, "snow", severity, clean)
+    found = open_released(folder, "snow", severity, clean)
     assert found.keys == clean.keys
     assert np.array_equal(found.labels, clean.labels)
     images_BCHW = Images(found, 6, 3)[np.arange(COUNT)]
@@ -61,12 +61,12 @@ def test_an_array_stays_on_disk(folder, clean):
 def test_a_folder_without_labels_is_one_of_images(folder, clean):
     (folder / "labels.npy").unlink()
     with pytest.raises(Failure, match=r"corrupt.folder: there is no folder .*/fog;.* or <corruption>\.npy and labels"):
-        released(folder, "fog", 1, clean)
+        open_released(folder, "fog", 1, clean)
     place = folder / "fog" / "1"
     for name in clean.classes:
         (place / name).mkdir(parents=True)
         (place / name / "0.png").write_bytes(png(picture(0)))
-    assert isinstance(released(folder, "fog", 1, clean), Released)
+    assert isinstance(open_released(folder, "fog", 1, clean), ReleasedFolder)
 
 
 def test_labels_of_another_order_are_refused_by_the_file_and_the_first_that_differs(folder, clean):
@@ -115,4 +115,4 @@ def test_an_array_that_is_missing_broken_or_of_something_else_is_named(folder, c
     elif content is not None:
         np.save(file, content)
     with pytest.raises(Failure, match=message):
-        released(folder, "fog", 1, clean)
+        open_released(folder, "fog", 1, clean)

@@ -15,7 +15,7 @@ from tests.whole_in_parts.evaluation.corruptions.examples import (
     images,
     picture,
 )
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruptions import defocus_blur, glass_blur, motion_blur, zoom_blur
 from whole_in_parts.evaluation.corruptions._draws import uniform
 
@@ -36,7 +36,7 @@ def test_the_disk_is_that_of_the_released_code_without_the_zeros_around_it(sever
 @SEVERE
 def test_defocus_blur_equals_opencv_with_the_released_disk(size, severity):
     given_BCHW = images(size, count=2)
-    constant = defocus_blur.CONSTANTS[released_as(size)][severity - 1]
+    constant = defocus_blur.CONSTANTS[released_set(size)][severity - 1]
     for ours_HWC, image_CHW in zip(applied("defocus_blur", given_BCHW, severity), given_BCHW, strict=True):
         theirs_HWC = cv2.filter2D(image_CHW.permute(1, 2, 0).numpy(), -1, released.disk(*constant))
         np.testing.assert_allclose(ours_HWC, theirs_HWC.clip(0, 1), atol=1e-5)

@@ -7,7 +7,7 @@ from scipy.ndimage import map_coordinates
 from skimage.filters import gaussian
 
 from tests.whole_in_parts.evaluation.corruptions.examples import NUMBERS, SETS, applied, exact, images, picture
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruptions import elastic_transform
 from whole_in_parts.evaluation.corruptions._draws import uniform
 
@@ -34,7 +34,7 @@ def smooth(size: int) -> torch.Tensor:
 def test_elastic_transform_equals_opencv_scikit_image_and_scipy_with_the_same_numbers(size, severity):
     given_BCHW = smooth(size)
     ours_BHWC = applied("elastic_transform", given_BCHW, severity)
-    constant = elastic_transform.CONSTANTS[released_as(size)][severity - 1]
+    constant = elastic_transform.CONSTANTS[released_set(size)][severity - 1]
     length, sigma, reach = (size * share for share in constant)
     moves_B32, field_BHW2 = (
         (2 * uniform(NUMBERS, shape, "elastic_transform", severity, part) - 1).numpy()
