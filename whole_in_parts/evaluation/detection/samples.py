@@ -73,7 +73,7 @@ class TrainingBatches:
 def training_sample(
     original_CHW: Tensor, index: int, annotation: dict[str, Any], options: DetectionConfig, step: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Resize an image (C, H, W) to a random size, scale it to [0, 1], flip it half of the time; return it and its target."""
+    """Augment an image (C, H, W), to [0, 1], and its target: a random size, and a flip half of the time."""
     size, flip = (uniforms(np.array([index]), options.seed, step, name)[0] for name in ("size", "flip"))
     short = options.short_sides[int(size * len(options.short_sides))]
     image_CHW = resize(original_CHW, short, options.long_side)
@@ -87,7 +87,7 @@ def training_sample(
 
 
 def resize(image_CHW: Tensor, short: int, long: int) -> Tensor:
-    """Scale an image to [0, 1] and resize its shorter side to `short`, or less if the longer one would exceed `long`."""
+    """Scale an image to [0, 1] and resize its shorter side to `short`, or less to keep the longer within `long`."""
     sides = image_CHW.shape[1:]
     factor = min(short / min(sides), long / max(sides))
     extent = [max(1, round(side * factor)) for side in sides]
