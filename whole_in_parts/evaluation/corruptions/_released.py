@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from whole_in_parts.data.shards import Shards
-from whole_in_parts.evaluation.corruptions._arrays import LABELS, Arrays
+from whole_in_parts.evaluation.corruptions._arrays import LABELS, ReleasedArray
 from whole_in_parts.failure import Failure
 
 EXTENSIONS = {".jpg", ".jpeg", ".png"}
@@ -25,7 +25,7 @@ def open_released(folder: Path, corruption: str, severity: int, clean: Shards) -
         Failure: a file or folder is missing or broken, or classes or labels differ from the dataset's.
     """
     if (folder / LABELS).exists():
-        return Arrays(folder, corruption, severity, clean)
+        return ReleasedArray(folder, corruption, severity, clean)
     return ReleasedFolder(folder, corruption, severity, clean.classes)
 
 

@@ -9,7 +9,7 @@ from tests.whole_in_parts.evaluation.tasks.pictures import picture
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.evaluation.corruption import SEVERITIES
-from whole_in_parts.evaluation.corruptions._arrays import Arrays
+from whole_in_parts.evaluation.corruptions._arrays import ReleasedArray
 from whole_in_parts.evaluation.corruptions._released import ReleasedFolder, open_released
 from whole_in_parts.failure import Failure
 
@@ -55,7 +55,7 @@ def test_each_test_image_has_its_corrupted_twin_whatever_order_it_was_packed_in(
 
 
 def test_an_array_stays_on_disk(folder, clean):
-    assert isinstance(Arrays(folder, "fog", 1, clean).released_NHWC, np.memmap)
+    assert isinstance(ReleasedArray(folder, "fog", 1, clean).released_NHWC, np.memmap)
 
 
 def test_a_folder_without_labels_is_one_of_images(folder, clean):
@@ -73,11 +73,11 @@ def test_labels_of_another_order_are_refused_by_the_file_and_the_first_that_diff
     labels = np.tile(LABELS, len(SEVERITIES))
     labels[COUNT + 4] = (labels[COUNT + 4] + 1) % 3
     np.save(folder / "labels.npy", labels)
-    Arrays(folder, "fog", 1, clean)
+    ReleasedArray(folder, "fog", 1, clean)
     with pytest.raises(
         Failure, match=rf"labels\.npy: image 4 has label {labels[COUNT + 4]}, and in the .* {LABELS[4]};"
     ):
-        Arrays(folder, "fog", 2, clean)
+        ReleasedArray(folder, "fog", 2, clean)
 
 
 def test_a_dataset_whose_keys_are_in_the_order_of_classes_is_refused(folder, tmp_path):
@@ -88,7 +88,7 @@ def test_a_dataset_whose_keys_are_in_the_order_of_classes_is_refused(folder, tmp
     (tmp_path / "by_class").mkdir()
     pack(samples, ["cat", "dog", "emu"], tmp_path / "by_class", 5, "test")
     with pytest.raises(Failure, match=r"labels\.npy: image 1 has label .* as a dataset of source torchvision has it"):
-        Arrays(folder, "fog", 1, Shards(tmp_path / "by_class"))
+        ReleasedArray(folder, "fog", 1, Shards(tmp_path / "by_class"))
 
 
 @pytest.mark.parametrize(

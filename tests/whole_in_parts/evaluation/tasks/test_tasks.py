@@ -13,7 +13,7 @@ from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.config.tasks.linear import LinearTaskConfig
 from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.config.tasks.retrieval import RetrievalConfig
-from whole_in_parts.data.shards import Images, Shards, fit
+from whole_in_parts.data.shards import Images, Shards, resize_center_crop
 from whole_in_parts.evaluation import task
 from whole_in_parts.evaluation.task import average_precision, load_task
 from whole_in_parts.failure import Failure
@@ -115,7 +115,7 @@ def test_a_corrupt_image_of_the_test_is_named_before_a_training_that_would_be_lo
 def test_transfer_resizes_by_bicubic_interpolation_as_pillow_up_to_two_grey_levels(height, width):
     image = picture(0).resize((width, height))
     theirs = tv.center_crop(tv.resize(image, [SIZE], tv.InterpolationMode.BICUBIC), [SIZE, SIZE])
-    ours_CHW = fit(torch.tensor(np.array(image)).permute(2, 0, 1), SIZE, "bicubic")
+    ours_CHW = resize_center_crop(torch.tensor(np.array(image)).permute(2, 0, 1), SIZE, "bicubic")
     assert (ours_CHW.int() - torch.tensor(np.array(theirs)).permute(2, 0, 1).int()).abs().max() <= 2
 
 
