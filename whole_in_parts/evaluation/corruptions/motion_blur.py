@@ -1,7 +1,8 @@
 """Motion blur along a line with a random angle in [−45°, 45°); the constants are the radius and standard deviation.
 
 This is ImageMagick's MotionBlurImage, which the released sets were made with. The kernel is half a Gaussian of
-2 · radius + 1 pixels, from the pixel itself to one side. Images are padded with their edge pixels; the result is rounded to 8 bits.
+2 · radius + 1 pixels, from the pixel itself to one side. Images are padded with their edge pixels; the result is
+rounded to 8 bits.
 """
 
 import numpy as np
