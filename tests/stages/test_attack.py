@@ -155,7 +155,7 @@ def test_a_subset_of_one_class_is_refused_by_its_name(small, built, tmp_path, mo
     monkeypatch.setattr(
         "whole_in_parts.evaluation.probed_backbone.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2]
     )
-    with pytest.raises(Failure, match="subset: 100 of 450 test images have one class alone, 3"):
+    with pytest.raises(Failure, match="subset: 100 of 450 test images are all of class 3"):
         attack(asked(small), "supervised", tmp_path)
 
 

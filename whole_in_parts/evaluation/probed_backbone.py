@@ -68,5 +68,5 @@ def stratified_subset(shards: Shards, subset: int) -> NDArray[np.int64]:
         raise Failure(f"subset: {subset} of {len(shards)} test images is less than one image of any class; raise it")
     if len(labels := np.unique(shards.labels[indices])) == 1:
         only_class = shards.classes[labels[0]]
-        raise Failure(f"subset: {subset} of {len(shards)} test images have one class alone, {only_class}; raise it")
+        raise Failure(f"subset: {subset} of {len(shards)} test images are all of class {only_class}; raise it")
     return indices

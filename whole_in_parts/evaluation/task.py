@@ -55,7 +55,7 @@ def shared_class_names(context: TaskContext) -> list[str]:
         difference = sorted(set(train.classes).symmetric_difference(test.classes)) or ["their order"]
         raise Failure(
             f"{train.folder.parent}: the label spaces of train and test differ: {len(train.classes)} classes and "
-            f"{len(test.classes)}; what differs: {', '.join(difference[:5])}"
+            f"{len(test.classes)}; difference: {', '.join(difference[:5])}"
         )
     return train.classes
 

@@ -94,7 +94,7 @@ def means(space: str, maps: Maps) -> dict[str, float]:
 def plot(
     context: AnalysisContext, indices: NDArray[np.int64], maps_by_space: dict[str, Maps], options: HeatMapConfig
 ) -> Figure:
-    """Plot a row for each shown image: the image with its query, its maps, the other image and the maps of that."""
+    """Plot a row for each shown image: the image with its query, its maps, the other image and its maps."""
     rows = evenly_spaced(indices, options.shown)
     titles = ["image", *maps_by_space, "another image", *maps_by_space]
     values = torch.cat([part[rows].flatten() for maps in maps_by_space.values() for part in maps])

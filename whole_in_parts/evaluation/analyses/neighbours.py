@@ -100,6 +100,8 @@ def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options: NeighboursConfig
     # Search for more neighbours, by the patches of an image, so that enough remain without those of the query's image.
     k = options.neighbours + options.patches
     similarity_MK, indices_MK = nearest_neighbours.nearest(x_MD, torch.arange(len(x_MD)), chunks, k)
+
+    # Move the patches of the query's image to the end.
     images = torch.from_numpy(images_M)
     own_MK = images[indices_MK] == images[:, None]
     similarity_MK, order_MK = similarity_MK.masked_fill(own_MK, -torch.inf).sort(dim=1, descending=True, stable=True)

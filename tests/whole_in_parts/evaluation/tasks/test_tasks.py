@@ -73,9 +73,9 @@ OPTIONS = {
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        (["cat", "fox"], "2 classes and 2; what differs: dog, fox"),
-        (["cat", "dog", "fox"], "2 classes and 3; what differs: fox"),
-        (["dog", "cat"], "2 classes and 2; what differs: their order"),
+        (["cat", "fox"], "2 classes and 2; difference: dog, fox"),
+        (["cat", "dog", "fox"], "2 classes and 3; difference: fox"),
+        (["dog", "cat"], "2 classes and 2; difference: their order"),
     ],
 )
 def test_labels_that_mean_something_else_in_test_are_refused_by_name(give, name, others, message):
