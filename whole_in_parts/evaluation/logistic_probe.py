@@ -63,7 +63,7 @@ def held_out(y_N: Tensor) -> Tensor:
     indices = stratified(y_N.cpu().numpy(), HELD_OUT * len(y_N), "penalty")
     if not len(indices):
         raise Failure(
-            f"of {len(y_N)} training samples, {HELD_OUT:.0%} of each class is less than one sample; the penalty needs one"
+            f"of {len(y_N)} training samples, {HELD_OUT:.0%} of each class is less than one sample for the penalty"
         )
     mask_N = torch.zeros(len(y_N), dtype=torch.bool, device=y_N.device)
     mask_N[torch.from_numpy(indices)] = True
