@@ -1,6 +1,6 @@
-"""Look into a pretraining: `results/analyse/<entry>/metrics.json`, with curves and pictures beside it.
+"""Analyse a pretrained run: `results/analyse/<entry>/metrics.json`, with tables and figures beside it.
 
-Each analysis is one file of `whole_in_parts/evaluation/analyses/`; it sees a part of the test images of a dataset.
+The analyses are the modules of `whole_in_parts/evaluation/analyses/`; each uses a subset of a dataset's test images.
 """
 
 from pathlib import Path
@@ -19,14 +19,22 @@ from workflow import program
 
 
 def analyse(study: Study, entry: str, directory: Path) -> None:
-    options, device = study.analyse[entry], default_device()
-    run, folder = study.runs[options.run], result_dir("shard", options.dataset)
+    options = study.analyse[entry]
+    run = study.runs[options.run]
+    device = default_device()
+
+    # The whole method, not its backbone alone: analyses also use projectors and affinities.
     untrained = build(run, study.datasets[run.dataset].expect.classes)
     method = method_weights.load(untrained, result_dir("pretrain", options.run), device)
+
+    folder = result_dir("shard", options.dataset)
     train, test = (Images(Shards(folder / split), run.image_size, run.backbone.channels) for split in ("train", "test"))
     indices = stratified(test.shards.labels, options.subset, "analyse")
     if not len(indices):
-        raise Failure(f"analyse.{entry}.subset: {options.subset} of {len(test)} is not one image of any class")
+        raise Failure(
+            f"analyse.{entry}.subset: {options.subset} of {len(test)} is less than one image of any class; raise it"
+        )
+
     context = AnalysisContext(method, method.backbone, train, test, indices, device, directory)
     metrics = load_analysis(options.analysis.name).measure(context, options.analysis)
     write_metrics(directory, metrics | {"samples": len(indices)})

@@ -1,13 +1,12 @@
 """Classify corrupted test images of a run: `results/corrupt/<run>/`.
 
-Top-1 of backbone and linear probe in `metrics.json`, in per cent: clean, at each severity of each corruption, as each
-corruption's mean over its severities (CO-SSL, section 4.2 and appendix; `evaluation/corruptions/` has the constants),
-and as `mean`, the mean over the corruptions. `mean_error` is what is missing to 100. `mce` is the mean over the
-corruptions of the error as a share of AlexNet's (Hendrycks and Dietterich, 2019), only where that was measured: with
-the 1,000 classes of ImageNet and images of at least 224 pixels. It compares to others' if all fifteen corruptions are
-asked for.
+Writes `metrics.json`: the top-1 of backbone and linear probe, in per cent, on clean images, at each severity of each
+corruption, for each corruption as the mean over its severities (CO-SSL, section 4.2 and appendix), and as `mean`, the
+mean over the corruptions. `mean_error` is 100 − `mean`. `mce` is the mean over the corruptions of the error relative to
+AlexNet's (Hendrycks and Dietterich, 2019). It is written only where AlexNet's errors apply, for the 1,000 classes of
+ImageNet and images of at least 224 pixels, and is comparable to published values if the study has all 15 corruptions.
 
-Images are corrupted here, or read where `corrupt.folder` says so. Of these, too, only a subset is taken; the clean
+Images are corrupted in this stage, or read from `corrupt.folder` if it is set; a subset of them is evaluated. The clean
 images are always the dataset's. `predictions.parquet` has a row for each image, corruption and severity (0 if clean).
 """
 
@@ -22,13 +21,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.config.evaluations import Corrupt
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruption import corrupt as apply
-from whole_in_parts.evaluation.corruptions._released import released
-from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.corruptions._released import open_released
+from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.probed_backbone import EvalInputs, ProbedBackbone, eval_inputs, stratified_subset
 from whole_in_parts.metrics import write_metrics
 from workflow import program
@@ -52,11 +52,11 @@ ALEXNET_ERRORS = {
     "pixelate": 71.7840,
     "jpeg_compression": 60.6500,
 }
-"""Top-1 errors of AlexNet on ImageNet-C in per cent, means over the severities (hendrycks/robustness, AugMix)."""
+"""Top-1 errors of AlexNet on ImageNet-C in per cent, mean over the severities (hendrycks/robustness, AugMix)."""
 
 
-class Task(NamedTuple):
-    """Images of one corruption at one severity: `generated` here from clean ones, or as they come."""
+class CorruptedSubset(NamedTuple):
+    """Test images at a corruption and severity; with `generated`, the images are clean and still to be corrupted."""
 
     name: str
     severity: int
@@ -70,63 +70,76 @@ class Task(NamedTuple):
 
 
 def corrupt(study: Study, run: str, directory: Path) -> None:
-    device, options = default_device(), study.corrupt
-    given = eval_inputs(study, run, options.subset, device)
-    found, tables = {}, []
-    for task in tasks(given, options):
-        predicted_N = predictions(given.model, task, device)
-        found[task.name, task.severity] = top1(predicted_N, task.labels)
-        tables.append(rows(task, predicted_N))
-    metrics = summary(found, options.corruptions, comparable(given.images.shards.classes, given.images.size))
+    device = default_device()
+    options = study.corrupt
+    inputs = eval_inputs(study, run, options.subset, device)
+    accuracies: dict[tuple[str, int], float] = {}
+    tables = []
+
+    for subset in iter_subsets(inputs, options):
+        predicted_N = predict(inputs.model, subset, device)
+        accuracies[subset.name, subset.severity] = top1(predicted_N, subset.labels)
+        tables.append(prediction_table(subset, predicted_N))
+
+    with_mce = alexnet_errors_apply(inputs.images.shards.classes, inputs.images.size)
+    metrics = summarise(accuracies, options.corruptions, with_mce)
     write_metrics(directory, metrics | {"samples": len(tables[-1])})
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), directory / "predictions.parquet")
 
 
-def tasks(given: EvalInputs, options) -> Iterator[Task]:
-    """What is to be classified, in the order of the study; a released set is looked through before anything else.
+def iter_subsets(inputs: EvalInputs, options: Corrupt) -> Iterator[CorruptedSubset]:
+    """Yield the subsets to classify: the clean images, then each corruption at each severity.
 
     Raises:
-        Failure: the folder lacks something, or the subset is of no class of its images or of one alone.
+        Failure: the folder is incomplete or broken, or a subset has images of fewer than two classes.
     """
-    size, channels, clean = given.images.size, given.images.channels, given.images.shards
-    asked = [(name, severity) for name in options.corruptions for severity in SEVERITIES]
-    read = {one: released(Path(options.folder), *one, clean) for one in asked} if options.folder else {}
-    some = {one: stratified_subset(found, options.subset) for one, found in read.items()}
-    yield Task(*CLEAN, given.images, given.indices, False)
-    for one in asked:
-        if read:
-            yield Task(*one, Images(read[one], size, channels), some[one], False)
+    size = inputs.images.size
+    channels = inputs.images.channels
+    settings = [(name, severity) for name in options.corruptions for severity in SEVERITIES]
+
+    # Check a released set as a whole before the first prediction.
+    released = {}
+    if options.folder:
+        folder = Path(options.folder)
+        released = {setting: open_released(folder, *setting, inputs.images.shards) for setting in settings}
+    indices = {setting: stratified_subset(shards, options.subset) for setting, shards in released.items()}
+
+    yield CorruptedSubset(*CLEAN, inputs.images, inputs.indices, False)
+    for setting in settings:
+        if released:
+            images = Images(released[setting], size, channels)
+            yield CorruptedSubset(*setting, images, indices[setting], False)
         else:
-            yield Task(*one, given.images, given.indices, True)
+            yield CorruptedSubset(*setting, inputs.images, inputs.indices, True)
 
 
 @torch.inference_mode()
-def predictions(model: ProbedBackbone, task: Task, device: torch.device) -> Tensor:
-    """The class (N,) that the model says for each image."""
+def predict(model: ProbedBackbone, subset: CorruptedSubset, device: torch.device) -> Tensor:
+    """Predict the class (N,) of each image."""
     predicted = []
-    for indices, images_BCHW in batches(task.images, task.indices, device, f"{task.name} {task.severity}"):
-        if task.generated:
-            images_BCHW = apply(task.name, images_BCHW, task.severity, indices)
+    for indices, images_BCHW in iter_batches(subset.images, subset.indices, device, f"{subset.name} {subset.severity}"):
+        if subset.generated:
+            images_BCHW = apply(subset.name, images_BCHW, subset.severity, indices)
         predicted.append(model(images_BCHW).argmax(1).cpu())
     return torch.cat(predicted)
 
 
 def top1(predicted_N: Tensor, labels_N: NDArray[np.int64]) -> float:
-    """Accuracy in per cent."""
+    """Compute the accuracy in per cent."""
     return round(100 * float((predicted_N.numpy() == labels_N).mean()), 4)
 
 
-def comparable(classes: list[str], size: int) -> bool:
-    """Whether AlexNet's errors are of the same images: ImageNet's classes, at the constants of ImageNet-C."""
-    return len(classes) == IMAGENET_CLASSES and released_as(size) == "ImageNet-C"
+def alexnet_errors_apply(classes: list[str], size: int) -> bool:
+    """Whether AlexNet's errors are for the same images: ImageNet's classes, with the constants of ImageNet-C."""
+    return len(classes) == IMAGENET_CLASSES and released_set(size) == "ImageNet-C"
 
 
-def summary(found: Mapping[tuple[str, int], float], names: list[str], with_mce: bool) -> dict[str, float]:
-    """The accuracies and their means."""
-    means = {name: float(np.mean([found[name, severity] for severity in SEVERITIES])) for name in names}
-    metrics = {"clean": found[CLEAN]}
+def summarise(accuracies: Mapping[tuple[str, int], float], names: list[str], with_mce: bool) -> dict[str, float]:
+    """Collect the accuracies and their means, rounded to four digits, by the names of the metrics."""
+    means = {name: float(np.mean([accuracies[name, severity] for severity in SEVERITIES])) for name in names}
+    metrics = {"clean": accuracies[CLEAN]}
     for name in names:
-        metrics |= {f"{name}_{severity}": found[name, severity] for severity in SEVERITIES} | {name: means[name]}
+        metrics |= {f"{name}_{severity}": accuracies[name, severity] for severity in SEVERITIES} | {name: means[name]}
     if names:
         mean = float(np.mean(list(means.values())))
         metrics |= {"mean": mean, "mean_error": 100 - mean}
@@ -135,14 +148,14 @@ def summary(found: Mapping[tuple[str, int], float], names: list[str], with_mce: 
     return {name: round(value, 4) for name, value in metrics.items()}
 
 
-def rows(task: Task, predicted_N: Tensor) -> pa.Table:
-    """The predictions of one corruption at one severity."""
+def prediction_table(subset: CorruptedSubset, predicted_N: Tensor) -> pa.Table:
+    """Build the table of the predictions for a subset, with a row for each image."""
     count = len(predicted_N)
     columns = {
-        "key": pa.array([task.images.shards.keys[number] for number in task.indices]),
-        "label": pa.array(task.labels),
-        "corruption": pa.array([task.name] * count).dictionary_encode(),
-        "severity": pa.array(np.full(count, task.severity, np.int8)),
+        "key": pa.array([subset.images.shards.keys[index] for index in subset.indices]),
+        "label": pa.array(subset.labels),
+        "corruption": pa.array([subset.name] * count).dictionary_encode(),
+        "severity": pa.array(np.full(count, subset.severity, np.int8)),
         "predicted": pa.array(predicted_N.numpy()),
     }
     return pa.table(columns)

@@ -1,6 +1,6 @@
-"""Extract the features of a run's dataset by its pretrained backbone: `results/extract/<run>/<split>.arrow`.
+"""Extract the features of a run's dataset with its pretrained backbone: `results/extract/<run>/<split>.arrow`.
 
-A column for each representation that `extract.representations` names, beside `key` and `label`.
+The columns are `key`, `label` and the representations that `extract.representations` names.
 """
 
 from pathlib import Path
@@ -17,14 +17,18 @@ from workflow import program
 
 
 def extract(study: Study, run: str, directory: Path) -> None:
-    options, names, device = study.runs[run], study.extract.representations, default_device()
+    options = study.runs[run]
+    names = study.extract.representations
+    device = default_device()
     backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device)
-    features.require(backbone, names)
+    # Before the first image is decoded.
+    features.require_representations(backbone, names)
+
     for split in ("train", "test"):
         shards = Shards(result_dir("shard", options.dataset) / split)
         images = Images(shards, size, options.backbone.channels)
-        made = features.represent(backbone, images, names, device, split)
-        features.write(shards.keys, torch.from_numpy(shards.labels), made, directory / f"{split}.arrow")
+        batches = features.iter_representations(backbone, images, names, device, split)
+        features.write(shards.keys, torch.from_numpy(shards.labels), batches, directory / f"{split}.arrow")
 
 
 if __name__ == "__main__":

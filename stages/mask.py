@@ -1,9 +1,9 @@
 """Drop local representations of a run's test images before pooling: `results/mask/<run>/metrics.json`.
 
-Top-1 when a share of the positions of the map is dropped at random, always the same ones, for each of the rates and
-as their mean (CO-SSL, section 4.2, "internal masking"). Pooling is the mean of what is kept, at least one position.
-What a network computes beside its map, such as a ViT's CLS token, no mask of the map reaches: there the probe is
-given the pooled mean in its place, at every rate.
+Top-1 when a share of the positions of the map is dropped at random, always the same positions, for each rate and as the
+mean over the rates (CO-SSL, section 4.2, "internal masking"). Pooling is the mean of the kept positions, at least one.
+Masking the map does not affect a representation beside it, such as a ViT's CLS token: for such backbones the probe
+takes the pooled mean in its place, at every rate, 0 included.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.linear_probe import top1
 from whole_in_parts.evaluation.probed_backbone import EvalInputs, eval_inputs
 from whole_in_parts.metrics import write_metrics
@@ -25,32 +25,33 @@ from workflow import program
 
 def mask(study: Study, run: str, directory: Path) -> None:
     device = default_device()
-    given = eval_inputs(study, run, study.mask.subset, device)
-    metrics = {f"mask_{rate}": accuracy(given, rate, device) for rate in [0, *study.mask.rates]}
+    inputs = eval_inputs(study, run, study.mask.subset, device)
+    metrics = {f"mask_{rate}": masked_top1(inputs, rate, device) for rate in [0, *study.mask.rates]}
     metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)
-    write_metrics(directory, metrics | {"samples": len(given.indices)})
+    write_metrics(directory, metrics | {"samples": len(inputs.indices)})
 
 
 @torch.inference_mode()
-def accuracy(given: EvalInputs, rate: int, device: torch.device) -> float:
-    """Top-1 on the subset with `rate` per cent of the positions dropped."""
-    backbone, logits = given.model.backbone, []
-    for indices, images_BCHW in batches(given.images, given.indices, device, f"mask {rate} %"):
+def masked_top1(inputs: EvalInputs, rate: int, device: torch.device) -> float:
+    """Evaluate top-1 on the subset with `rate` per cent of the positions dropped."""
+    backbone = inputs.model.backbone
+    logits = []
+    for indices, images_BCHW in iter_batches(inputs.images, inputs.indices, device, f"mask {rate} %"):
         local_BCNN = backbone(images_BCHW).local_BCNN
-        masked_BCNN = masked(local_BCNN, kept(indices, local_BCNN.shape[2:].numel(), rate))
-        logits.append(given.model.layer(backbone.aggregate([masked_BCNN]).global_BD).cpu())
-    return top1(torch.cat(logits), given.labels_N)
+        masked_BCNN = fill_dropped(local_BCNN, draw_kept(indices, local_BCNN.shape[2:].numel(), rate))
+        logits.append(inputs.model.layer(backbone.aggregate([masked_BCNN]).global_BD).cpu())
+    return top1(torch.cat(logits), inputs.labels_N)
 
 
-def kept(indices: NDArray[np.int64], positions: int, rate: int) -> Tensor:
-    """Which positions (B, P) each image keeps: as many for all, drawn by sample number and rate."""
-    keep = max(1, round(positions * (100 - rate) / 100))
+def draw_kept(indices: NDArray[np.int64], positions: int, rate: int) -> Tensor:
+    """Draw the positions (B, P) that each image keeps, equally many per image, by sample index and rate."""
+    count = max(1, round(positions * (100 - rate) / 100))
     rank = uniforms(indices[:, None] * positions + np.arange(positions), "mask", rate).argsort(1).argsort(1)
-    return torch.from_numpy(rank < keep)
+    return torch.from_numpy(rank < count)
 
 
-def masked(local_BCNN: Tensor, kept_BP: Tensor) -> Tensor:
-    """The map with the mean of the positions that are kept at all others: the mean of it is theirs alone."""
+def fill_dropped(local_BCNN: Tensor, kept_BP: Tensor) -> Tensor:
+    """Fill the dropped positions with the mean of the kept ones, so that the mean of the map is the latter mean."""
     weight_BP = kept_BP.to(local_BCNN) / kept_BP.sum(1, keepdim=True).to(local_BCNN)
     mean_BC = torch.einsum("bcp,bp->bc", local_BCNN.flatten(2), weight_BP)
     kept_B1NN = kept_BP.to(local_BCNN.device).unflatten(1, local_BCNN.shape[2:])[:, None]

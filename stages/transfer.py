@@ -1,7 +1,7 @@
-"""Ask a pretrained backbone to do something with another dataset: `results/transfer/<entry>/metrics.json`.
+"""Evaluate a pretrained backbone by a task on another dataset: `results/transfer/<entry>/metrics.json`.
 
-Each task is one file of `whole_in_parts/evaluation/tasks/`. Images are resized to the size of the pretraining, unless
-the task has a size of its own.
+The tasks are the modules of `whole_in_parts/evaluation/tasks/`. Images are resized to the image size of the
+pretraining, unless the task sets its own.
 """
 
 from pathlib import Path
@@ -20,20 +20,24 @@ from workflow.provenance.options import implementations
 
 
 def transfer(study: Study, entry: str, directory: Path) -> None:
-    options, device = study.transfer[entry], default_device()
+    options = study.transfer[entry]
+    device = default_device()
     backbone, size = saved_backbone.load(result_dir("pretrain", options.run) / "model", device)
+
     channels = study.runs[options.run].backbone.channels
-    train, test = (Images(shards(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
+    train, test = (Images(open_split(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
+
+    # The digest covers only the code of this task, so that an edit of another task keeps its checkpoints.
     task_code = code.digest("stages.transfer", implementations({"task": options.task}))
     context = TaskContext(backbone, train, test, device, directory, task_code)
     write_metrics(directory, load_task(options.task.name).evaluate(context, options.task))
 
 
-def shards(dataset: str, split: str) -> Shards:
-    """A split of a dataset.
+def open_split(dataset: str, split: str) -> Shards:
+    """Open a packed split of a dataset.
 
     Raises:
-        Failure: it is not packed.
+        Failure: the split is not packed.
     """
     folder = result_dir("shard", dataset) / split
     if not (folder / INDEX).exists():

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from stages import attack as stage
-from stages.attack import attack, interval
+from stages.attack import attack, wilson_interval
 from whole_in_parts import results
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.study import Study
@@ -90,8 +90,8 @@ def kill_in(monkeypatch, batch: int) -> list[int]:
             raise Killed
         return genuine(*given)
 
-    genuine = stage.predictions
-    monkeypatch.setattr(stage, "predictions", predictions)
+    genuine = stage.predict_under_attack
+    monkeypatch.setattr(stage, "predict_under_attack", predictions)
     return begun
 
 
@@ -147,7 +147,7 @@ def test_a_run_without_a_classifier_is_refused_with_how_to_make_it(small, built,
 
 
 def test_a_subset_that_is_no_image_of_any_class_is_refused(small, built, tmp_path):
-    with pytest.raises(Failure, match="subset: 4 of 450 test images is not one image of any class"):
+    with pytest.raises(Failure, match="subset: 4 of 450 test images is less than one image of any class"):
         attack(asked(small, subset=4), "supervised", tmp_path)
 
 
@@ -155,14 +155,14 @@ def test_a_subset_of_one_class_is_refused_by_its_name(small, built, tmp_path, mo
     monkeypatch.setattr(
         "whole_in_parts.evaluation.probed_backbone.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2]
     )
-    with pytest.raises(Failure, match="subset: 100 of 450 test images is images of class 3 alone"):
+    with pytest.raises(Failure, match="subset: 100 of 450 test images are all of class 3"):
         attack(asked(small), "supervised", tmp_path)
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 10), (10, 10), (1, 500), (333, 500), (45_000, 50_000)])
 def test_the_interval_is_wilsons(right, total):
     expected = binomtest(right, total).proportion_ci(0.95, method="wilson")
-    assert interval(right, total) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-4)
+    assert wilson_interval(right, total) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ import torch
 from PIL import Image
 
 from stages import corrupt as stage
-from stages.corrupt import ALEXNET_ERRORS, Task, comparable, corrupt, predictions, summary, tasks
+from stages.corrupt import (
+    ALEXNET_ERRORS,
+    CorruptedSubset,
+    alexnet_errors_apply,
+    corrupt,
+    iter_subsets,
+    predict,
+    summarise,
+)
 from whole_in_parts.config.evaluations import CORRUPTIONS
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.corruption import SEVERITIES
@@ -26,10 +34,10 @@ def changed(small: Study, **options: object) -> Study:
 @pytest.mark.parametrize("name", NAMES)
 def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, name):
     given = eval_inputs(small, "supervised", 200, CPU)
-    task = Task(name, 5, given.images, given.indices, True)
-    whole_N = predictions(given.model, task, CPU)
+    task = CorruptedSubset(name, 5, given.images, given.indices, True)
+    whole_N = predict(given.model, task, CPU)
     monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
-    assert torch.equal(predictions(given.model, task, CPU), whole_N)
+    assert torch.equal(predict(given.model, task, CPU), whole_N)
 
 
 @torch.no_grad()
@@ -37,16 +45,16 @@ def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, nam
 def test_corrupted_images_are_given_to_the_model(small, built, name):
     given = eval_inputs(small, "supervised", 200, CPU)
     images_BCHW = apply(name, given.images[given.indices].float() / 255, 5, given.indices)
-    task = Task(name, 5, given.images, given.indices, True)
-    assert torch.equal(predictions(given.model, task, CPU), given.model(images_BCHW).argmax(1))
+    task = CorruptedSubset(name, 5, given.images, given.indices, True)
+    assert torch.equal(predict(given.model, task, CPU), given.model(images_BCHW).argmax(1))
 
 
 @torch.no_grad()
 def test_clean_images_are_given_to_the_model_as_they_are(small, built):
     given = eval_inputs(small, "supervised", 200, CPU)
-    clean = next(tasks(given, small.corrupt))
+    clean = next(iter_subsets(given, small.corrupt))
     expected_N = given.model(given.images[given.indices].float() / 255).argmax(1)
-    assert torch.equal(predictions(given.model, clean, CPU), expected_N)
+    assert torch.equal(predict(given.model, clean, CPU), expected_N)
 
 
 def test_the_stage_reports_each_severity_and_the_means_over_severities_and_corruptions(small, built, tmp_path):
@@ -122,23 +130,27 @@ def test_arrays_are_read_as_twins_of_the_clean_images_of_the_subset(small, built
 
 
 def test_a_folder_that_lacks_something_is_refused_before_any_image_is_read(small, released, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "predictions", None)
+    monkeypatch.setattr(stage, "predict", None)
     with pytest.raises(Failure, match=r"corrupt.folder: there is no folder .*/snow;"):
         corrupt(changed(small, corruptions=["fog", "snow"], folder=str(released)), "supervised", tmp_path)
 
 
 def test_mce_is_relative_to_alexnet_where_its_errors_are_of_the_same_images():
     thousand = [str(number) for number in range(1000)]
-    assert [comparable(thousand, 224), comparable(thousand, 64), comparable(thousand[:100], 224)] == [
+    assert [
+        alexnet_errors_apply(thousand, 224),
+        alexnet_errors_apply(thousand, 64),
+        alexnet_errors_apply(thousand[:100], 224),
+    ] == [
         True,
         False,
         False,
     ]
     assert sorted(ALEXNET_ERRORS) == CORRUPTIONS
     as_alexnet = {(name, n): 100 - error for name, error in ALEXNET_ERRORS.items() for n in SEVERITIES}
-    found = summary(as_alexnet | {("clean", 0): 56.5}, CORRUPTIONS, with_mce=True)
+    found = summarise(as_alexnet | {("clean", 0): 56.5}, CORRUPTIONS, with_mce=True)
     assert found["mce"] == 100
     assert found["mean_error"] == pytest.approx(np.mean(list(ALEXNET_ERRORS.values())), abs=1e-4)
     halved = {key: 100 - (100 - value) / 2 for key, value in as_alexnet.items()}
-    assert summary(halved | {("clean", 0): 80.0}, ["fog", "snow"], with_mce=True)["mce"] == 50
-    assert "mce" not in summary(halved | {("clean", 0): 80.0}, CORRUPTIONS, with_mce=False)
+    assert summarise(halved | {("clean", 0): 80.0}, ["fog", "snow"], with_mce=True)["mce"] == 50
+    assert "mce" not in summarise(halved | {("clean", 0): 80.0}, CORRUPTIONS, with_mce=False)

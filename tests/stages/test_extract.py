@@ -23,7 +23,7 @@ def test_extract_writes_the_features_of_the_saved_backbone_for_both_splits(built
     for split, number in (("train", 1347), ("test", 450)):
         images = Images(Shards(shards / split), size, 1)
         written = features.read(result_dir("extract", "supervised") / f"{split}.arrow")
-        expected = features.features(backbone, images, CPU, split)
+        expected = features.extract_features(backbone, images, CPU, split)
         assert len(written.keys) == number
         assert written.keys == expected.keys
         assert torch.equal(written.features_ND, expected.features_ND)

@@ -57,7 +57,7 @@ def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
     claim("top1_k5 by 1 %", metrics["top1_k5_labels_1"], above=20)
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pydict()
-    train, test = features.splits(result_dir("extract", "supervised"))
+    train, test = features.read_splits(result_dir("extract", "supervised"))
     some = linear_probe.label_fraction(train, 1)
     votes_NC = vote(*nearest(some.features_ND, some.labels_N, [test.features_ND], 5), study.knn.temperature)
     assert rows["predicted_k5_labels_1"] == votes_NC.argmax(1).tolist() != rows["predicted_k5"]
@@ -90,8 +90,8 @@ def test_more_neighbours_than_may_vote_are_refused_before_any_is_looked_for(
 def test_a_share_that_is_no_sample_of_a_class_is_refused_by_the_key_of_the_neighbours(
     small, built, tmp_path, monkeypatch
 ):
-    train, test = features.splits(result_dir("extract", "supervised"))
+    train, test = features.read_splits(result_dir("extract", "supervised"))
     short = features.Features(train.keys[:200], train.labels_N[:200], train.features_ND[:200])
-    monkeypatch.setattr(features, "splits", lambda *_: (short, test))
+    monkeypatch.setattr(features, "read_splits", lambda *_: (short, test))
     with pytest.raises(Failure, match=r"knn\.labels: 1 % of the \d+ training samples with label \d is not one"):
         knn(asked(small, labels=[1, 100]), "supervised", tmp_path)

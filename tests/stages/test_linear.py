@@ -71,7 +71,7 @@ def test_each_representation_is_probed_by_each_share_of_the_labels(small, severa
     assert [column.metric for column in columns(asked) if column.kind == "linear"] == list(metrics)
     assert list(rows) == ["key", "label", *[f"predicted{end}" for end in ends]]
     claim("top1 by 1 %", metrics["top1_labels_1"], above=20)
-    train, test = features.splits(result_dir("extract", "supervised"))
+    train, test = features.read_splits(result_dir("extract", "supervised"))
     for percent, end in ((100, ""), (10, "_labels_10"), (1, "_labels_1")):
         layer = linear_probe.train(linear_probe.label_fraction(train, percent), 10, study.linear)
         assert layer(test.features_ND).argmax(1).tolist() == rows[f"predicted{end}"]
@@ -93,10 +93,10 @@ def test_logistic_regression_takes_the_place_of_sgd_and_tells_its_penalty(small,
 
 def test_a_share_of_the_labels_that_is_no_sample_of_a_class_is_refused(small, built, tmp_path, monkeypatch):
     folder = result_dir("extract", "supervised")
-    train, test = features.splits(folder)
+    train, test = features.read_splits(folder)
     some = slice(0, 200)
     short = features.Features(train.keys[some], train.labels_N[some], train.features_ND[some])
-    monkeypatch.setattr(features, "splits", lambda *_: (short, test))
+    monkeypatch.setattr(features, "read_splits", lambda *_: (short, test))
     with pytest.raises(Failure, match=r"linear\.labels: 1 % of the \d+ training samples with label \d is not"):
         linear(changed(small, labels=[1, 100]), "supervised", tmp_path)
 

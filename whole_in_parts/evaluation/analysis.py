@@ -1,4 +1,4 @@
-"""Analyses of a pretraining, one file each: what its local and global representations are made of."""
+"""Analyses of a pretrained method's local and global representations; each module of `analyses/` is an analysis."""
 
 import importlib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.data.shards import Images
-from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.methods.base import Method
 from whole_in_parts.models.backbone import Backbone
 
 
 class AnalysisContext(NamedTuple):
-    """What an analysis has to work with: the method that was trained and its backbone, both in evaluation mode, both
-    splits, the numbers of the test images to look at, and a folder for what it finds.
+    """The inputs of an analysis: a pretrained method and its backbone, both in evaluation mode, both splits, the
+    indices of the test images to analyse, and the directory for the files that the analysis writes.
     """
 
     method: Method
@@ -30,12 +30,12 @@ class AnalysisContext(NamedTuple):
     device: torch.device
     directory: Path
 
-    def batches(self, what: str, size: int | None = None) -> Iterator[Tensor]:
-        """The images (B, C, S, S) in [0, 1] to look at."""
-        for _, images_BCHW in batches(self.test, self.indices, self.device, what, size):
+    def iter_images(self, title: str, batch_size: int | None = None) -> Iterator[Tensor]:
+        """Yield the test images (B, C, S, S) in [0, 1] to analyse; `title` is that of the progress bar."""
+        for _, images_BCHW in iter_batches(self.test, self.indices, self.device, title, batch_size):
             yield images_BCHW
 
 
 def load_analysis(name: str) -> ModuleType:
-    """The module of an analysis, which has `measure(given, options) -> metrics`."""
+    """Import the module of an analysis, which defines `measure(context, options) -> metrics`."""
     return importlib.import_module(f"whole_in_parts.evaluation.analyses.{name}")

@@ -1,7 +1,7 @@
-"""Features of a split: made by a backbone, kept in a memory-mappable Arrow file of key, label and representations.
+"""Features of a split: extracted by a backbone, stored in a memory-mappable Arrow file of key, label, representations.
 
-A representation is `whole` (the global one), `patch` (the pooled mean that the layers after the map start from:
-CO-SSL, section 4.1) or `layer_1` … `layer_N` (the mean of that map over its positions: CO-SSL, Table 10).
+A representation is `whole` (the global one), `patch` (the pooled local map that the backbone's last layers start from:
+CO-SSL, section 4.1) or `layer_1` … `layer_N` (the mean over positions of the map of a stage: CO-SSL, Table 10).
 
 Shapes: N images of a split, B of a batch, D features.
 """
@@ -27,75 +27,79 @@ WHOLE, PATCH, LAYER = "whole", "patch", "layer_"
 
 
 class Features(NamedTuple):
-    """Keys, labels (N,) and one representation (N, D) of a split."""
+    """Keys, labels (N,) and a representation (N, D) of the samples of a split."""
 
     keys: list[str]
     labels_N: Tensor
     features_ND: Tensor
 
 
-def batches(
-    images: Images, indices: NDArray[np.int64], device: torch.device, what: str, size: int | None = None
+def iter_batches(
+    images: Images, indices: NDArray[np.int64], device: torch.device, title: str, batch_size: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Sample numbers (B,) and their images (B, C, S, S) in [0, 1], in the order of the numbers."""
-    size = size or BATCH
-    for start in progress(range(0, len(indices), size), what, unit="batch"):
-        some = indices[start : start + size]
-        yield some, images[some].to(device).float() / 255
+    """Yield sample indices (B,) and their images (B, C, S, S) in [0, 1], in the order of `indices`.
+
+    Args:
+        title: the title of the progress bar.
+        batch_size: `BATCH` if left out.
+    """
+    batch_size = batch_size or BATCH
+    for start in progress(range(0, len(indices), batch_size), title, unit="batch"):
+        batch_indices = indices[start : start + batch_size]
+        yield batch_indices, images[batch_indices].to(device).float() / 255
 
 
-def offered(backbone: Backbone) -> list[str]:
-    """The names of the representations that a backbone has."""
+def representation_names(backbone: Backbone) -> list[str]:
+    """List the names of the representations that a backbone has."""
     return [WHOLE, PATCH, *[f"{LAYER}{number + 1}" for number in range(len(backbone.widths))]]
 
 
-def require(backbone: Backbone, names: Iterable[str]) -> None:
-    """
+def require_representations(backbone: Backbone, names: Iterable[str]) -> None:
+    """Check that a backbone has the named representations.
+
     Raises:
-        Failure: the backbone has no representation of some name.
+        Failure: the backbone lacks a named representation.
     """
-    allowed = offered(backbone)
+    allowed = representation_names(backbone)
     for name in names:
         if name not in allowed:
             raise Failure(f"extract.representations: the backbone has no {name}; it has: {', '.join(allowed)}")
 
 
-def representation(given: Representations, name: str) -> Tensor:
-    """One representation (B, D) of a batch, by its name."""
+def select_representation(representations: Representations, name: str) -> Tensor:
+    """Select a representation (B, D) of a batch by its name."""
     if name == WHOLE:
-        return given.global_BD
+        return representations.global_BD
     if name == PATCH:
-        return given.pooled_BC
-    return given.maps[int(name.removeprefix(LAYER)) - 1].mean((2, 3))
+        return representations.pooled_BC
+    return representations.maps[int(name.removeprefix(LAYER)) - 1].mean((2, 3))
 
 
-def represent(
-    backbone: Backbone, images: Images, names: Iterable[str], device: torch.device, what: str
+def iter_representations(
+    backbone: Backbone, images: Images, names: Iterable[str], device: torch.device, title: str
 ) -> Iterator[dict[str, Tensor]]:
-    """The representations (B, D) of all images by their names, a batch at a time; any classifier may learn from them.
-
-    Tensors that are made in inference mode could not be saved for a backward pass: so there is only no gradient.
-    """
-    for _, images_BCHW in batches(images, np.arange(len(images)), device, what):
+    """Yield the named representations (B, D) of all images, batch by batch, on the CPU."""
+    for _, images_BCHW in iter_batches(images, np.arange(len(images)), device, title):
+        # Not inference mode: classifiers train on these tensors, and autograd cannot save inference tensors.
         with torch.no_grad():
-            given = backbone(images_BCHW)
-            found = {name: representation(given, name).cpu() for name in names}
-        yield found
+            representations = backbone(images_BCHW)
+            selected = {name: select_representation(representations, name).cpu() for name in names}
+        yield selected
 
 
-def features(backbone: Backbone, images: Images, device: torch.device, what: str) -> Features:
-    """The global representation of every image."""
-    found = [batch[WHOLE] for batch in represent(backbone, images, [WHOLE], device, what)]
-    return Features(images.shards.keys, torch.from_numpy(images.shards.labels), torch.cat(found))
+def extract_features(backbone: Backbone, images: Images, device: torch.device, title: str) -> Features:
+    """Extract the global representation of every image."""
+    features = [batch[WHOLE] for batch in iter_representations(backbone, images, [WHOLE], device, title)]
+    return Features(images.shards.keys, torch.from_numpy(images.shards.labels), torch.cat(features))
 
 
-def write(keys: list[str], labels_N: Tensor, made: Iterable[Mapping[str, Tensor]], file: Path) -> None:
-    """Write features as an Arrow file, each batch as it comes: no more than one is held.
+def write(keys: list[str], labels_N: Tensor, batches: Iterable[Mapping[str, Tensor]], file: Path) -> None:
+    """Write representations to an Arrow file, batch by batch, so that memory holds a single batch.
 
     Raises:
-        Failure: there is nothing to write.
+        Failure: there are no batches.
     """
-    tables = rows(keys, labels_N, made)
+    tables = _tables(keys, labels_N, batches)
     if (first := next(tables, None)) is None:
         raise Failure(f"{file.name}: the split has no images")
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
@@ -103,10 +107,10 @@ def write(keys: list[str], labels_N: Tensor, made: Iterable[Mapping[str, Tensor]
             writer.write_table(table)
 
 
-def rows(keys: list[str], labels_N: Tensor, made: Iterable[Mapping[str, Tensor]]) -> Iterator[pa.Table]:
-    """A table for each batch: key, label and a list of numbers for each representation."""
+def _tables(keys: list[str], labels_N: Tensor, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[pa.Table]:
+    """Yield a table for each batch, with the columns key, label and a fixed-size list for each representation."""
     start = 0
-    for batch in made:
+    for batch in batches:
         end = start + len(next(iter(batch.values())))
         columns = {"key": pa.array(keys[start:end]), "label": pa.array(labels_N[start:end].numpy())}
         for name, x_BD in batch.items():
@@ -115,14 +119,14 @@ def rows(keys: list[str], labels_N: Tensor, made: Iterable[Mapping[str, Tensor]]
         start = end
 
 
-def names(file: Path) -> list[str]:
-    """The representations that a file has."""
+def stored_names(file: Path) -> list[str]:
+    """List the representations in a file that `write` made."""
     with pa.memory_map(str(file)) as source:
         return pa.ipc.open_file(source).schema.names[2:]
 
 
 def read(file: Path, name: str = WHOLE) -> Features:
-    """Read one representation of what `write` wrote; the others stay on disk."""
+    """Read a representation from a file that `write` made; the other representations stay on disk."""
     with pa.memory_map(str(file)) as source:
         table = pa.ipc.open_file(source).read_all()
     column = table[name]
@@ -130,11 +134,11 @@ def read(file: Path, name: str = WHOLE) -> Features:
     return Features(table["key"].to_pylist(), torch.tensor(table["label"].to_numpy()), torch.from_numpy(values))
 
 
-def splits(folder: Path, name: str = WHOLE) -> tuple[Features, Features]:
-    """One representation of the training and of the test split.
+def read_splits(folder: Path, name: str = WHOLE) -> tuple[Features, Features]:
+    """Read a representation of the training and of the test split.
 
     Raises:
-        Failure: the test split has labels that the training split has not.
+        Failure: a label of the test split is missing from the training split.
     """
     train, test = (read(folder / f"{split}.arrow", name) for split in ("train", "test"))
     if unknown := sorted(set(test.labels_N.tolist()) - set(train.labels_N.tolist())):

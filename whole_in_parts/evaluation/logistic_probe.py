@@ -1,11 +1,12 @@
-"""Multinomial logistic regression by L-BFGS, its penalty chosen on held-out samples.
+"""Multinomial logistic regression by L-BFGS, with an L2 penalty selected on held-out training samples.
 
-The protocol of linear evaluation in transfer (Kornblith et al., 2019, arXiv:1805.08974, as LoGo's Table 5 takes it
-over; `docs/methods.md` E.11): features as they are, the sum of the cross-entropies and weight · ‖θ‖², biases included; the
-weight that is best on a part of the training samples; then a fit on all of them.
+This is the protocol of linear evaluation in transfer (Kornblith et al., 2019, arXiv:1805.08974; used for LoGo's
+Table 5; `methods.md` E.11). Features are not standardised. The objective is the sum of the cross-entropies plus
+weight · ‖θ‖², biases included. The weight with the best accuracy on a held-out part of the training samples is
+selected, and the classifier is then fitted on all training samples.
 
-Elsewhere, as in scikit-learn, the sum is C · Σ cross-entropy + ½ ‖θ‖²: the same minimum for C = 1 / (2 · weight), where
-the biases are the weights of a feature that is one.
+scikit-learn minimises C · Σ cross-entropy + ½ ‖θ‖². Its minimum is the same for C = 1 / (2 · weight) if the biases are
+the weights of a constant feature of one.
 
 Shapes: N samples, D features, C classes.
 """
@@ -24,43 +25,53 @@ from whole_in_parts.progress import progress
 
 WEIGHTS = tuple(np.logspace(-6, 5, 45).tolist())
 HELD_OUT = 0.1
-"""The share of each class that chooses the weight."""
+"""The share of each class that is held out to select the weight of the penalty."""
 
 ITERATIONS = 5000
 
 
 def fit(x_ND: Tensor, y_N: Tensor, classes: int, weights: Sequence[float] = WEIGHTS) -> tuple[nn.Linear, float]:
-    """The classifier (D → C), and the weight of its penalty: of equally good ones, the smallest.
+    """Fit a classifier (D → C); return it with the selected weight of the penalty, the smallest in case of a tie.
 
     Raises:
-        Failure: the samples are too few to hold some out.
+        Failure: there are too few samples to hold any out.
     """
-    chooses_N = held_out(y_N)
-    layer, found = zero_linear(x_ND, classes), []
+    held_out_N = held_out(y_N)
+    layer = zero_linear(x_ND, classes)
+    candidates = []
+
     for weight in progress(weights, "penalties", unit="fit"):
-        minimise(layer, x_ND[~chooses_N], y_N[~chooses_N], weight)  # from the last fit on
+        # Start from the solution for the previous weight.
+        minimise(layer, x_ND[~held_out_N], y_N[~held_out_N], weight)
         state = {name: value.clone() for name, value in layer.state_dict().items()}
-        found.append((top1(layer(x_ND[chooses_N]), y_N[chooses_N]), weight, state))
-    _, weight, state = max(found, key=lambda one: one[0])
+        accuracy = top1(layer(x_ND[held_out_N]), y_N[held_out_N])
+        candidates.append((accuracy, weight, state))
+
+    # `max` returns the first of equal accuracies, which is that of the smallest weight.
+    _, weight, state = max(candidates, key=lambda candidate: candidate[0])
     layer.load_state_dict(state)
     minimise(layer, x_ND, y_N, weight)
     return layer.requires_grad_(False), weight
 
 
 def held_out(y_N: Tensor) -> Tensor:
-    """Which samples (N,) choose the weight: the same share of each class, always the same ones."""
+    """Draw the mask (N,) of the held-out samples: the same share of each class, always the same samples.
+
+    Raises:
+        Failure: the share of each class is less than half a sample.
+    """
     indices = stratified(y_N.cpu().numpy(), HELD_OUT * len(y_N), "penalty")
     if not len(indices):
         raise Failure(
-            f"of {len(y_N)} training samples, {HELD_OUT:.0%} of each class is no sample to choose a penalty by"
+            f"of {len(y_N)} training samples, {HELD_OUT:.0%} of each class is less than one sample for the penalty"
         )
-    chooses_N = torch.zeros(len(y_N), dtype=torch.bool, device=y_N.device)
-    chooses_N[torch.from_numpy(indices)] = True
-    return chooses_N
+    mask_N = torch.zeros(len(y_N), dtype=torch.bool, device=y_N.device)
+    mask_N[torch.from_numpy(indices)] = True
+    return mask_N
 
 
 def minimise(layer: nn.Linear, x_ND: Tensor, y_N: Tensor, weight: float) -> None:
-    """Fit a classifier in place, from where it is."""
+    """Minimise the penalised cross-entropy in place, starting from the classifier's current weights."""
     optimizer = torch.optim.LBFGS(
         layer.parameters(),
         max_iter=ITERATIONS,

@@ -1,7 +1,7 @@
-"""The names of the metrics of a probe."""
+"""Names of the metrics of a probe."""
 
 
 def suffix(representation: str = "whole", percent: int = 100) -> str:
-    """What the name of a probe's metric ends with, if it is not of the global representation by all labels."""
-    of = "" if representation == "whole" else f"_{representation}"
-    return of if percent == 100 else f"{of}_labels_{percent}"
+    """Build the ending of a metric's name; it is empty for the global representation with all labels."""
+    ending = "" if representation == "whole" else f"_{representation}"
+    return ending if percent == 100 else f"{ending}_labels_{percent}"

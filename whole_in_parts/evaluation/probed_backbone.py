@@ -1,4 +1,4 @@
-"""A pretrained backbone with its linear probe, and the test images that an evaluation looks at."""
+"""A pretrained backbone with its linear probe, and a stratified subset of the test images."""
 
 from typing import NamedTuple
 
@@ -18,18 +18,19 @@ from whole_in_parts.results import result_dir
 
 
 class ProbedBackbone(nn.Module):
-    """Images (B, C, S, S) in [0, 1] to logits (B, classes); normalisation is inside, and nothing is trained."""
+    """Maps images (B, C, S, S) in [0, 1] to logits (B, classes); it normalises the images itself and is not trained."""
 
-    def __init__(self, backbone: Backbone, layer: nn.Linear):
+    def __init__(self, backbone: Backbone, layer: nn.Linear) -> None:
         super().__init__()
-        self.backbone, self.layer = backbone, layer
+        self.backbone = backbone
+        self.layer = layer
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return self.layer(self.backbone(images_BCHW).global_BD)
 
 
 class EvalInputs(NamedTuple):
-    """What an evaluation is given: the model, the images, and the numbers and labels of the subset."""
+    """The inputs of an evaluation: the model, all test images, and the indices and labels (N,) of the subset."""
 
     model: ProbedBackbone
     images: Images
@@ -38,32 +39,34 @@ class EvalInputs(NamedTuple):
 
 
 def eval_inputs(study: Study, run: str, subset: int, device: torch.device) -> EvalInputs:
-    """The model of a run and a subset of its dataset's test images, stratified and always the same.
+    """Load the probed backbone of a run and draw a stratified subset of its test images, always the same.
 
     Raises:
-        Failure: the subset is of no class or of one alone.
+        Failure: the subset has images of fewer than two classes, or the run's classifier is missing.
     """
     options = study.runs[run]
     shards = Shards(result_dir("shard", options.dataset) / "test")
     indices = stratified_subset(shards, subset)
+
     backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device)
     layer = linear_probe.load(result_dir("linear", run) / "classifier.safetensors", device)
+    model = ProbedBackbone(backbone, layer).eval()
+
+    images = Images(shards, size, options.backbone.channels)
     labels_N = torch.from_numpy(shards.labels[indices])
-    return EvalInputs(
-        ProbedBackbone(backbone, layer).eval(), Images(shards, size, options.backbone.channels), indices, labels_N
-    )
+    return EvalInputs(model, images, indices, labels_N)
 
 
 def stratified_subset(shards: Shards, subset: int) -> NDArray[np.int64]:
-    """About `subset` sample numbers, the same share of each class, always the same.
+    """Draw the indices of about `subset` samples, the same share of each class, always the same.
 
     Raises:
         Failure: the share of each class, or of all but one, is less than half an image.
     """
     indices = stratified(shards.labels, subset, "subset")
     if not len(indices):
-        raise Failure(f"subset: {subset} of {len(shards)} test images is not one image of any class")
+        raise Failure(f"subset: {subset} of {len(shards)} test images is less than one image of any class; raise it")
     if len(labels := np.unique(shards.labels[indices])) == 1:
-        only = shards.classes[labels[0]]
-        raise Failure(f"subset: {subset} of {len(shards)} test images is images of class {only} alone")
+        only_class = shards.classes[labels[0]]
+        raise Failure(f"subset: {subset} of {len(shards)} test images are all of class {only_class}; raise it")
     return indices

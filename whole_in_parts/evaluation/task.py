@@ -1,4 +1,4 @@
-"""Tasks of transfer, one file each: what a pretrained backbone is asked to do with the images of another dataset."""
+"""Transfer tasks: evaluations of a pretrained backbone on another dataset; each module of `tasks/` is a task."""
 
 import importlib
 from pathlib import Path
@@ -17,17 +17,17 @@ from whole_in_parts.data.shards import Images
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 
-CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
-"""How ImageNet's classifiers see an image in training: in a crop that is mirrored half of the time."""
+TRAIN_CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
+"""The augmentation of ImageNet classifiers: a random resized crop, flipped horizontally half of the time."""
 
-
-AT_ONCE = 500
+DECODE_BATCH = 500
+"""About how many images `decode_all` holds at once."""
 
 
 class TaskContext(NamedTuple):
-    """What a task has to work with: a backbone in evaluation mode, both splits, and a folder for what it finds.
+    """The inputs of a task: a backbone in evaluation mode, both splits, and the directory for the files it writes.
 
-    Unfinished work that is kept for the next start is kept under `code_digest`, which stands for the code of the task.
+    `code_digest` is a hash of the task's code; the checkpoints of a task depend on it.
     """
 
     backbone: Backbone
@@ -39,67 +39,68 @@ class TaskContext(NamedTuple):
 
 
 def load_task(name: str) -> ModuleType:
-    """The module of a task, which has `evaluate(given, options) -> metrics`."""
+    """Import the module of a task, which defines `evaluate(context, options) -> metrics`."""
     return importlib.import_module(f"whole_in_parts.evaluation.tasks.{name}")
 
 
 def shared_class_names(context: TaskContext) -> list[str]:
-    """The names of the classes that labels are numbers of.
+    """List the names of the classes, which the labels index.
 
     Raises:
-        Failure: they are not the same in both splits.
+        Failure: the classes of the two splits differ.
     """
-    train, test = context.train.shards, context.test.shards
+    train = context.train.shards
+    test = context.test.shards
     if train.classes != test.classes:
-        apart = sorted(set(train.classes).symmetric_difference(test.classes)) or ["their order"]
+        difference = sorted(set(train.classes).symmetric_difference(test.classes)) or ["their order"]
         raise Failure(
             f"{train.folder.parent}: the label spaces of train and test differ: {len(train.classes)} classes and "
-            f"{len(test.classes)}; what differs: {', '.join(apart[:5])}"
+            f"{len(test.classes)}; difference: {', '.join(difference[:5])}"
         )
     return train.classes
 
 
 def decode_all(images: Images) -> None:
-    """Decode every image, so that a broken one is named before a long training; those that fit in memory stay there.
+    """Decode every image, so that a broken image is reported before a long training; images that fit stay in memory.
 
     Raises:
-        Failure: one cannot be decoded.
+        Failure: an image cannot be decoded.
     """
-    for indices in np.array_split(np.arange(len(images)), 1 + len(images) // AT_ONCE):
+    for indices in np.array_split(np.arange(len(images)), 1 + len(images) // DECODE_BATCH):
         images[indices]
 
 
 def random_crops(context: TaskContext, batch_size: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """The training images of a step, each in a random crop (B, C, S, S) in [0, 1], and their labels (B,).
+    """Crop the training images of a step at random; return crops (B, C, S, S) in [0, 1] and labels (B,).
 
     Raises:
-        ValueError: there are fewer images than one batch takes.
+        ValueError: there are fewer images than `batch_size`.
     """
     indices = sample_order.batch(step, len(context.train), batch_size, seed)
     labels_B = copy_async(torch.from_numpy(context.train.shards.labels[indices]), context.device)
     images_BCHW = copy_async(context.train[indices], context.device)
-    batch = make_batch(images_BCHW, labels_B, [Crop(CROP, context.train.size)], indices, seed, step)
+    batch = make_batch(images_BCHW, labels_B, [Crop(TRAIN_CROP, context.train.size)], indices, seed, step)
     return batch.views[0], labels_B
 
 
-def average_precision(found_R: Tensor, positives: int) -> float:
-    """The area, in [0, 1], under precision as a function of recall, by trapezoids.
+def average_precision(relevant_R: Tensor, positives: int) -> float:
+    """Compute the area, in [0, 1], under the precision-recall curve, by the trapezoidal rule.
 
-    The j-th positive, at rank r, adds a strip between the precisions just before it, j / r, and with it,
-    (j + 1) / (r + 1); before the first rank precision is one. This is how Oxford, Paris and Copydays are scored.
-    scikit-learn's `average_precision_score` has rectangles of the higher of the two instead: it is never below this,
-    and the same if all positives come first.
+    The j-th positive, at rank r, both counted from 0, adds the mean of the precisions just before it, j / r, and with
+    it, (j + 1) / (r + 1); before the first rank, precision is one. This is how Oxford, Paris and Copydays are scored.
+    scikit-learn's `average_precision_score` adds rectangles of the precision at each positive instead. It is never
+    below this area, and equal to it if all positives rank first.
 
     Args:
-        found_R: for each rank (R,), best first, whether a positive stands there.
-        positives: how many there are in all, on whatever rank.
+        relevant_R: for each rank (R,), best first, whether it is a positive.
+        positives: the number of positives, including those that are not ranked.
     """
-    rank_J = found_R.nonzero()[:, 0].double()
+    rank_J = relevant_R.nonzero()[:, 0].double()
     before_J = torch.arange(len(rank_J), device=rank_J.device).double()
     precision_J = torch.where(rank_J == 0, 1.0, before_J / rank_J.clamp(min=1)) + (before_J + 1) / (rank_J + 1)
     return precision_J.sum().item() / (2 * positives)
 
 
 def mean_average_precision(precisions: list[float]) -> float:
-    """The mean over queries, in per cent."""
+    """Average over queries, in per cent."""
     return round(100 * sum(precisions) / len(precisions), 4)

@@ -18,7 +18,7 @@ def test_representations_read_back_as_they_were_written_in_batches_of_any_size(t
     whole_ND, patch_ND = torch.randn(number, 4), torch.randn(number, 2)
     parts = zip(whole_ND.split(sizes), patch_ND.split(sizes), strict=True)
     features.write(keys, labels_N, ({"whole": global_BD, "patch": patch_BD} for global_BD, patch_BD in parts), file)
-    assert features.names(file) == ["whole", "patch"]
+    assert features.stored_names(file) == ["whole", "patch"]
     for read, expected_ND in ((features.read(file), whole_ND), (features.read(file, "patch"), patch_ND)):
         assert read.keys == keys
         assert read.labels_N.dtype == torch.int64
@@ -42,7 +42,7 @@ def test_labels_that_no_training_sample_has_are_refused_by_their_numbers(tmp_pat
     for split, labels in (("train", [0, 1, 2, 4]), ("test", [0, 5, 3, 0])):
         features.write(list("abcd"), torch.tensor(labels), [{"whole": torch.eye(4)}], tmp_path / f"{split}.arrow")
     with pytest.raises(Failure, match="the label spaces differ: no training sample has label 3, 5"):
-        features.splits(tmp_path)
+        features.read_splits(tmp_path)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -50,18 +50,18 @@ def test_what_a_backbone_offers_is_what_it_gives(name):
     backbone = build_backbone(TINY[name]).eval()
     with torch.no_grad():
         given = backbone(torch.rand(2, TINY[name].channels, 32, 32))
-    offered = features.offered(backbone)
+    offered = features.representation_names(backbone)
     assert offered[:2] == ["whole", "patch"]
     assert len(offered) == 2 + len(given.maps)
-    assert all(features.representation(given, each).shape[0] == 2 for each in offered)
-    assert [features.representation(given, each).shape[1] for each in offered[2:]] == backbone.widths
+    assert all(features.select_representation(given, each).shape[0] == 2 for each in offered)
+    assert [features.select_representation(given, each).shape[1] for each in offered[2:]] == backbone.widths
 
 
 @pytest.mark.parametrize("batch", [500, 7])
 def test_features_are_the_global_representations_of_all_images_in_order(small, images, monkeypatch, batch):
     monkeypatch.setattr(features, "BATCH", batch)
     backbone = build_backbone(small.runs["co_byol"].backbone).eval()
-    made = features.features(backbone, images, CPU, "test")
+    made = features.extract_features(backbone, images, CPU, "test")
     assert made.keys == images.shards.keys
     assert made.labels_N.tolist() == images.shards.labels.tolist()
     assert len(made.features_ND) == len(images)
@@ -74,7 +74,7 @@ def test_features_are_the_global_representations_of_all_images_in_order(small, i
 def test_batches_are_images_in_the_unit_range_in_the_order_of_their_numbers(images, monkeypatch):
     monkeypatch.setattr(features, "BATCH", 4)
     indices = np.array([9, 3, 3, 1000, 5, 0])
-    given, batches = zip(*features.batches(images, indices, CPU, "test"), strict=True)
+    given, batches = zip(*features.iter_batches(images, indices, CPU, "test"), strict=True)
     assert np.array_equal(np.concatenate(given), indices)
     assert [len(batch) for batch in batches] == [4, 2]
     assert torch.equal(torch.cat(batches), images[indices].float() / 255)
@@ -82,7 +82,7 @@ def test_batches_are_images_in_the_unit_range_in_the_order_of_their_numbers(imag
 
 def test_a_classifier_can_learn_from_features(images, small):
     backbone = build_backbone(small.runs["co_byol"].backbone).eval()
-    made = features.features(backbone, images, CPU, "test")
+    made = features.extract_features(backbone, images, CPU, "test")
     layer = torch.nn.Linear(made.features_ND.shape[1], 10)
     torch.nn.functional.cross_entropy(layer(made.features_ND), made.labels_N).backward()
     assert layer.weight.grad.abs().sum() > 0

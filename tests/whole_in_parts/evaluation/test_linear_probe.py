@@ -58,7 +58,7 @@ def test_a_folded_layer_gives_for_features_what_the_layer_gives_for_standardised
     layer, x_ND = nn.Linear(6, 3).double(), torch.rand(20, 6, dtype=torch.float64) * 9 + 4
     mean_D, std_D = x_ND.mean(0), x_ND.std(0)
     expected_NK = layer((x_ND - mean_D) / std_D)
-    torch.testing.assert_close(linear_probe.fold(layer, mean_D, std_D)(x_ND), expected_NK)
+    torch.testing.assert_close(linear_probe.fold_standardisation(layer, mean_D, std_D)(x_ND), expected_NK)
 
 
 def test_a_classifier_reads_back_as_it_was_saved_and_is_frozen(tmp_path):

@@ -81,5 +81,5 @@ def test_a_class_without_samples_keeps_its_place_and_is_never_said(pixels):
 
 
 def test_samples_that_are_too_few_to_choose_by_are_refused_with_their_number():
-    with pytest.raises(Failure, match=r"of 8 training samples, 10% of each class is no sample"):
+    with pytest.raises(Failure, match=r"of 8 training samples, 10% of each class is less than one sample"):
         logistic_probe.fit(torch.randn(8, 3), torch.arange(8) % 2, 2)

@@ -5,7 +5,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation.features import Features
-from whole_in_parts.evaluation.nearest_neighbours import BLOCK, CHUNK, chunks, largest, nearest, vote
+from whole_in_parts.evaluation.nearest_neighbours import BLOCK, CHUNK, blockwise_topk, nearest, split_queries, vote
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_vote_is_that_of_a_loop_over_queries_and_neighbours(digits, k):
 )
 def test_a_large_bank_is_compared_with_fewer_queries_at_once(bank, most):
     queries_ND = torch.randn(CHUNK + 500, 1)
-    parts = chunks(queries_ND, bank)
+    parts = split_queries(queries_ND, bank)
     assert len(parts[0]) == most
     assert torch.equal(torch.cat(parts), queries_ND)
 
@@ -89,7 +89,7 @@ def test_the_largest_values_are_those_of_topk_wherever_they_lie(k, rest):
     values_BM = torch.rand(50, 40 * BLOCK + rest)
     values_BM[0, -1 - k :] += 1  # all at the end, a few in each block
     values_BM[1, ::40] += 1  # all in one block
-    found_BK, places_BK = largest(values_BM, k)
+    found_BK, places_BK = blockwise_topk(values_BM, k)
     assert torch.equal(found_BK, values_BM.topk(k).values)
     assert torch.equal(values_BM.gather(1, places_BK), found_BK)
     assert all(len(places_K.unique()) == k for places_K in places_BK)
@@ -97,6 +97,6 @@ def test_the_largest_values_are_those_of_topk_wherever_they_lie(k, rest):
 
 def test_of_equal_values_as_many_are_found_as_are_asked_for():
     values_BM = torch.randint(0, 3, (50, 40 * BLOCK + 5)).float()
-    found_BK, places_BK = largest(values_BM, 9)
+    found_BK, places_BK = blockwise_topk(values_BM, 9)
     assert torch.equal(found_BK, values_BM.topk(9).values)
     assert all(len(places_K.unique()) == 9 for places_K in places_BK)

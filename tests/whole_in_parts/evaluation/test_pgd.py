@@ -45,7 +45,7 @@ def by_hand(
 
 def right(given: EvalInputs, options: AttackSetting) -> int:
     """How many images withstand an attack."""
-    found_B = pgd.predictions(given.model, batch(given), given.labels_N, given.indices, options)
+    found_B = pgd.predict_under_attack(given.model, batch(given), given.labels_N, given.indices, options)
     return int((found_B == given.labels_N).sum())
 
 
@@ -61,7 +61,7 @@ def test_the_attack_equals_pgd_written_out(given, options):
 
 def test_from_a_random_start_it_equals_pgd_written_out_from_there(given):
     images_BCHW, options = batch(given), setting(0.1, 0.1, 4, random_start=True)
-    start_BCHW = pgd.start(given.indices, images_BCHW, 0)
+    start_BCHW = pgd.random_start(given.indices, images_BCHW, 0)
     ours_BCHW = pgd.perturb(given.model, images_BCHW, given.labels_N, options, start_BCHW)
     theirs_BCHW = by_hand(given.model, images_BCHW, given.labels_N, options, start_BCHW)
     torch.testing.assert_close(ours_BCHW, theirs_BCHW, atol=1e-6, rtol=0)
@@ -72,7 +72,7 @@ def test_from_a_random_start_it_equals_pgd_written_out_from_there(given):
 @pytest.mark.parametrize("epsilon", [0.003, 0.1, 0.5])
 def test_adversarial_images_stay_within_epsilon_and_within_the_range_of_images(given, epsilon, start):
     images_BCHW = batch(given)
-    start_BCHW = pgd.start(given.indices, images_BCHW, 0) if start else None
+    start_BCHW = pgd.random_start(given.indices, images_BCHW, 0) if start else None
     found_BCHW = pgd.perturb(given.model, images_BCHW, given.labels_N, setting(epsilon), start_BCHW)
     distance = (found_BCHW - images_BCHW).abs().max().item()
     assert distance == pytest.approx(epsilon, abs=1e-6)
@@ -82,9 +82,9 @@ def test_adversarial_images_stay_within_epsilon_and_within_the_range_of_images(g
 @pytest.mark.parametrize("random_start", [False, True])
 def test_an_attack_of_epsilon_zero_changes_nothing(given, random_start):
     images_BCHW, options = batch(given), setting(0, random_start=random_start)
-    start_BCHW = pgd.start(given.indices, images_BCHW, 0) if random_start else None
+    start_BCHW = pgd.random_start(given.indices, images_BCHW, 0) if random_start else None
     assert torch.equal(pgd.perturb(given.model, images_BCHW, given.labels_N, options, start_BCHW), images_BCHW)
-    found_B = pgd.predictions(given.model, images_BCHW, given.labels_N, given.indices, options)
+    found_B = pgd.predict_under_attack(given.model, images_BCHW, given.labels_N, given.indices, options)
     assert torch.equal(found_B, given.model(images_BCHW).argmax(1))
 
 
@@ -109,7 +109,11 @@ def test_of_several_restarts_the_first_that_fools_the_model_counts(given):
         [
             given.model(
                 by_hand(
-                    given.model, images_BCHW, given.labels_N, options, pgd.start(given.indices, images_BCHW, restart)
+                    given.model,
+                    images_BCHW,
+                    given.labels_N,
+                    options,
+                    pgd.random_start(given.indices, images_BCHW, restart),
                 )
             ).argmax(1)
             for restart in range(3)
@@ -118,16 +122,16 @@ def test_of_several_restarts_the_first_that_fools_the_model_counts(given):
     wrong_RB = each_RB != given.labels_N
     first_B = wrong_RB.double().argmax(0)
     expected_B = each_RB[first_B, torch.arange(len(first_B))]
-    found_B = pgd.predictions(given.model, images_BCHW, given.labels_N, given.indices, options)
+    found_B = pgd.predict_under_attack(given.model, images_BCHW, given.labels_N, given.indices, options)
     assert torch.equal(found_B, expected_B)
     assert (wrong_RB.any(0) & ~wrong_RB[0]).any()
 
 
 def test_a_random_start_is_a_function_of_sample_and_restart(given):
     images_BCHW = batch(given)
-    start_BCHW = pgd.start(given.indices, images_BCHW, 0)
-    assert torch.equal(pgd.start(given.indices[[7, 2]], images_BCHW[[7, 2]], 0), start_BCHW[[7, 2]])
-    assert not torch.equal(pgd.start(given.indices, images_BCHW, 1), start_BCHW)
+    start_BCHW = pgd.random_start(given.indices, images_BCHW, 0)
+    assert torch.equal(pgd.random_start(given.indices[[7, 2]], images_BCHW[[7, 2]], 0), start_BCHW[[7, 2]])
+    assert not torch.equal(pgd.random_start(given.indices, images_BCHW, 1), start_BCHW)
     assert -1 <= start_BCHW.min() < -0.99
     assert 0.99 < start_BCHW.max() <= 1
     assert len(np.unique(start_BCHW[:2].numpy())) == start_BCHW[:2].numel()

@@ -39,5 +39,5 @@ def test_a_subset_of_one_class_alone_is_refused_before_any_model_is_read(small, 
     monkeypatch.setattr(
         "whole_in_parts.evaluation.probed_backbone.stratified", lambda labels, *_: np.flatnonzero(labels == 3)[:2]
     )
-    with pytest.raises(Failure, match="subset: 20 of 450 test images is images of class 3 alone"):
+    with pytest.raises(Failure, match="subset: 20 of 450 test images are all of class 3"):
         eval_inputs(small, "supervised", 20, CPU)

@@ -1,4 +1,4 @@
-"""How the pictures of analyses are drawn: as PNG, without a date or a version, the same bytes each time."""
+"""Draw the figures of analyses, as PNG without date and version, so that the same data give the same bytes."""
 
 from pathlib import Path
 
@@ -13,35 +13,37 @@ from torch import Tensor
 DPI = 150
 COLOURS = "viridis"
 INK, QUERY, SAME = "#1c1f24", "#d1242f", "#1a9f53"
-"""Of text, of a query's frame, and of the frame of what is of its class."""
+"""Colours of text, of a query's frame and of the frame of a patch of the query's class."""
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height."""
 
 
-def save(figure: Figure, file: Path) -> None:
+def save_png(figure: Figure, file: Path) -> None:
+    """Write a figure without the version of matplotlib."""
     figure.savefig(file, dpi=DPI, metadata={"Software": None})
 
 
-def pixels(image_CHW: Tensor) -> NDArray[np.float32]:
-    """An image in [0, 1] as matplotlib takes it: (H, W, 3)."""
+def to_pixels(image_CHW: Tensor) -> NDArray[np.float32]:
+    """Convert an image in [0, 1] to matplotlib's layout, (H, W, 3)."""
     return image_CHW.clamp(0, 1).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
 
 
-def frame(axes: Axes, box: Box, colour: str, dash: str = "-") -> None:
+def draw_frame(axes: Axes, box: Box, colour: str, dash: str = "-") -> None:
+    """Draw the outline of a box, in the coordinates of the axes."""
     left, top, width, height = box
     axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=colour, linestyle=dash, linewidth=1.6))
 
 
-def scale(figure: Figure, drawn: ScalarMappable, grid: NDArray, label: str) -> None:
-    """The colour scale of several pictures, beside them."""
-    bar = figure.colorbar(drawn, ax=grid, shrink=0.85, aspect=25)
+def add_colour_bar(figure: Figure, mappable: ScalarMappable, grid: NDArray, label: str) -> None:
+    """Draw the common colour bar of a grid of maps beside it."""
+    bar = figure.colorbar(mappable, ax=grid, shrink=0.85, aspect=25)
     bar.set_label(label, fontsize=8, color=INK)
     bar.ax.tick_params(labelsize=7)
 
 
-def bare(axes: Axes, title: str = "") -> None:
-    """Nothing around a picture but its title."""
+def hide_axes(axes: Axes, title: str = "") -> None:
+    """Hide ticks and spines, and set the title."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=8, color=INK)

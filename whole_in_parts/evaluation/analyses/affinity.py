@@ -1,15 +1,16 @@
-"""LoGo's learned affinity beside the cosine of the same embeddings (Zhang et al., 2022, section 5.2 and Figure 3;
-`docs/methods.md` A.14).
+"""Compare LoGo's learned affinity with the cosine of the same embeddings (Zhang et al., 2022, section 5.2 and Figure 3;
+`methods.md` A.14).
 
-Pairs of local crops, made as the training made them, of one image and of two. By each measure: `auroc_<measure>` says
-how well it tells pairs of one image from pairs of two (1 always, 0.5 not at all), `<measure>_same` and
-`<measure>_different` are its means. The mean affinity is a probability, the sigmoid of the logit; elsewhere the logit
-counts. `pearson` and `spearman` are the correlations of logit and cosine over all pairs, which `affinity.png` shows.
+Both measures are evaluated on pairs of local crops, augmented as in the training: pairs from one image and pairs from
+two different images. `auroc_<measure>` is the area under the ROC curve of classifying pairs of one image against pairs
+of two (1 is perfect, 0.5 is chance); `<measure>_same` and `<measure>_different` are the means of the measure. The mean
+affinity is a probability, the sigmoid of the logit; all other metrics use the logit. `pearson` and `spearman` are the
+correlations of logit and cosine over all pairs, which `affinity.png` plots.
 
-The affinity's batch norms stand as the training left them: batches of one kind of pairs, as the training has them,
-would tell the kinds apart by themselves. The paper shows a few crops, with no numbers.
+The affinity's batch norms use the running statistics of the training. Batch statistics would separate the two kinds of
+pairs by themselves, since a training batch has pairs of one kind. The paper shows a few crops and no figures.
 
-Shapes: N images, P pairs of each, C crops, M pairs in all, D dimensions.
+Shapes: N images, P pairs per image, C crops, M pairs in all, D dimensions.
 """
 
 from typing import NamedTuple, cast
@@ -24,66 +25,74 @@ from torch import Tensor
 
 from whole_in_parts.augment.randomness import permutation
 from whole_in_parts.augment.views import Crop, make_batch
-from whole_in_parts.evaluation.analyses._patches import by_class
-from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, save
+from whole_in_parts.config.analyses.affinity import AffinityConfig
+from whole_in_parts.evaluation.analyses._patches import sort_by_class
+from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, save_png
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.modifiers.logo import Affinity, LoGo
 from whole_in_parts.progress import progress
 
 BATCH = 64
 SHOWN = 2000
-"""The most pairs of a kind that the picture shows."""
+"""The most pairs of a kind that the figure shows."""
 
 
-class Compared(NamedTuple):
-    """The logit (M,) and the cosine (M,) of some pairs."""
+class PairScores(NamedTuple):
+    """The affinity logits (M,) and cosines (M,) of pairs."""
 
     logit_M: Tensor
     cosine_M: Tensor
 
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
+def measure(context: AnalysisContext, options: AffinityConfig) -> dict[str, float]:
+    """Compare affinity and cosine, and write `affinity.png`."""
     crop_NCD = embed(context, 2 * options.pairs)
-    first_NPD, second_NPD = crop_NCD[:, 0::2], crop_NCD[:, 1::2]
+    first_NPD = crop_NCD[:, 0::2]
+    second_NPD = crop_NCD[:, 1::2]
+
     affinity = cast(LoGo, context.method).affinity
     same = compare(affinity, first_NPD, second_NPD)
+    # Rolled by one image, every pair is of two different images.
     different = compare(affinity, first_NPD, second_NPD.roll(1, 0))
-    save(picture(same, different), context.directory / "affinity.png")
+
+    save_png(plot(same, different), context.directory / "affinity.png")
     return agreement(same, different)
 
 
 def embed(context: AnalysisContext, count: int) -> Tensor:
-    """The unit embeddings (N, C, D) of `count` local crops of each image, as the affinity was trained on them.
-
-    The images are shuffled: those next to each other are of any classes.
-    """
-    method, indices = cast(LoGo, context.method), by_class(context)
+    """Compute the unit embeddings (N, C, D) of `count` local crops of each image, augmented as in the training."""
+    method = cast(LoGo, context.method)
+    indices = sort_by_class(context)
+    # Shuffled, so that neighbouring images, which form the pairs of two images, are of arbitrary classes.
     indices = indices[permutation(len(indices), "affinity")]
     crops = [Crop(method.options.view, method.options.size)] * count
-    found = []
-    for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "local crops", unit="batch"):
-        batch = make_batch(context.test[some].to(context.device), torch.empty(0), crops, some, 0, 0)
-        whole = [method.base.encode_online(view_BCSS).global_BD for view_BCSS in batch.views]
-        found.append(torch.stack([F.normalize(method.project(global_BD)) for global_BD in whole], 1))
-    return torch.cat(found)
+
+    embeddings = []
+    for batch_indices in progress(np.array_split(indices, -(-len(indices) // BATCH)), "local crops", unit="batch"):
+        batch = make_batch(context.test[batch_indices].to(context.device), torch.empty(0), crops, batch_indices, 0, 0)
+        representations = [method.base.encode_online(view_BCSS).global_BD for view_BCSS in batch.views]
+        projections = [F.normalize(method.project(global_BD)) for global_BD in representations]
+        embeddings.append(torch.stack(projections, 1))
+    return torch.cat(embeddings)
 
 
-def compare(affinity: Affinity, first_NPD: Tensor, second_NPD: Tensor) -> Compared:
-    """What either measure says of pairs."""
-    first_MD, second_MD = first_NPD.flatten(0, 1), second_NPD.flatten(0, 1)
+def compare(affinity: Affinity, first_NPD: Tensor, second_NPD: Tensor) -> PairScores:
+    """Compute the affinity logit and the cosine of each pair."""
+    first_MD = first_NPD.flatten(0, 1)
+    second_MD = second_NPD.flatten(0, 1)
     cosine_M = F.cosine_similarity(first_MD, second_MD)
-    return Compared(affinity(first_MD, second_MD).double().cpu(), cosine_M.double().cpu())
+    return PairScores(affinity(first_MD, second_MD).double().cpu(), cosine_M.double().cpu())
 
 
-def agreement(same: Compared, different: Compared) -> dict[str, float]:
-    """The numbers of the two measures, and how far they agree."""
+def agreement(same: PairScores, different: PairScores) -> dict[str, float]:
+    """Compute the metrics of both measures and their correlations."""
     logit_M, cosine_M = (torch.cat(parts) for parts in zip(same, different, strict=True))
-    one_image_M = torch.cat([torch.ones_like(same.logit_M), torch.zeros_like(different.logit_M)])
+    is_same_M = torch.cat([torch.ones_like(same.logit_M), torch.zeros_like(different.logit_M)])
     ranks = (torch.tensor(pd.Series(values_M.numpy()).rank().to_numpy()) for values_M in (logit_M, cosine_M))
     return {
-        "auroc_affinity": float(roc_auc_score(one_image_M, logit_M)),
-        "auroc_cosine": float(roc_auc_score(one_image_M, cosine_M)),
+        "auroc_affinity": float(roc_auc_score(is_same_M, logit_M)),
+        "auroc_cosine": float(roc_auc_score(is_same_M, cosine_M)),
         "pearson": correlation(logit_M, cosine_M),
         "spearman": correlation(*ranks),
         "affinity_same": same.logit_M.sigmoid().mean().item(),
@@ -94,12 +103,12 @@ def agreement(same: Compared, different: Compared) -> dict[str, float]:
 
 
 def correlation(x_M: Tensor, y_M: Tensor) -> float:
-    """Pearson's; 0 where one of the two is constant."""
+    """Compute Pearson's correlation; 0 if an argument is constant."""
     return F.cosine_similarity(x_M - x_M.mean(), y_M - y_M.mean(), dim=0).item()
 
 
-def picture(same: Compared, different: Compared) -> Figure:
-    """A point for each pair."""
+def plot(same: PairScores, different: PairScores) -> Figure:
+    """Plot the affinity logit against the cosine, with a point for each pair."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     kinds = [(different, "crops of two images", QUERY), (same, "crops of one image", SAME)]

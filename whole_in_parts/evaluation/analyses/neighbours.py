@@ -1,13 +1,13 @@
-"""What lies nearest to a patch, in the embedding and in the projection (I²-VICReg, section 5 and Figure 4).
+"""Find the nearest neighbours of patches, in the embedding and in the projection (I²-VICReg, section 5 and Figure 4).
 
-Patches are crops as of `bag`; with scale and ratio of 1 they are the whole images. Each is a query in turn: its
-neighbours, by cosine, are among the patches of all other images. The paper leaves those of its own image in, of which
+Patches are cropped as in `bag`; with scale and ratio of 1 they are whole images. Every patch is a query, and its
+neighbours, by cosine, are patches of other images. The paper also includes patches of the query's own image, of which
 the nearest are mostly shifted copies.
 
-`same_class_<space>` is the share of the neighbours that are of the query's class, in per cent. `neighbours.parquet`
-has every query with its neighbours and their boxes (top, left, height, width, in pixels at the run's image size);
-`neighbours.png` shows some, of the query's class in a green frame. A method without a projector has the embedding
-alone. Shapes: M patches, K neighbours, D dimensions, B images.
+`same_class_<space>` is the share of the neighbours that have the query's class, in per cent. `neighbours.parquet` has
+every query with its neighbours and their boxes (top, left, height, width, in pixels at the run's image size).
+`neighbours.png` shows `shown` queries; neighbours of the query's class have a green frame. A method without a projector
+has the embedding alone. Shapes: M patches, K neighbours, D dimensions, B images.
 """
 
 from typing import NamedTuple
@@ -21,133 +21,154 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.evaluation import nearest_neighbours
-from whole_in_parts.evaluation.analyses._patches import by_class, patches, spaces, spread
-from whole_in_parts.evaluation.analyses._pictures import INK, QUERY, SAME, bare, frame, pixels, save
+from whole_in_parts.evaluation.analyses._patches import crop_patches, embed_in_spaces, evenly_spaced, sort_by_class
+from whole_in_parts.evaluation.analyses._pictures import INK, QUERY, SAME, draw_frame, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
 BATCH = 64
 INCH, GAP, TILE = 0.62, 0.5, 0.92
-"""Of the picture: the side of a place in inches, the gap between its parts and the side of a patch in places."""
+"""Layout of the figure: the side of a cell in inches; the gap between groups and the side of a patch in cells."""
 
 
 class Bank(NamedTuple):
-    """The patches, image after image: the numbers of their images (M,), their places among those of their image (M,),
-    labels (M,), boxes (M, 4), and unit vectors (M, D) in each space.
+    """The patches, sorted by image: indices of their images (M,), their positions within the image (M,), labels (M,),
+    boxes (M, 4), and unit vectors (M, D) in each space.
     """
 
     images_M: NDArray[np.int64]
-    places_M: NDArray[np.int64]
+    positions_M: NDArray[np.int64]
     labels_M: Tensor
     boxes_M4: Tensor
     spaces: dict[str, Tensor]
 
 
-class Nearest(NamedTuple):
-    """Of each patch, the nearest first: cosines (M, K) and which patches they are (M, K)."""
+class Neighbours(NamedTuple):
+    """The neighbours of each patch, nearest first: cosines (M, K) and indices of patches (M, K)."""
 
     similarity_MK: Tensor
-    which_MK: Tensor
+    indices_MK: Tensor
 
 
 @torch.no_grad()
-def measure(context: AnalysisContext, options) -> dict[str, float]:
-    there = (len(context.indices) - 1) * options.patches
-    if options.neighbours > there:
-        raise Failure(f"analysis.neighbours: {options.neighbours} of each patch, and other images have {there} patches")
-    bank = collect(context, options)
-    found = {space: nearest(x_MD, bank.images_M, options) for space, x_MD in bank.spaces.items()}
-    pq.write_table(table(context, bank, found), context.directory / "neighbours.parquet")
-    save(picture(context, bank, found, options), context.directory / "neighbours.png")
+def measure(context: AnalysisContext, options: NeighboursConfig) -> dict[str, float]:
+    """Compute the shares of neighbours of the same class, and write `neighbours.parquet` and `neighbours.png`."""
+    available = (len(context.indices) - 1) * options.patches
+    if options.neighbours > available:
+        raise Failure(
+            f"analysis.neighbours: {options.neighbours} of each patch, and other images have {available} patches"
+        )
+
+    bank = build_bank(context, options)
+    neighbours = {space: nearest(x_MD, bank.images_M, options) for space, x_MD in bank.spaces.items()}
+    pq.write_table(neighbour_table(context, bank, neighbours), context.directory / "neighbours.parquet")
+    save_png(plot(context, bank, neighbours, options), context.directory / "neighbours.png")
+
     labels_M1 = bank.labels_M[:, None]
-    same = {space: bank.labels_M[each.which_MK] == labels_M1 for space, each in found.items()}
+    same = {space: bank.labels_M[result.indices_MK] == labels_M1 for space, result in neighbours.items()}
     return {f"same_class_{space}": 100 * same_MK.double().mean().item() for space, same_MK in same.items()}
 
 
-def collect(context: AnalysisContext, options) -> Bank:
-    """Cut and embed the patches of the images, class after class."""
-    indices, boxes, found = by_class(context), [], []
-    for some in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
-        batch = patches(context.test, some, options, options.patches, context.device)
+def build_bank(context: AnalysisContext, options: NeighboursConfig) -> Bank:
+    """Crop and embed the patches of the images, sorted by class."""
+    indices = sort_by_class(context)
+    boxes = []
+    vectors = []
+    for batch_indices in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
+        batch = crop_patches(context.test, batch_indices, options, options.patches, context.device)
         boxes.append(torch.stack(batch.boxes, 1).flatten(0, 1))
-        views = [spaces(context, view_BCSS) for view_BCSS in batch.views]
-        found.append({space: torch.stack([view[space] for view in views], 1).flatten(0, 1) for space in views[0]})
+        views = [embed_in_spaces(context, view_BCSS) for view_BCSS in batch.views]
+        # Interleave the patches: all patches of an image are consecutive.
+        vectors.append({space: torch.stack([view[space] for view in views], 1).flatten(0, 1) for space in views[0]})
+
     images_M = indices.repeat(options.patches)
     return Bank(
         images_M,
         np.tile(np.arange(options.patches), len(indices)),
         torch.from_numpy(context.test.shards.labels[images_M]),
         torch.cat(boxes).int(),
-        {space: torch.cat([each[space] for each in found]) for space in found[0]},
+        {space: torch.cat([batch_vectors[space] for batch_vectors in vectors]) for space in vectors[0]},
     )
 
 
-def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options) -> Nearest:
-    """The nearest patches of other images; as many more as an image has are looked up first, to leave its own out."""
-    chunks = nearest_neighbours.chunks(x_MD, len(x_MD))
-    wanted = options.neighbours + options.patches
-    similarity_MK, which_MK = nearest_neighbours.nearest(x_MD, torch.arange(len(x_MD)), chunks, wanted)
+def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options: NeighboursConfig) -> Neighbours:
+    """Find the nearest patches of other images."""
+    chunks = nearest_neighbours.split_queries(x_MD, len(x_MD))
+    # Search for more neighbours, by the patches of an image, so that enough remain without those of the query's image.
+    k = options.neighbours + options.patches
+    similarity_MK, indices_MK = nearest_neighbours.nearest(x_MD, torch.arange(len(x_MD)), chunks, k)
+
+    # Move the patches of the query's image to the end.
     images = torch.from_numpy(images_M)
-    own_MK = images[which_MK] == images[:, None]
+    own_MK = images[indices_MK] == images[:, None]
     similarity_MK, order_MK = similarity_MK.masked_fill(own_MK, -torch.inf).sort(dim=1, descending=True, stable=True)
-    return Nearest(similarity_MK[:, : options.neighbours], which_MK.gather(1, order_MK)[:, : options.neighbours])
+    return Neighbours(similarity_MK[:, : options.neighbours], indices_MK.gather(1, order_MK)[:, : options.neighbours])
 
 
-def table(context: AnalysisContext, bank: Bank, found: dict[str, Nearest]) -> pa.Table:
-    """A row for each neighbour of each patch in each space."""
-    keys = np.array([context.test.shards.keys[number] for number in bank.images_M])
-    parts = []
-    for space, (similarity_MK, which_MK) in found.items():
-        (queries, count), which = which_MK.shape, which_MK.flatten()
-        asked = torch.arange(queries).repeat_interleave(count)
+def neighbour_table(context: AnalysisContext, bank: Bank, neighbours: dict[str, Neighbours]) -> pa.Table:
+    """Build a table with a row for each neighbour of each patch in each space."""
+    keys = np.array([context.test.shards.keys[index] for index in bank.images_M])
+    tables = []
+    for space, (similarity_MK, indices_MK) in neighbours.items():
+        patches, count = indices_MK.shape
+        queries = torch.arange(patches).repeat_interleave(count)
+        matches = indices_MK.flatten()
         columns = {
-            "space": pa.array([space] * len(which)),
-            "query": pa.array(keys[asked.numpy()]),
-            "query_box": boxes(bank.boxes_M4[asked]),
-            "rank": pa.array(np.tile(np.arange(1, count + 1), queries)),
-            "neighbour": pa.array(keys[which.numpy()]),
-            "neighbour_box": boxes(bank.boxes_M4[which]),
+            "space": pa.array([space] * len(matches)),
+            "query": pa.array(keys[queries.numpy()]),
+            "query_box": box_column(bank.boxes_M4[queries]),
+            "rank": pa.array(np.tile(np.arange(1, count + 1), patches)),
+            "neighbour": pa.array(keys[matches.numpy()]),
+            "neighbour_box": box_column(bank.boxes_M4[matches]),
             "similarity": pa.array(similarity_MK.flatten().numpy()),
         }
-        parts.append(pa.table(columns))
-    return pa.concat_tables(parts)
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)
 
 
-def boxes(box_N4: Tensor) -> pa.Array:
+def box_column(box_N4: Tensor) -> pa.Array:
+    """Convert boxes to a column of lists of four numbers."""
     return pa.FixedSizeListArray.from_arrays(pa.array(box_N4.flatten().numpy()), 4)
 
 
-def picture(context: AnalysisContext, bank: Bank, found: dict[str, Nearest], options) -> Figure:
-    """A row for each query that is shown: the query, and its neighbours in each space, the nearest first."""
-    queries = spread(bank.images_M, options.shown)
-    size = 1 + len(found) * (options.neighbours + GAP), len(queries) + GAP
-    figure = Figure(figsize=(size[0] * INCH, size[1] * INCH))
+def plot(context: AnalysisContext, bank: Bank, neighbours: dict[str, Neighbours], options: NeighboursConfig) -> Figure:
+    """Plot a row for each shown query: the query, and its neighbours in each space, nearest first."""
+    queries = evenly_spaced(bank.images_M, options.shown)
+    width = 1 + len(neighbours) * (options.neighbours + GAP)
+    height = len(queries) + GAP
+    figure = Figure(figsize=(width * INCH, height * INCH))
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+
     for row, query in enumerate(queries):
-        tile(axes, context, bank, query, (0, row), options)
-        frame(axes, (0, row, TILE, TILE), QUERY, "--")
-        for turn, each in enumerate(found.values()):
-            left = 1 + GAP + turn * (options.neighbours + GAP)
-            for rank, which in enumerate(each.which_MK[query].tolist()):
-                tile(axes, context, bank, which, (left + rank, row), options)
-                if bank.labels_M[which] == bank.labels_M[query]:
-                    frame(axes, (left + rank, row, TILE, TILE), SAME)
-    title(axes, [f"nearest in the {space}" for space in found], options)
-    bare(axes)
-    axes.set(xlim=(-0.05, size[0]), ylim=(len(queries), -GAP), aspect="equal")
+        draw_patch(axes, context, bank, query, (0, row), options)
+        draw_frame(axes, (0, row, TILE, TILE), QUERY, "--")
+        for group, result in enumerate(neighbours.values()):
+            left = 1 + GAP + group * (options.neighbours + GAP)
+            for rank, match in enumerate(result.indices_MK[query].tolist()):
+                draw_patch(axes, context, bank, match, (left + rank, row), options)
+                if bank.labels_M[match] == bank.labels_M[query]:
+                    draw_frame(axes, (left + rank, row, TILE, TILE), SAME)
+
+    draw_titles(axes, [f"nearest in the {space}" for space in neighbours], options)
+    hide_axes(axes)
+    axes.set(xlim=(-0.05, width), ylim=(len(queries), -GAP), aspect="equal")
     return figure
 
 
-def title(axes: Axes, titles: list[str], options) -> None:
+def draw_titles(axes: Axes, titles: list[str], options: NeighboursConfig) -> None:
+    """Draw the title of the queries and that of each group of neighbours."""
     axes.text(0, -0.15, "query", fontsize=8, color=INK)
-    for turn, text in enumerate(titles):
-        axes.text(1 + GAP + turn * (options.neighbours + GAP), -0.15, text, fontsize=8, color=INK)
+    for group, text in enumerate(titles):
+        axes.text(1 + GAP + group * (options.neighbours + GAP), -0.15, text, fontsize=8, color=INK)
 
 
-def tile(axes: Axes, context: AnalysisContext, bank: Bank, which: int, at: tuple[float, float], options) -> None:
-    """Draw a patch, cut once more."""
-    views = patches(context.test, bank.images_M[which : which + 1], options, options.patches, context.device).views
-    left, top = at
-    axes.imshow(pixels(views[bank.places_M[which]][0]), extent=(left, left + TILE, top + TILE, top))
+def draw_patch(
+    axes: Axes, context: AnalysisContext, bank: Bank, patch: int, corner: tuple[float, float], options: NeighboursConfig
+) -> None:
+    """Draw a patch with its left and top at `corner`; it is cropped again rather than kept in the bank."""
+    views = crop_patches(context.test, bank.images_M[patch : patch + 1], options, options.patches, context.device).views
+    left, top = corner
+    axes.imshow(to_pixels(views[bank.positions_M[patch]][0]), extent=(left, left + TILE, top + TILE, top))

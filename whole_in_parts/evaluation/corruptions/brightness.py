@@ -1,6 +1,6 @@
-"""Brightness: the constants are added to the value of each pixel in hue, saturation and value.
+"""Brightness: the constants are added to the value of each pixel in HSV.
 
-The value is a pixel's largest channel. Hue and saturation stay if all its channels grow by the same factor.
+The value is a pixel's largest channel. Scaling all channels by the same factor keeps hue and saturation.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, added: float, indices: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, increase: float, indices: NDArray[np.int64], severity: int) -> Tensor:
     value_B1HW = images_BCHW.amax(1, keepdim=True)
-    raised_B1HW = (value_B1HW + added).clamp(max=1)
+    raised_B1HW = (value_B1HW + increase).clamp(max=1)
+    # A black pixel has no hue: it becomes grey.
     return torch.where(value_B1HW > 0, images_BCHW * (raised_B1HW / value_B1HW), raised_B1HW)

@@ -1,4 +1,4 @@
-"""Contrast: the constants are what is left of each value's distance to the mean of its channel in the image."""
+"""Contrast: the constants scale the distance of each value to the mean of its channel in the image."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,6 @@ CONSTANTS = {
 }
 
 
-def apply(images_BCHW: Tensor, left: float, indices: NDArray[np.int64], severity: int) -> Tensor:
+def apply(images_BCHW: Tensor, factor: float, indices: NDArray[np.int64], severity: int) -> Tensor:
     mean_BC11 = images_BCHW.mean((2, 3), keepdim=True)
-    return (images_BCHW - mean_BC11) * left + mean_BC11
+    return (images_BCHW - mean_BC11) * factor + mean_BC11

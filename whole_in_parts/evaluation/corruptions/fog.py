@@ -1,6 +1,6 @@
-"""Fog: a fractal of clouds is added, and the contrast lowered; the constants are its thickness and how fast it smooths.
+"""Fog: fractal clouds are added and the contrast is lowered; the constants are thickness and decay of roughness.
 
-The clouds are a height map by the diamond-square algorithm, as large as the next power of two from the image's size.
+The clouds are a height map by the diamond-square algorithm, whose side is the image's, rounded up to a power of two.
 """
 
 import numpy as np
@@ -23,28 +23,39 @@ def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[n
     size = images_BCHW.shape[-1]
     extent = 1 << (size - 1).bit_length()
     drawn_BMM = uniform(indices, (extent, extent), "fog", severity).to(images_BCHW.device)
-    clouds_B1HW = clouds(drawn_BMM, decay)[:, None, :size, :size]
+    clouds_B1HW = diamond_square(drawn_BMM, decay)[:, None, :size, :size]
     brightest_B111 = images_BCHW.amax((1, 2, 3), keepdim=True)
     return (images_BCHW + thickness * clouds_B1HW) * brightest_B111 / (brightest_B111 + thickness)
 
 
-def clouds(drawn_BMM: Tensor, decay: float) -> Tensor:
-    """Height maps (B, M, M) from 0 to 1 that repeat at their edges, of a number in [0, 1) for each place.
+def diamond_square(drawn_BMM: Tensor, decay: float) -> Tensor:
+    """Generate periodic height maps (B, M, M) in [0, 1] from a uniform number in [0, 1) for each position.
 
-    In each turn the middles of squares, then of their sides, become the mean of the four places around them and a
-    random number, whose range shrinks by the square of `decay`: the released code multiplies by it twice.
+    At each scale, the centres of squares and then the middles of their sides become the mean of their four neighbours
+    plus noise. The range of the noise shrinks by decay² from scale to scale, as in the released code, which multiplies
+    by the range twice.
     """
     heights_BMM = torch.zeros_like(drawn_BMM)
-    step, range_ = drawn_BMM.shape[-1], float(ROUGHNESS)
+    step = drawn_BMM.shape[-1]
+    noise_range = float(ROUGHNESS)
+
     while step >= 2:
-        half, noise_BMM = step // 2, range_**2 * (2 * drawn_BMM - 1)
+        half = step // 2
+        noise_BMM = noise_range**2 * (2 * drawn_BMM - 1)
         corners, middles = (heights_BMM[:, first::step, first::step] for first in (0, half))
+
+        # The centres of the squares, from their four corners.
         below = corners + corners.roll(-1, 1)
         middles[:] = (below + below.roll(-1, 2)) / 4 + noise_BMM[:, half::step, half::step]
+
+        # The middles of horizontal and of vertical sides, from two corners and two centres.
         across = middles + middles.roll(1, 1) + corners + corners.roll(-1, 2)
         heights_BMM[:, 0::step, half::step] = across / 4 + noise_BMM[:, 0::step, half::step]
         upright = middles + middles.roll(1, 2) + corners + corners.roll(-1, 1)
         heights_BMM[:, half::step, 0::step] = upright / 4 + noise_BMM[:, half::step, 0::step]
-        step, range_ = half, range_ / decay
+
+        step = half
+        noise_range = noise_range / decay
+
     heights_BMM -= heights_BMM.amin((1, 2), keepdim=True)
     return heights_BMM / heights_BMM.amax((1, 2), keepdim=True)

@@ -1,8 +1,8 @@
-"""Frost: a part of one of five photographs of ice is added; the constants are the weights of the image and of the ice.
+"""Frost: a random crop of one of five photographs of ice is added; the constants are the weights of image and ice.
 
-The photographs are not drawn by rule and are not ours: they are those that the package `imagecorruptions` has, which
-redistributes the ones that the released sets were made with. Of its six, the released code draws from the first five.
-They are scaled as for the released set, and for larger images than its own in proportion.
+The photographs are those of the package `imagecorruptions-imaug`, which redistributes the ones that the released sets
+were made with. Of its six, the released code uses the first five. They are scaled as for the released set, and in
+proportion for images that are larger than those of the set.
 """
 
 import functools
@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruption import RELEASED_SIZES, released_as
+from whole_in_parts.evaluation.corruption import RELEASED_SIZES, released_set
 from whole_in_parts.evaluation.corruptions._draws import uniform
-from whole_in_parts.evaluation.corruptions.snow import grey
+from whole_in_parts.evaluation.corruptions.snow import to_grey
 from whole_in_parts.failure import Failure
 
 CONSTANTS = {
@@ -30,38 +30,39 @@ PHOTOGRAPHS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.j
 
 
 def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[np.int64], severity: int) -> Tensor:
-    ice_BCHW = ice(indices, images_BCHW.shape[-1], severity).to(images_BCHW.device)
-    return constant[0] * images_BCHW + constant[1] * (grey(ice_BCHW) if images_BCHW.shape[1] == 1 else ice_BCHW)
+    ice_BCHW = crop_ice(indices, images_BCHW.shape[-1], severity).to(images_BCHW.device)
+    return constant[0] * images_BCHW + constant[1] * (to_grey(ice_BCHW) if images_BCHW.shape[1] == 1 else ice_BCHW)
 
 
-def ice(indices: NDArray[np.int64], size: int, severity: int) -> Tensor:
-    """A part (B, 3, S, S) of a photograph for each sample, in [0, 1]."""
-    released = released_as(size)
-    every = photographs(SCALES[released] * max(1, size / RELEASED_SIZES[released]))
-    parts = []
-    for which, down, right in uniform(indices, (3,), "frost", severity).tolist():
-        photograph_3HW = every[int(which * len(every))]
+def crop_ice(indices: NDArray[np.int64], size: int, severity: int) -> Tensor:
+    """Crop a random part (B, 3, S, S) of a random photograph for each sample, in [0, 1]."""
+    released = released_set(size)
+    photographs = load_photographs(SCALES[released] * max(1, size / RELEASED_SIZES[released]))
+    crops = []
+    for choice, down, right in uniform(indices, (3,), "frost", severity).tolist():
+        photograph_3HW = photographs[int(choice * len(photographs))]
         top, left = (
             int(share * (extent - size)) for share, extent in zip((down, right), photograph_3HW.shape[1:], strict=True)
         )
-        parts.append(photograph_3HW[:, top : top + size, left : left + size])
-    return torch.stack(parts).double() / 255
+        crops.append(photograph_3HW[:, top : top + size, left : left + size])
+    return torch.stack(crops).double() / 255
 
 
 @functools.lru_cache(2)
-def photographs(scale: float) -> list[Tensor]:
-    """The photographs (3, H, W) in uint8, scaled linearly between pixels, as the released code does it.
+def load_photographs(scale: float) -> list[Tensor]:
+    """Load the photographs (3, H, W) in uint8, resized by linear interpolation, as in the released code.
 
     Raises:
-        Failure: the package that has them is not installed, or has not all of them.
+        Failure: the package of the photographs is not installed, or a photograph is missing.
     """
     package = importlib.util.find_spec("imagecorruptions")
     if package is None or package.origin is None:
         raise Failure("frost: its photographs are in the package imagecorruptions-imaug, which is not installed")
-    return [photograph(Path(package.origin).parent / "frost" / name, scale) for name in PHOTOGRAPHS]
+    return [load_photograph(Path(package.origin).parent / "frost" / name, scale) for name in PHOTOGRAPHS]
 
 
-def photograph(file: Path, scale: float) -> Tensor:
+def load_photograph(file: Path, scale: float) -> Tensor:
+    """Load and resize a photograph; OpenCV's BGR becomes RGB."""
     pixels_HWC = cv2.imread(str(file))
     if pixels_HWC is None:
         raise Failure(f"frost: {file}, a photograph of the package imagecorruptions-imaug, cannot be read")

@@ -1,4 +1,4 @@
-"""Gaussian noise: the constants are its standard deviations."""
+"""Gaussian noise: the constants are its standard deviation."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Impulse noise, salt and pepper: the constants are the shares of values that become 0 or 1, each as often."""
+"""Impulse noise, or salt and pepper: the constants are the share of values set to 0 or 1, half of them each."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""JPEG compression, by Pillow: the constants are its quality, from 1 to 100."""
+"""JPEG compression by Pillow: the constants are the quality, from 1 to 100."""
 
 import io
 from collections.abc import Callable
@@ -17,24 +17,24 @@ CONSTANTS = {
 
 
 def apply(images_BCHW: Tensor, quality: int, indices: NDArray[np.int64], severity: int) -> Tensor:
-    return through_jpeg(images_BCHW, quality)
+    return jpeg_round_trip(images_BCHW, quality)
 
 
-def through_jpeg(images_BCHW: Tensor, quality: int) -> Tensor:
-    """Images as they are when they come back from JPEG files."""
+def jpeg_round_trip(images_BCHW: Tensor, quality: int) -> Tensor:
+    """Compress images as JPEG and decode them again."""
 
-    def compressed(picture: Image.Image) -> Image.Image:
+    def compress(image: Image.Image) -> Image.Image:
         stream = io.BytesIO()
-        picture.save(stream, "jpeg", quality=quality)
+        image.save(stream, "jpeg", quality=quality)
         return Image.open(stream)
 
-    return as_pictures(compressed, images_BCHW)
+    return apply_to_pillow_images(compress, images_BCHW)
 
 
-def as_pictures(change: Callable[[Image.Image], Image.Image], images_BCHW: Tensor) -> Tensor:
-    """What a change of pictures, in grey or RGB and 8 bits, makes of each image."""
+def apply_to_pillow_images(change: Callable[[Image.Image], Image.Image], images_BCHW: Tensor) -> Tensor:
+    """Apply a function of Pillow images, 8-bit grey or RGB, to each image."""
     bytes_BHWC = images_BCHW.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    # Pillow knows a picture in grey by its having no channels.
+    # Pillow takes a grey image without a channel axis.
     changed = [
         np.asarray(change(Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)))
         for image in bytes_BHWC

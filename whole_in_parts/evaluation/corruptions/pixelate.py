@@ -1,6 +1,6 @@
-"""Pixelate: the image is made smaller and as large again; the constants are the smaller size as a share.
+"""Pixelate: the image is shrunk and enlarged again; the constants are the share of the size to shrink to.
 
-By Pillow's box filter, both ways and in 8 bits, as the released sets were made.
+Both resizings use Pillow's box filter in 8 bits, as for the released sets.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruptions.jpeg_compression import as_pictures
+from whole_in_parts.evaluation.corruptions.jpeg_compression import apply_to_pillow_images
 
 CONSTANTS = {
     "ImageNet-C": (0.6, 0.5, 0.4, 0.3, 0.25),
@@ -21,8 +21,8 @@ def apply(images_BCHW: Tensor, share: float, indices: NDArray[np.int64], severit
     size = images_BCHW.shape[-1]
     small = max(1, int(size * share))
 
-    def coarse(picture: Image.Image) -> Image.Image:
-        smaller = picture.resize((small, small), Image.Resampling.BOX)
+    def shrink_and_enlarge(image: Image.Image) -> Image.Image:
+        smaller = image.resize((small, small), Image.Resampling.BOX)
         return smaller.resize((size, size), Image.Resampling.BOX)
 
-    return as_pictures(coarse, images_BCHW)
+    return apply_to_pillow_images(shrink_and_enlarge, images_BCHW)

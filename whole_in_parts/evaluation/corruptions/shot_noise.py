@@ -1,4 +1,4 @@
-"""Shot noise: each value is a Poisson number of photons; the constants are how many a value of 1 has on average."""
+"""Shot noise: each value is a Poisson number of photons; the constants are the mean number for a value of 1."""
 
 import functools
 
@@ -18,23 +18,23 @@ LEVELS = 256
 
 
 def apply(images_BCHW: Tensor, photons: int, indices: NDArray[np.int64], severity: int) -> Tensor:
-    """By inversion: an image of 8 bits has few means, so one table has the distributions of all."""
-    table = cumulative(photons).to(images_BCHW.device)
+    """Sample by inversion: 8-bit images have 256 means, so that one table holds all distribution functions."""
+    table = cumulative_table(photons).to(images_BCHW.device)
     levels_BCHW = (images_BCHW * (LEVELS - 1)).round().long()
     drawn_BCHW = uniform(indices, images_BCHW.shape[1:], "shot_noise", severity).to(images_BCHW.device)
-    place_BCHW = torch.searchsorted(table, levels_BCHW + drawn_BCHW, right=True)
-    return (place_BCHW - levels_BCHW * (len(table) // LEVELS)).double() / photons
+    index_BCHW = torch.searchsorted(table, levels_BCHW + drawn_BCHW, right=True)
+    return (index_BCHW - levels_BCHW * (len(table) // LEVELS)).double() / photons
 
 
 @functools.cache
-def cumulative(photons: int) -> Tensor:
-    """The distribution functions of all levels one after the other, each above the last by 1: one sorted table.
+def cumulative_table(photons: int) -> Tensor:
+    """Concatenate the distribution functions of all levels, that of level l shifted by l, to a sorted table.
 
-    A row ends eight deviations and twenty counts above the brightest level's mean, beyond what is ever drawn.
+    A row ends eight standard deviations and twenty counts above the mean of the brightest level, beyond any draw.
     """
     counts = torch.arange(int(photons + 8 * photons**0.5 + 20), dtype=torch.float64)
     means_L1 = photons * torch.arange(LEVELS, dtype=torch.float64)[:, None] / (LEVELS - 1)
-    logarithms_LK = torch.xlogy(counts, means_L1) - means_L1 - torch.lgamma(counts + 1)
-    sums_LK = logarithms_LK.exp().cumsum(1).clamp(max=1)
-    sums_LK[:, -1] = 1
-    return (sums_LK + torch.arange(LEVELS)[:, None]).flatten()
+    log_probabilities_LK = torch.xlogy(counts, means_L1) - means_L1 - torch.lgamma(counts + 1)
+    cumulative_LK = log_probabilities_LK.exp().cumsum(1).clamp(max=1)
+    cumulative_LK[:, -1] = 1
+    return (cumulative_LK + torch.arange(LEVELS)[:, None]).flatten()

@@ -1,7 +1,7 @@
-"""Snow: a paler image, and flakes, which are normal numbers above a threshold, enlarged and blurred along a line.
+"""Snow: the image is blended with a paler one, and flakes are added: thresholded noise, zoomed and motion-blurred.
 
-The constants are the mean and deviation of the numbers, how many times they are enlarged, the threshold, the radius and
-deviation of the motion blur in pixels, and how much of the image stays as it is.
+The constants are the mean and standard deviation of the noise, the zoom factor, the threshold, the radius and standard
+deviation of the motion blur in pixels, and the weight of the original image.
 """
 
 import numpy as np
@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.evaluation.corruption import truncated
+from whole_in_parts.evaluation.corruption import truncate_to_8_bit
 from whole_in_parts.evaluation.corruptions._draws import normal, uniform
-from whole_in_parts.evaluation.corruptions.motion_blur import moved
-from whole_in_parts.evaluation.corruptions.zoom_blur import zoomed
+from whole_in_parts.evaluation.corruptions.motion_blur import blur_along_line
+from whole_in_parts.evaluation.corruptions.zoom_blur import zoom
 
 Constant = tuple[float, float, float, float, int, float, float]
 
@@ -40,28 +40,29 @@ CONSTANTS: dict[str, tuple[Constant, ...]] = {
     ),
 }
 GREY = (0.299, 0.587, 0.114)
-"""How much of red, green and blue is in grey (ITU-R BT.601)."""
+"""The weights of red, green and blue in grey (ITU-R BT.601)."""
 
 
 def apply(images_BCHW: Tensor, constant: Constant, indices: NDArray[np.int64], severity: int) -> Tensor:
-    layer_B1HW = flakes(images_BCHW, constant, indices, severity)
+    layer_B1HW = draw_flakes(images_BCHW, constant, indices, severity)
     kept = constant[-1]
-    pale_BCHW = torch.maximum(images_BCHW, grey(images_BCHW) * 1.5 + 0.5)
+    pale_BCHW = torch.maximum(images_BCHW, to_grey(images_BCHW) * 1.5 + 0.5)
     return kept * images_BCHW + (1 - kept) * pale_BCHW + layer_B1HW + layer_B1HW.rot90(2, (2, 3))
 
 
-def flakes(images_BCHW: Tensor, constant: Constant, indices: NDArray[np.int64], severity: int) -> Tensor:
-    """Layers of snow (B, 1, S, S) that falls within 45° of straight, in 8 bits before and after the motion blur."""
+def draw_flakes(images_BCHW: Tensor, constant: Constant, indices: NDArray[np.int64], severity: int) -> Tensor:
+    """Draw flakes (B, 1, S, S), falling within 45° of vertical, of 8 bits before and after the motion blur."""
     mean, deviation, factor, threshold, radius, sigma, _ = constant
-    drawn_B1HW = mean + deviation * normal(indices, (1, *images_BCHW.shape[2:]), "snow", severity)
-    layer_B1HW = zoomed(drawn_B1HW.to(images_BCHW.device), factor)
-    layer_B1HW = truncated(layer_B1HW.where(layer_B1HW >= threshold, 0).clamp(0, 1))
+    noise_B1HW = mean + deviation * normal(indices, (1, *images_BCHW.shape[2:]), "snow", severity)
+    layer_B1HW = zoom(noise_B1HW.to(images_BCHW.device), factor)
+    layer_B1HW = truncate_to_8_bit(layer_B1HW.where(layer_B1HW >= threshold, 0).clamp(0, 1))
+
     angles_B = 90 * uniform(indices, (), "snow", severity, "angle") - 135
-    return moved(layer_B1HW, angles_B, radius, sigma).mul(255).round() / 255
+    return blur_along_line(layer_B1HW, angles_B, radius, sigma).mul(255).round() / 255
 
 
-def grey(images_BCHW: Tensor) -> Tensor:
-    """The grey (B, 1, S, S) of images; grey ones are their own."""
+def to_grey(images_BCHW: Tensor) -> Tensor:
+    """Convert images to grey, (B, 1, S, S); grey images are unchanged."""
     if images_BCHW.shape[1] == 1:
         return images_BCHW
     return (images_BCHW * images_BCHW.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)

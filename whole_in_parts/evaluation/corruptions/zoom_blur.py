@@ -1,4 +1,4 @@
-"""Zoom blur: the mean of an image and of its middle, enlarged; the constants are the factors' end and step, from 1."""
+"""Zoom blur: the mean of the image and its zooms; the constants are the end and the step of the zoom factors."""
 
 import math
 
@@ -15,22 +15,26 @@ CONSTANTS = {
 
 
 def apply(images_BCHW: Tensor, constant: tuple[float, float], indices: NDArray[np.int64], severity: int) -> Tensor:
-    """The factor 1 is among the factors, so that the image itself counts twice."""
+    """Average the image and its zooms by factors from 1; with the factor 1, the image itself counts twice."""
     end, step = constant
-    # numpy's own range, whose rounding errors decide whether the end is a factor
+    # As in the released code: rounding errors of `np.arange` decide whether the end is a factor.
     factors = np.arange(1, end, step).tolist()
+
     total_BCHW = images_BCHW.clone()
     for factor in factors:
-        total_BCHW += zoomed(images_BCHW, factor)
+        total_BCHW += zoom(images_BCHW, factor)
     return total_BCHW / (len(factors) + 1)
 
 
-def zoomed(images_BCHW: Tensor, factor: float) -> Tensor:
-    """The middle of images, enlarged linearly to their size, corner pixel to corner pixel as scipy's `zoom` does."""
+def zoom(images_BCHW: Tensor, factor: float) -> Tensor:
+    """Enlarge the centre of images to their size, linearly, with aligned corner pixels as scipy's `zoom`."""
     size = images_BCHW.shape[-1]
     cut = math.ceil(size / factor)
-    first, enlarged = (size - cut) // 2, round(cut * factor)
-    middle_BCHW = images_BCHW[..., first : first + cut, first : first + cut]
-    large_BCHW = F.interpolate(middle_BCHW, (enlarged, enlarged), mode="bilinear", align_corners=True)
+
+    first = (size - cut) // 2
+    centre_BCHW = images_BCHW[..., first : first + cut, first : first + cut]
+    enlarged = round(cut * factor)
+    large_BCHW = F.interpolate(centre_BCHW, (enlarged, enlarged), mode="bilinear", align_corners=True)
+
     first = (enlarged - size) // 2
     return large_BCHW[..., first : first + size, first : first + size]

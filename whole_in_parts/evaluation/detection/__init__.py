@@ -1,1 +1,1 @@
-"""Detection and segmentation: a network that finds objects, what it is trained on, its training, its precision."""
+"""Object detection and instance segmentation: the detector, its training samples, its training, its evaluation."""

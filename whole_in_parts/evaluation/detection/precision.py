@@ -1,9 +1,9 @@
-"""Average precision as COCO has it (Lin et al., 2014): the mean over classes and overlaps from 0.5 to 0.95, on at most
-100 detections an image.
+"""Average precision as defined by COCO (Lin et al., 2014): the mean over classes and over IoU thresholds from 0.5 to
+0.95, with at most 100 detections per image.
 
-VOC is scored in the same way, with differences: what is found of a difficult object does not count, however often it is
-found, and overlaps with it are the usual ones, whereas a detection overlaps with a crowd by the share of itself that is
-in it; and the papers average the precision of VOC 2007 over 11 recalls, that of COCO over 101.
+VOC is scored in the same way, with two differences. Detections of a difficult object are ignored, like those of a
+crowd, but overlap with it is the usual IoU, whereas overlap with a crowd is the share of the detection inside it. And
+the papers average the precision of VOC 2007 over 11 recalls, that of COCO over 101.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ NAMES = ("ap", "ap_50", "ap_75")
 
 
 class Detections(NamedTuple):
-    """What is found in an image: boxes (N, 4) as left, top, right and bottom in pixels, labels (N,) from 0, scores
-    (N,), and run-length encoded masks, or nothing.
+    """The detections in an image: boxes (N, 4) as left, top, right and bottom in pixels, labels (N,) from 0, scores
+    (N,), and run-length encoded masks or None.
     """
 
     boxes: NDArray[np.float64]
@@ -27,85 +27,106 @@ class Detections(NamedTuple):
     masks: list[str] | None = None
 
 
-class Evaluation(COCOeval_faster):
-    """COCO's, in which a difficult object is a crowd but for the overlap."""
+class DifficultAwareEvaluation(COCOeval_faster):
+    """COCO's evaluation, with the usual IoU for difficult objects, which are crowds in all else."""
 
-    def computeIoU(self, imgId, catId):  # the library's names
+    def computeIoU(self, imgId: int, catId: int) -> NDArray[np.float64] | list[float]:  # named by the library
         overlaps = super().computeIoU(imgId, catId)
-        marked = self.gt_dataset.get_instances([imgId], [catId], True)[0][0]
-        difficult = [bool(each["difficult"]) for each in marked]
+        objects = self.gt_dataset.get_instances([imgId], [catId], True)[0][0]
+        difficult = [bool(instance["difficult"]) for instance in objects]
         if len(overlaps) and any(difficult):
-            found = self.dt_dataset.get_instances([imgId], [catId], True)[0][0]
-            best = sorted(found, key=lambda each: -each["score"])[: self.params.maxDets[-1]]
-            part = "rle" if self.params.compute_rle else "bbox"
-            usual = mask.iou([each[part] for each in best], [each[part] for each in marked], [0] * len(marked))
+            # Sort and limit the detections as the rows of `overlaps`.
+            detections = self.dt_dataset.get_instances([imgId], [catId], True)[0][0]
+            best = sorted(detections, key=lambda detection: -detection["score"])[: self.params.maxDets[-1]]
+
+            shape = "rle" if self.params.compute_rle else "bbox"
+            usual = mask.iou(
+                [instance[shape] for instance in best], [instance[shape] for instance in objects], [0] * len(objects)
+            )
             overlaps[:, difficult] = usual[:, difficult]
         return overlaps
 
 
 def average_precisions(
-    marked: Sequence[dict[str, Any]], found: Sequence[Detections], classes: int, masks: bool, recalls: int = 101
+    annotations: Sequence[dict[str, Any]],
+    predicted: Sequence[Detections],
+    classes: int,
+    masks: bool,
+    recalls: int = 101,
 ) -> dict[str, float | None]:
-    """`ap`, `ap_50` and `ap_75` in per cent, and of masks `mask_ap` and so on; None where no object counts.
+    """Compute `ap`, `ap_50` and `ap_75` in per cent, with `masks` also `mask_ap` and so on; None without objects.
 
     Args:
-        marked: for each image, what is marked in it (`whole_in_parts/data/sources/_objects.py`).
-        found: for each image, what is found in it.
-        recalls: over how many of them, from 0 to 1, precision is averaged.
+        annotations: the annotation of each image (`whole_in_parts/data/sources/_objects.py`).
+        predicted: the detections in each image.
+        recalls: the number of recalls, evenly spaced from 0 to 1, over which precision is averaged.
     """
-    truth = COCO({"images": pictures(marked), "categories": categories(classes), "annotations": objects(marked, masks)})
-    results = truth.loadRes(detections(marked, found, masks))
-    metrics = dict[str, float | None]()
+    truth = COCO(
+        {
+            "images": coco_images(annotations),
+            "categories": coco_categories(classes),
+            "annotations": coco_objects(annotations, masks),
+        }
+    )
+    results = truth.loadRes(coco_results(annotations, predicted, masks))
+
+    metrics: dict[str, float | None] = {}
     for prefix, kind in (("", "bbox"), ("mask_", "segm"))[: 1 + masks]:
-        evaluation = Evaluation(truth, results, kind)
+        evaluation = DifficultAwareEvaluation(truth, results, kind)
         evaluation.params.recThrs = np.linspace(0, 1, recalls)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
+        # A value is −1 where no object is scored.
         for name, value in zip(NAMES, evaluation.stats, strict=False):
             metrics[prefix + name] = round(100 * float(value), 4) if value >= 0 else None
     return metrics
 
 
-def pictures(marked: Sequence[dict[str, Any]]) -> list[dict]:
+def coco_images(annotations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List the images in COCO's format, numbered from 1."""
     return [
-        {"id": number, "height": each["size"][0], "width": each["size"][1]} for number, each in enumerate(marked, 1)
+        {"id": number, "height": annotation["size"][0], "width": annotation["size"][1]}
+        for number, annotation in enumerate(annotations, 1)
     ]
 
 
-def categories(classes: int) -> list[dict]:
+def coco_categories(classes: int) -> list[dict[str, Any]]:
+    """List the classes in COCO's format, numbered from 1."""
     return [{"id": label, "name": str(label)} for label in range(1, classes + 1)]
 
 
-def objects(marked: Sequence[dict[str, Any]], masks: bool) -> list[dict]:
-    """What is marked, as COCO's code wants it."""
-    entries = [
-        entry(
-            image, each["boxes"][number], each["labels"][number], each["masks"][number] if masks else None, each["size"]
-        )
-        | {
-            "iscrowd": int(each["crowd"][number] or each["difficult"][number]),
-            "difficult": int(each["difficult"][number] and not each["crowd"][number]),
-        }
-        for image, each in enumerate(marked, 1)
-        for number in range(len(each["boxes"]))
-    ]
-    return [each | {"id": number} for number, each in enumerate(entries, 1)]
+def coco_objects(annotations: Sequence[dict[str, Any]], masks: bool) -> list[dict[str, Any]]:
+    """List the annotated objects in COCO's format, numbered from 1."""
+    objects: list[dict[str, Any]] = []
+    for image, annotation in enumerate(annotations, 1):
+        for number, (box, label) in enumerate(zip(annotation["boxes"], annotation["labels"], strict=True)):
+            crowd = annotation["crowd"][number]
+            difficult = annotation["difficult"][number]
+            runs = annotation["masks"][number] if masks else None
+            flags = {"iscrowd": int(crowd or difficult), "difficult": int(difficult and not crowd)}
+            identifier = {"id": len(objects) + 1}
+            objects.append(coco_entry(image, box, label, runs, annotation["size"]) | flags | identifier)
+    return objects
 
 
-def detections(marked: Sequence[dict[str, Any]], found: Sequence[Detections], masks: bool) -> list[dict]:
-    """What is found, as COCO's code wants it."""
-    return [
-        entry(image, box, label, each.masks[number] if masks and each.masks else None, size) | {"score": score}
-        for image, (each, size) in enumerate(zip(found, (one["size"] for one in marked), strict=True), 1)
-        for number, (box, label, score) in enumerate(
-            zip(each.boxes.tolist(), each.labels.tolist(), each.scores.tolist(), strict=True)
-        )
-    ]
+def coco_results(
+    annotations: Sequence[dict[str, Any]], predicted: Sequence[Detections], masks: bool
+) -> list[dict[str, Any]]:
+    """List the detections in COCO's format."""
+    results = []
+    for image, (annotation, detections) in enumerate(zip(annotations, predicted, strict=True), 1):
+        boxes = detections.boxes.tolist()
+        labels = detections.labels.tolist()
+        scores = detections.scores.tolist()
+        for number, (box, label, score) in enumerate(zip(boxes, labels, scores, strict=True)):
+            runs = detections.masks[number] if masks and detections.masks else None
+            results.append(coco_entry(image, box, label, runs, annotation["size"]) | {"score": score})
+    return results
 
 
-def entry(image: int, box: Sequence[float], label: int, runs: str | None, size: Sequence[int]) -> dict:
-    """What objects and detections have in common; a box is left, top, width and height here."""
+def coco_entry(image: int, box: Sequence[float], label: int, runs: str | None, size: Sequence[int]) -> dict[str, Any]:
+    """Build the fields that objects and detections share; COCO's boxes are left, top, width and height."""
     left, top, right, bottom = box
     shape = {"bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top)}
     outline = {"segmentation": {"size": list(size), "counts": runs}} if runs is not None else {}

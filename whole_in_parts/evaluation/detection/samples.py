@@ -1,6 +1,6 @@
-"""What a detector is shown: an image of its own shape, resized by its shorter side, and what is marked in it.
+"""Training samples of a detector: an image of its own aspect ratio, resized by its shorter side, and its objects.
 
-Shapes: O objects of an image, of C channels, H×W pixels.
+Shapes: O objects of an image of C channels and H×W pixels.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,100 +13,110 @@ from faster_coco_eval import mask
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.failure import Failure
 
 
-def annotations(shards: Shards, masks: bool) -> list[dict[str, Any]]:
-    """What is marked in each image, as `whole_in_parts/data/sources/_objects.py` has it.
+def read_annotations(shards: Shards, masks: bool) -> list[dict[str, Any]]:
+    """Read the annotation of each image, in the format of `whole_in_parts/data/sources/_objects.py`.
 
     Raises:
-        Failure: nothing says so for some image, or there are to be masks and an object has none.
+        Failure: an image has no annotation, or `masks` is set and an object has no mask.
     """
-    found = [shards.annotations.get(key, {}) for key in shards.keys]
-    if absent := [key for key, each in zip(shards.keys, found, strict=True) if "boxes" not in each]:
-        raise Failure(
-            f"{shards.folder}: nothing says where the objects of {absent[0]} are; detection needs a dataset of source "
-            "coco or voc"
-        )
-    if masks and (plain := [key for key, each in zip(shards.keys, found, strict=True) if None in each["masks"]]):
-        raise Failure(
-            f"task.masks: {shards.folder}: an object of {plain[0]} has no mask; with masks false none is needed"
-        )
-    return found
+    annotations = [shards.annotations.get(key, {}) for key in shards.keys]
+    for key, annotation in zip(shards.keys, annotations, strict=True):
+        if "boxes" not in annotation:
+            raise Failure(
+                f"{shards.folder}: image {key} has no annotation of objects; detection needs a dataset of source coco "
+                "or voc"
+            )
+    if masks:
+        for key, annotation in zip(shards.keys, annotations, strict=True):
+            if None in annotation["masks"]:
+                raise Failure(f"task.masks: {shards.folder}: an object of {key} has no mask; set masks to false")
+    return annotations
 
 
-class Course:
-    """What a training is shown: those images in which there is something to be learnt, in an order of each epoch."""
+class TrainingBatches:
+    """Batches of the images that have an object to learn from, shuffled anew in each epoch."""
 
-    def __init__(self, images: Images, options, device: torch.device):
-        """
+    def __init__(self, images: Images, options: DetectionConfig, device: torch.device) -> None:
+        """Select the images with an object that is not a crowd.
+
         Raises:
-            Failure: nothing says where objects are, or what their masks are.
-            ValueError: fewer images have an object than a batch takes.
+            Failure: the annotation of an image or a mask is missing.
+            ValueError: there are fewer such images than a batch takes.
         """
-        self.images, self.options, self.device = images, options, device
-        self.marked = annotations(images.shards, options.masks)
-        self.indices = np.array([number for number, each in enumerate(self.marked) if not all(each["crowd"])])
+        self.images = images
+        self.options = options
+        self.device = device
+        self.annotations = read_annotations(images.shards, options.masks)
+        self.indices = np.array(
+            [index for index, annotation in enumerate(self.annotations) if not all(annotation["crowd"])]
+        )
+        # Raises if there are too few images, before the training starts.
         sample_order.steps_per_epoch(len(self.indices), options.batch_size)
 
     def batch(self, step: int) -> list[tuple[Tensor, dict[str, Tensor]]]:
-        """Images, decoded on all cores, and their targets: a pure function of the step."""
-        chosen = self.indices[sample_order.batch(step, len(self.indices), self.options.batch_size, self.options.seed)]
+        """Decode the images of a step on all cores and build their targets; a pure function of the step."""
+        indices = self.indices[sample_order.batch(step, len(self.indices), self.options.batch_size, self.options.seed)]
         with ThreadPoolExecutor() as pool:
-            originals = [image_CHW.to(self.device) for image_CHW in pool.map(self.images.original, chosen)]
+            originals = [image_CHW.to(self.device) for image_CHW in pool.map(self.images.original, indices)]
         return [
-            shown(original_CHW, number, self.marked[number], self.options, step)
-            for original_CHW, number in zip(originals, chosen, strict=True)
+            training_sample(original_CHW, index, self.annotations[index], self.options, step)
+            for original_CHW, index in zip(originals, indices, strict=True)
         ]
 
 
-def shown(
-    original_CHW: Tensor, number: int, marked: dict[str, Any], options, step: int
+def training_sample(
+    original_CHW: Tensor, index: int, annotation: dict[str, Any], options: DetectionConfig, step: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """An image (C, H, W) in [0, 1] and its target, as a step of the training sees them: any size, half mirrored."""
-    size, flip = (uniforms(np.array([number]), options.seed, step, name)[0] for name in ("size", "flip"))
+    """Augment an image (C, H, W), to [0, 1], and its target: a random size, and a flip half of the time."""
+    size, flip = (uniforms(np.array([index]), options.seed, step, name)[0] for name in ("size", "flip"))
     short = options.short_sides[int(size * len(options.short_sides))]
-    image_CHW = resized(original_CHW, short, options.long_side)
-    goal = target(marked, options.masks, original_CHW.device)
-    goal["boxes"] = goal["boxes"] * scale(original_CHW, image_CHW)
+    image_CHW = resize(original_CHW, short, options.long_side)
+
+    target = build_target(annotation, options.masks, original_CHW.device)
+    target["boxes"] = target["boxes"] * box_scale(original_CHW, image_CHW)
     if options.masks:
-        goal["masks"] = F.interpolate(goal["masks"][:, None], image_CHW.shape[1:])[:, 0]
-    return mirrored(image_CHW, goal) if flip < 0.5 else (image_CHW, goal)
+        target["masks"] = F.interpolate(target["masks"][:, None], image_CHW.shape[1:])[:, 0]
+
+    return flip_horizontally(image_CHW, target) if flip < 0.5 else (image_CHW, target)
 
 
-def resized(image_CHW: Tensor, short: int, long: int) -> Tensor:
-    """An image in [0, 1] whose shorter side is `short`, or less where the longer one would be above `long`."""
+def resize(image_CHW: Tensor, short: int, long: int) -> Tensor:
+    """Scale an image to [0, 1] and resize its shorter side to `short`, or less to keep the longer within `long`."""
     sides = image_CHW.shape[1:]
-    scale = min(short / min(sides), long / max(sides))
-    extent = [max(1, round(side * scale)) for side in sides]
+    factor = min(short / min(sides), long / max(sides))
+    extent = [max(1, round(side * factor)) for side in sides]
     return F.interpolate(image_CHW[None] / 255, extent, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
-def scale(before_CHW: Tensor, after_CHW: Tensor) -> Tensor:
-    """What a box (4,) in one image is to be multiplied by to be that in the other one."""
+def box_scale(before_CHW: Tensor, after_CHW: Tensor) -> Tensor:
+    """Compute the factors (4,) that map a box from pixels of the first image to pixels of the second."""
     height, width = (after / before for after, before in zip(after_CHW.shape[1:], before_CHW.shape[1:], strict=True))
     return torch.tensor([width, height, width, height], device=after_CHW.device)
 
 
-def target(marked: dict[str, Any], masks: bool, device: torch.device) -> dict[str, Tensor]:
-    """The objects of an image that are to be learnt, which no crowds are: boxes (O, 4), labels and masks (O, H, W)."""
-    kept = [number for number, crowd in enumerate(marked["crowd"]) if not crowd]
-    found = {
-        "boxes": torch.tensor([marked["boxes"][number] for number in kept], dtype=torch.float32),
-        "labels": torch.tensor([marked["labels"][number] + 1 for number in kept]),
+def build_target(annotation: dict[str, Any], masks: bool, device: torch.device) -> dict[str, Tensor]:
+    """Build the target of the objects that are no crowds: boxes (O, 4), labels (O,) from 1, masks (O, H, W)."""
+    kept = [number for number, crowd in enumerate(annotation["crowd"]) if not crowd]
+    target = {
+        "boxes": torch.tensor([annotation["boxes"][number] for number in kept], dtype=torch.float32),
+        "labels": torch.tensor([annotation["labels"][number] + 1 for number in kept]),
     }
     if masks:
-        runs = [{"size": marked["size"], "counts": marked["masks"][number]} for number in kept]
-        found["masks"] = torch.from_numpy(mask.decode(runs)).permute(2, 0, 1)
-    return {name: tensor.to(device) for name, tensor in found.items()}
+        runs = [{"size": annotation["size"], "counts": annotation["masks"][number]} for number in kept]
+        target["masks"] = torch.from_numpy(mask.decode(runs)).permute(2, 0, 1)
+    return {name: tensor.to(device) for name, tensor in target.items()}
 
 
-def mirrored(image_CHW: Tensor, goal: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """An image and its target, left and right exchanged."""
-    left, top, right, bottom = goal["boxes"].unbind(1)
+def flip_horizontally(image_CHW: Tensor, target: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Flip an image and its target horizontally."""
+    left, top, right, bottom = target["boxes"].unbind(1)
     width = image_CHW.shape[2]
     boxes_O4 = torch.stack([width - right, top, width - left, bottom], 1)
-    flipped = {"masks": goal["masks"].flip(2)} if "masks" in goal else {}
-    return image_CHW.flip(2), goal | {"boxes": boxes_O4} | flipped
+    flipped = {"masks": target["masks"].flip(2)} if "masks" in target else {}
+    return image_CHW.flip(2), target | {"boxes": boxes_O4} | flipped

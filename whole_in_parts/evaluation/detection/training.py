@@ -1,5 +1,5 @@
-"""The training of a detector (`docs/methods.md`, E.11): SGD with momentum on all its layers, and at the end the statistics
-of its batch norms anew ("PreciseBN"). What a step sees is a function of seed and step; a killed training goes on.
+"""Train a detector (`methods.md`, E.11): SGD with momentum on all layers, then a recomputation of the batch-norm
+statistics ("PreciseBN"). Batches are functions of seed and step; a killed training resumes from its checkpoint.
 """
 
 import hashlib
@@ -10,88 +10,94 @@ from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import INDEX
 from whole_in_parts.evaluation.detection.model import Detector, Losses
-from whole_in_parts.evaluation.detection.samples import Course
+from whole_in_parts.evaluation.detection.samples import TrainingBatches
 from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
 MOMENTUM = 0.9
-FIRST = 0.001
+WARMUP_START = 0.001
 """The learning rate of the first step, as a share of that after the warm-up."""
 
 
-def train(context: TaskContext, options, classes: int) -> Detector:
-    """A trained detector on a copy of the backbone; always the same for the same backbone, images and options.
+def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detector:
+    """Train a detector on a copy of the backbone; deterministic for the same backbone, images and options.
 
     Raises:
-        Failure: the images do not say what is to be learnt, or a loss is not finite.
+        Failure: an annotation is missing, or a loss is not finite.
         ValueError: fewer images have an object than a batch takes.
     """
-    course = Course(context.train, options, context.device)
+    batches = TrainingBatches(context.train, options, context.device)
     torch.manual_seed(options.seed)
     model = Detector(context.backbone, classes, options).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
+
     checkpoints = Checkpoints(context.directory.parent / f"detection_{digest(context, options)}")
-    first = restore(checkpoints.load(), model, optimizer)
+    first = resume(checkpoints.load(), model, optimizer)
     bar = progress(range(first, options.steps), "train", unit="step", initial=first, total=options.steps)
+
     for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options)
-        losses = forward(model, course, options, step)
+
+        losses = forward(model, batches, options, step)
         optimizer.zero_grad()
-        total(losses, step, options).backward()
+        total_loss(losses, step, options).backward()
         optimizer.step()
+
         if checkpoints.due():
-            parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            checkpoints.save({"step": step + 1, **parts})
+            state = {"step": step + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoints.save(state)
             bar.set_postfix({name: round(loss.item(), 3) for name, loss in losses.items()})
-    renew(model, course, options)
+
+    recompute_statistics(model, batches, options)
     return model.eval()
 
 
-def forward(model: Detector, course: Course, options, step: int) -> Losses:
-    """The losses of the batch of a step; which anchors and regions are drawn is a function of seed and step too."""
+def forward(model: Detector, batches: TrainingBatches, options: DetectionConfig, step: int) -> Losses:
+    """Compute the losses of the batch of a step; sampled anchors and regions are functions of seed and step, too."""
     torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
-    images, targets = zip(*course.batch(step), strict=True)
+    images, targets = zip(*batches.batch(step), strict=True)
     return model(list(images), list(targets))[1]
 
 
-def total(losses: Losses, step: int, options) -> Tensor:
-    """The sum of the losses.
+def total_loss(losses: Losses, step: int, options: DetectionConfig) -> Tensor:
+    """Sum the losses.
 
     Raises:
-        Failure: it is not finite.
+        Failure: the sum is not finite.
     """
     loss = torch.stack(list(losses.values())).sum()
     if not loss.isfinite():
         raise Failure(
-            f"task.learning_rate: at {options.learning_rate} the loss of step {step} is not finite; try a lower one or "
-            "a longer task.warmup_steps"
+            f"task.learning_rate: at {options.learning_rate} the loss of step {step} is not finite; lower it or "
+            "raise task.warmup_steps"
         )
     return loss
 
 
-def learning_rate(step: int, options) -> float:
-    """The rate of a step: it rises in a line, and is a tenth from each drop on."""
-    warm = min(1.0, FIRST + (1 - FIRST) * step / options.warmup_steps) if options.warmup_steps else 1.0
+def learning_rate(step: int, options: DetectionConfig) -> float:
+    """Compute the learning rate of a step: a linear warm-up, and a division by ten at each drop."""
+    warm = min(1.0, WARMUP_START + (1 - WARMUP_START) * step / options.warmup_steps) if options.warmup_steps else 1.0
     return options.learning_rate * warm * 0.1 ** sum(step >= drop for drop in options.drops)
 
 
 @torch.no_grad()
-def renew(model: Detector, course: Course, options) -> None:
-    """Take the mean of the batch statistics of further batches in place of the running ones."""
+def recompute_statistics(model: Detector, batches: TrainingBatches, options: DetectionConfig) -> None:
+    """Replace the running statistics of batch norms by the means of the statistics of further batches."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
-            module.momentum = None
+            module.momentum = None  # a cumulative average
     for step in progress(range(options.steps, options.steps + options.batches), "statistics", unit="batch"):
-        total(forward(model, course, options, step), step, options)
+        total_loss(forward(model, batches, options, step), step, options)
 
 
-def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer) -> int:
-    """Put back what was saved; give the step that comes next."""
+def resume(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer) -> int:
+    """Load the state of a checkpoint into model and optimizer; return the next step, 0 without a checkpoint."""
     if state is None:
         return 0
     model.load_state_dict(state["model"])
@@ -99,8 +105,8 @@ def restore(state: dict | None, model: Detector, optimizer: torch.optim.Optimize
     return state["step"]
 
 
-def digest(context: TaskContext, options) -> str:
-    """Stands for all that a training depends on: options, backbone, data and code."""
+def digest(context: TaskContext, options: DetectionConfig) -> str:
+    """Hash all that a training depends on: options, torch's version, backbone, data and code."""
     state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
     for tensor in context.backbone.state_dict().values():
         state.update(tensor.cpu().contiguous().numpy().tobytes())

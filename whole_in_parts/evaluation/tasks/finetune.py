@@ -1,8 +1,7 @@
-"""Fine-tuning: the backbone is trained on, with a linear layer on its global representation, and the weights of the
-pretraining stay as they are on disk.
+"""Fine-tuning: train a copy of the backbone with a linear layer on its global representation.
 
-Each image is seen in a random crop, mirrored half of the time. `top1` is that of the test images, as evaluation sees
-them, in per cent.
+Training images are random crops, flipped horizontally half of the time. `top1` is the accuracy on the test images,
+without augmentation, in per cent. The stored weights of the pretraining stay unchanged.
 """
 
 import copy
@@ -13,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
+from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data import sample_order
-from whole_in_parts.evaluation.features import batches
+from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.linear_probe import top1
 from whole_in_parts.evaluation.task import TaskContext, decode_all, random_crops, shared_class_names
 from whole_in_parts.failure import Failure
@@ -25,10 +25,10 @@ from whole_in_parts.schedules import cosine
 MOMENTUM = 0.9
 
 
-class Tuned(nn.Module):
-    """Images (B, C, S, S) in [0, 1] to logits (B, classes), by a copy of a backbone that may be trained."""
+class FinetunedClassifier(nn.Module):
+    """Maps images (B, C, S, S) in [0, 1] to logits (B, classes) by a trainable copy of a backbone."""
 
-    def __init__(self, backbone: Backbone, classes: int):
+    def __init__(self, backbone: Backbone, classes: int) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).requires_grad_(True)
         self.layer = nn.Linear(backbone.features, classes)
@@ -39,39 +39,41 @@ class Tuned(nn.Module):
         return self.layer(self.backbone(images_BCHW).global_BD)
 
 
-def evaluate(context: TaskContext, options) -> dict[str, float]:
+def evaluate(context: TaskContext, options: FinetuneConfig) -> dict[str, float]:
+    # A broken test image should fail the task before the training.
     decode_all(context.test)
     model = finetune(context, options).eval()
+
     logits = []
-    for _, images_BCHW in batches(context.test, np.arange(len(context.test)), context.device, "test"):
+    for _, images_BCHW in iter_batches(context.test, np.arange(len(context.test)), context.device, "test"):
         with torch.no_grad():
             logits.append(model(images_BCHW).cpu())
     return {"top1": top1(torch.cat(logits), torch.from_numpy(context.test.shards.labels))}
 
 
-def finetune(context: TaskContext, options) -> Tuned:
-    """A trained copy; always the same for the same backbone, images and options.
+def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifier:
+    """Fine-tune a copy of the backbone; deterministic for the same backbone, images and options.
 
     Raises:
-        Failure: its weights are no longer finite.
+        Failure: a weight is not finite after the training.
     """
-    model = Tuned(context.backbone, len(shared_class_names(context))).to(context.device).train()
+    model = FinetunedClassifier(context.backbone, len(shared_class_names(context))).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), options.learning_rate, momentum=MOMENTUM)
     steps = options.epochs * sample_order.steps_per_epoch(len(context.train), options.batch_size)
     for step in progress(range(steps), "finetune", unit="step"):
+        # Dropout and dropped paths draw from torch's generator.
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
         optimizer.param_groups[0]["lr"] = cosine(options.learning_rate, 0.0, step / steps)
         optimizer.zero_grad()
-        loss(model, context, options, step).backward()
+        batch_loss(model, context, options, step).backward()
         optimizer.step()
+
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
-        raise Failure(
-            f"task.learning_rate: at {options.learning_rate} the weights are no longer finite; try a lower one"
-        )
+        raise Failure(f"task.learning_rate: at {options.learning_rate} the weights are not finite; lower it")
     return model
 
 
-def loss(model: Tuned, context: TaskContext, options, step: int) -> Tensor:
-    """The cross-entropy of the batch of a step."""
+def batch_loss(model: FinetunedClassifier, context: TaskContext, options: FinetuneConfig, step: int) -> Tensor:
+    """Compute the cross-entropy of the batch of a step."""
     images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
     return F.cross_entropy(model(images_BCHW), labels_B)

@@ -5,14 +5,14 @@ from matplotlib.image import imread
 from sklearn.metrics import roc_auc_score
 
 from whole_in_parts.config.analyses.affinity import AffinityConfig
-from whole_in_parts.evaluation.analyses.affinity import Compared, agreement, compare, correlation, embed, measure
+from whole_in_parts.evaluation.analyses.affinity import PairScores, agreement, compare, correlation, embed, measure
 
 SAME, DIFFERENT = torch.linspace(0.5, 1, 20).double(), torch.linspace(0, 0.8, 20).double()
 
 
 def test_an_affinity_that_knows_has_auroc_1_and_one_that_says_always_the_same_one_half():
-    knows = agreement(Compared(SAME + 10, SAME), Compared(DIFFERENT - 10, DIFFERENT))
-    constant = agreement(Compared(torch.zeros(20).double(), SAME), Compared(torch.zeros(20).double(), DIFFERENT))
+    knows = agreement(PairScores(SAME + 10, SAME), PairScores(DIFFERENT - 10, DIFFERENT))
+    constant = agreement(PairScores(torch.zeros(20).double(), SAME), PairScores(torch.zeros(20).double(), DIFFERENT))
     assert knows["auroc_affinity"] == 1
     assert 0.5 < knows["auroc_cosine"] < 1
     assert constant["auroc_affinity"] == 0.5
@@ -21,7 +21,7 @@ def test_an_affinity_that_knows_has_auroc_1_and_one_that_says_always_the_same_on
 
 
 def test_pearson_is_that_of_a_line_and_spearman_that_of_any_order():
-    bent = agreement(Compared(SAME**9, SAME), Compared(DIFFERENT**9, DIFFERENT))
+    bent = agreement(PairScores(SAME**9, SAME), PairScores(DIFFERENT**9, DIFFERENT))
     assert bent["spearman"] == pytest.approx(1)
     assert bent["pearson"] < 0.95
     x, y = torch.rand(2, 30).double()
@@ -30,7 +30,7 @@ def test_pearson_is_that_of_a_line_and_spearman_that_of_any_order():
 
 def test_the_mean_affinity_is_a_probability():
     logits = torch.tensor([-1000.0, 1000.0]).double()
-    told = agreement(Compared(logits, logits), Compared(logits, logits))
+    told = agreement(PairScores(logits, logits), PairScores(logits, logits))
     assert told["affinity_same"] == 0.5
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from whole_in_parts.config.analyses.bag import BagConfig, Windows
 from whole_in_parts.config.evaluations import Linear
 from whole_in_parts.evaluation import features
-from whole_in_parts.evaluation.analyses._patches import windows
+from whole_in_parts.evaluation.analyses._patches import sliding_windows
 from whole_in_parts.evaluation.analyses.bag import embed_global, embed_patches, measure
 
 PROBE = Linear(epochs=3, batch_size=64, learning_rate=0.1, weight_decay=0)
@@ -28,7 +28,7 @@ def test_one_patch_that_is_the_whole_image_is_the_image(context):
 
 def test_the_central_embedding_is_the_feature_of_the_image(context):
     whole_ND = embed_global(context, context.test, np.arange(len(context.test)))
-    plain = features.features(context.backbone, context.test, context.device, "plain")
+    plain = features.extract_features(context.backbone, context.test, context.device, "plain")
     torch.testing.assert_close(whole_ND, plain.features_ND)
 
 
@@ -61,7 +61,7 @@ def test_patches_of_an_image_are_the_same_in_any_part_and_differ_from_each_other
 
 def test_windows_are_cut_row_by_row_and_brought_to_the_image_size():
     images_BCHW = torch.arange(64.0).view(1, 1, 8, 8)
-    views = windows(images_BCHW, size=4, stride=2)
+    views = sliding_windows(images_BCHW, size=4, stride=2)
     assert len(views) == 9
     assert all(view.shape == (1, 1, 8, 8) for view in views)
     assert views[1].mean() == pytest.approx(float(images_BCHW[:, :, 0:4, 2:6].mean()))

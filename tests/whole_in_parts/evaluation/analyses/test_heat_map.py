@@ -45,7 +45,7 @@ def test_the_map_of_an_image_of_equal_windows_is_flat(context):
 def test_the_numbers_are_means_over_images_and_windows_without_the_query(context, monkeypatch):
     monkeypatch.setattr("whole_in_parts.evaluation.analyses.heat_map.BATCH", 25)
     metrics = measure(context, options())
-    maps = compare(context, np.append(order := _patches.by_class(context), order[0]), options())
+    maps = compare(context, np.append(order := _patches.sort_by_class(context), order[0]), options())
     for space, (same, other) in maps.items():
         kept = torch.ones(3, 3, dtype=torch.bool)
         kept[0, 2] = False

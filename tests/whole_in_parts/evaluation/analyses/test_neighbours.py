@@ -37,10 +37,10 @@ def test_a_copy_of_an_image_is_its_first_neighbour_with_similarity_1(context):
 def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(context):
     asked = options()
     metrics = measure(context, asked)
-    views = _patches.patches(context.test, context.indices, asked, 2, context.device).views
+    views = _patches.crop_patches(context.test, context.indices, asked, 2, context.device).views
     labels = context.test.shards.labels
     for space in ("embedding", "projection"):
-        x_MD = torch.stack([_patches.spaces(context, view)[space] for view in views], 1).flatten(0, 1).double()
+        x_MD = torch.stack([_patches.embed_in_spaces(context, view)[space] for view in views], 1).flatten(0, 1).double()
         rows = found(context).query("space == @space")
         same = []
         for query in range(120):
@@ -60,7 +60,7 @@ def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(co
 
 def box_of(context, asked, query: int) -> tuple[int, ...]:
     """The box of a patch."""
-    batch = _patches.patches(context.test, context.indices, asked, 2, context.device)
+    batch = _patches.crop_patches(context.test, context.indices, asked, 2, context.device)
     return tuple(batch.boxes[query % 2][query // 2].int().tolist())
 
 
@@ -88,4 +88,4 @@ def test_more_neighbours_than_there_are_patches_are_refused_before_any_work(cont
 
 def test_one_image_has_nothing_to_be_compared_with(context):
     with pytest.raises(Failure, match="there is only one"):
-        _patches.by_class(context._replace(indices=context.indices[:1]))
+        _patches.sort_by_class(context._replace(indices=context.indices[:1]))

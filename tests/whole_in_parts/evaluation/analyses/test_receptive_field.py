@@ -53,8 +53,8 @@ def test_no_gradient_is_left_in_the_backbone(context):
 
 def test_the_picture_has_four_fields_of_which_each_lies_at_its_position(context, monkeypatch):
     drawn = []
-    genuine = receptive_field.picture
-    monkeypatch.setattr(receptive_field, "picture", lambda maps: drawn.append(maps) or genuine(maps))
+    genuine = receptive_field.plot
+    monkeypatch.setattr(receptive_field, "plot", lambda maps: drawn.append(maps) or genuine(maps))
     one = context._replace(backbone=Square(3, middle=1.0), indices=context.indices[:4])
     measure(one, ReceptiveFieldConfig(name="receptive_field", stride=8))
     assert imread(context.directory / "field.png").shape[:2] == (345, 1200)

@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 
 from whole_in_parts.config.analyses.similarity import SimilarityConfig
-from whole_in_parts.evaluation.analyses.similarity import measure, pairs
+from whole_in_parts.evaluation.analyses.similarity import draw_pairs, measure
 
 OPTIONS = SimilarityConfig(name="similarity", pairs=200)
 
 
 def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(context):
-    view = context.backbone(next(context.batches("all")))
+    view = context.backbone(next(context.iter_images("all")))
     parts_NPC = F.normalize(view.local_BCNN.flatten(2).permute(0, 2, 1).double(), dim=2)
     x, y = [], []
-    for first, second in zip(*pairs(60, OPTIONS.pairs), strict=True):
+    for first, second in zip(*draw_pairs(60, OPTIONS.pairs), strict=True):
         x.append(float(F.cosine_similarity(view.global_BD[first].double(), view.global_BD[second].double(), dim=0)))
         y.append(np.mean([float(a @ b) for a in parts_NPC[first] for b in parts_NPC[second]]))
     metrics = measure(context, OPTIONS)
@@ -24,7 +24,7 @@ def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(context):
 
 
 def test_pairs_are_of_different_images_and_always_the_same():
-    first, second = pairs(7, 1000)
+    first, second = draw_pairs(7, 1000)
     assert (first != second).all()
     assert set(first.tolist()) == set(second.tolist()) == set(range(7))
-    assert all(torch.equal(a, b) for a, b in zip(pairs(7, 1000), (first, second), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(draw_pairs(7, 1000), (first, second), strict=True))

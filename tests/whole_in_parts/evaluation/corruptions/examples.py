@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from whole_in_parts.evaluation.corruption import SEVERITIES, corrupt, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, corrupt, released_set
 
 SETS = {"ImageNet-C": 224, "Tiny-ImageNet-C": 64, "CIFAR-C": 32}
 NUMBERS = np.array([3, 0, 11, 7])
@@ -35,7 +35,7 @@ def picture(image_CHW: torch.Tensor) -> Image.Image:
 def applied(name: str, images_BCHW: torch.Tensor, severity: int) -> torch.Tensor:
     """What the file of a corruption makes of images, before they are cut to 8 bits; (B, S, S, C)."""
     module = importlib.import_module(f"whole_in_parts.evaluation.corruptions.{name}")
-    constant = module.CONSTANTS[released_as(images_BCHW.shape[-1])][severity - 1]
+    constant = module.CONSTANTS[released_set(images_BCHW.shape[-1])][severity - 1]
     found_BCHW = module.apply(exact(images_BCHW), constant, NUMBERS[: len(images_BCHW)], severity)
     return found_BCHW.clamp(0, 1).permute(0, 2, 3, 1)
 

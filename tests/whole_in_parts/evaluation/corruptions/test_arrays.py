@@ -9,8 +9,8 @@ from tests.whole_in_parts.evaluation.tasks.pictures import picture
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.evaluation.corruption import SEVERITIES
-from whole_in_parts.evaluation.corruptions._arrays import Arrays
-from whole_in_parts.evaluation.corruptions._released import Released, released
+from whole_in_parts.evaluation.corruptions._arrays import ReleasedArray
+from whole_in_parts.evaluation.corruptions._released import ReleasedFolder, open_released
 from whole_in_parts.failure import Failure
 
 COUNT = 12
@@ -44,7 +44,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_each_test_image_has_its_corrupted_twin_whatever_order_it_was_packed_in(folder, clean, severity):
     assert clean.keys != sorted(clean.keys)
-    found = released(folder, "snow", severity, clean)
+    found = open_released(folder, "snow", severity, clean)
     assert found.keys == clean.keys
     assert np.array_equal(found.labels, clean.labels)
     images_BCHW = Images(found, 6, 3)[np.arange(COUNT)]
@@ -55,29 +55,29 @@ def test_each_test_image_has_its_corrupted_twin_whatever_order_it_was_packed_in(
 
 
 def test_an_array_stays_on_disk(folder, clean):
-    assert isinstance(Arrays(folder, "fog", 1, clean).released_NHWC, np.memmap)
+    assert isinstance(ReleasedArray(folder, "fog", 1, clean).released_NHWC, np.memmap)
 
 
 def test_a_folder_without_labels_is_one_of_images(folder, clean):
     (folder / "labels.npy").unlink()
     with pytest.raises(Failure, match=r"corrupt.folder: there is no folder .*/fog;.* or <corruption>\.npy and labels"):
-        released(folder, "fog", 1, clean)
+        open_released(folder, "fog", 1, clean)
     place = folder / "fog" / "1"
     for name in clean.classes:
         (place / name).mkdir(parents=True)
         (place / name / "0.png").write_bytes(png(picture(0)))
-    assert isinstance(released(folder, "fog", 1, clean), Released)
+    assert isinstance(open_released(folder, "fog", 1, clean), ReleasedFolder)
 
 
 def test_labels_of_another_order_are_refused_by_the_file_and_the_first_that_differs(folder, clean):
     labels = np.tile(LABELS, len(SEVERITIES))
     labels[COUNT + 4] = (labels[COUNT + 4] + 1) % 3
     np.save(folder / "labels.npy", labels)
-    Arrays(folder, "fog", 1, clean)
+    ReleasedArray(folder, "fog", 1, clean)
     with pytest.raises(
         Failure, match=rf"labels\.npy: image 4 has label {labels[COUNT + 4]}, and in the .* {LABELS[4]};"
     ):
-        Arrays(folder, "fog", 2, clean)
+        ReleasedArray(folder, "fog", 2, clean)
 
 
 def test_a_dataset_whose_keys_are_in_the_order_of_classes_is_refused(folder, tmp_path):
@@ -88,7 +88,7 @@ def test_a_dataset_whose_keys_are_in_the_order_of_classes_is_refused(folder, tmp
     (tmp_path / "by_class").mkdir()
     pack(samples, ["cat", "dog", "emu"], tmp_path / "by_class", 5, "test")
     with pytest.raises(Failure, match=r"labels\.npy: image 1 has label .* as a dataset of source torchvision has it"):
-        Arrays(folder, "fog", 1, Shards(tmp_path / "by_class"))
+        ReleasedArray(folder, "fog", 1, Shards(tmp_path / "by_class"))
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_an_array_that_is_missing_broken_or_of_something_else_is_named(folder, c
     elif content is not None:
         np.save(file, content)
     with pytest.raises(Failure, match=message):
-        released(folder, "fog", 1, clean)
+        open_released(folder, "fog", 1, clean)

@@ -15,7 +15,7 @@ from tests.whole_in_parts.evaluation.corruptions.examples import (
     images,
     picture,
 )
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruptions import defocus_blur, glass_blur, motion_blur, zoom_blur
 from whole_in_parts.evaluation.corruptions._draws import uniform
 
@@ -26,7 +26,7 @@ SEVERE = pytest.mark.parametrize("severity", SEVERITIES)
 def test_the_disk_is_that_of_the_released_code_without_the_zeros_around_it(severity):
     constant = defocus_blur.CONSTANTS["ImageNet-C"][severity - 1]
     theirs_KK = released.disk(*constant)
-    ours_KK = defocus_blur.disk(*constant).numpy()
+    ours_KK = defocus_blur.disk_kernel(*constant).numpy()
     border = (len(theirs_KK) - len(ours_KK)) // 2
     np.testing.assert_allclose(np.pad(ours_KK, border), theirs_KK, atol=1e-6)
     assert ours_KK[0].any()
@@ -36,7 +36,7 @@ def test_the_disk_is_that_of_the_released_code_without_the_zeros_around_it(sever
 @SEVERE
 def test_defocus_blur_equals_opencv_with_the_released_disk(size, severity):
     given_BCHW = images(size, count=2)
-    constant = defocus_blur.CONSTANTS[released_as(size)][severity - 1]
+    constant = defocus_blur.CONSTANTS[released_set(size)][severity - 1]
     for ours_HWC, image_CHW in zip(applied("defocus_blur", given_BCHW, severity), given_BCHW, strict=True):
         theirs_HWC = cv2.filter2D(image_CHW.permute(1, 2, 0).numpy(), -1, released.disk(*constant))
         np.testing.assert_allclose(ours_HWC, theirs_HWC.clip(0, 1), atol=1e-5)
@@ -66,7 +66,7 @@ def test_glass_blur_equals_imagecorruptions_visiting_pixel_by_pixel(severity, mo
 
 
 def test_shuffled_pixels_are_copied_and_not_exchanged_and_a_border_stays():
-    source_BP = glass_blur.sources(uniform(NUMBERS, (32, 32), "a shuffle"), 2)
+    source_BP = glass_blur.shuffle_sources(uniform(NUMBERS, (32, 32), "a shuffle"), 2)
     assert all(len(set(source.tolist())) < 32 * 32 for source in source_BP)
     itself_BHW = (source_BP == torch.arange(32 * 32)).unflatten(1, (32, 32))
     assert itself_BHW[:, :3].all()
@@ -77,7 +77,7 @@ def test_shuffled_pixels_are_copied_and_not_exchanged_and_a_border_stays():
 @pytest.mark.parametrize(("sigma", "truncate", "edge"), [(0.05, 4, "nearest"), (1.5, 4, "nearest"), (40, 3, "reflect")])
 def test_a_gaussian_as_a_matrix_equals_scikit_image_s(sigma, truncate, edge):
     given_HW = images(32, 1, 1)[0, 0].double()
-    ours_HW = glass_blur.blurred(given_HW, glass_blur.gaussian(32, sigma, truncate, edge))
+    ours_HW = glass_blur.blur(given_HW, glass_blur.gaussian_matrix(32, sigma, truncate, edge))
     theirs_HW = gaussian(given_HW.numpy(), sigma, mode=edge, truncate=truncate)
     np.testing.assert_allclose(ours_HW, theirs_HW, atol=1e-12)
 
@@ -97,7 +97,7 @@ def test_motion_blur_equals_imagecorruptions_along_the_same_line(severity, monke
 def test_a_point_is_smeared_against_the_direction_of_the_line(angle, step):
     given_BCHW = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
     given_BCHW[..., 4, 4] = 1
-    found_HW = motion_blur.moved(given_BCHW, torch.tensor([float(angle)]).double(), 1, 1)[0, 0]
+    found_HW = motion_blur.blur_along_line(given_BCHW, torch.tensor([float(angle)]).double(), 1, 1)[0, 0]
     weights = np.exp(-(np.arange(3) ** 2) / 2) / np.exp(-(np.arange(3) ** 2) / 2).sum()
     for steps, weight in enumerate(weights):
         assert found_HW[4 - steps * step[0], 4 - steps * step[1]] == pytest.approx(weight)
@@ -119,7 +119,7 @@ def test_the_enlarged_middle_equals_scipy_s_cut_around_the_middle(factor):
     large_HWC = released.scizoom(middle_HWC, (factor, factor, 1), order=1)
     first = (len(large_HWC) - size) // 2
     theirs_HWC = large_HWC[first : first + size, first : first + size]
-    np.testing.assert_allclose(zoom_blur.zoomed(given_BCHW, factor)[0].permute(1, 2, 0), theirs_HWC, atol=1e-9)
+    np.testing.assert_allclose(zoom_blur.zoom(given_BCHW, factor)[0].permute(1, 2, 0), theirs_HWC, atol=1e-9)
 
 
 def test_the_factors_are_those_of_numpy_s_range_where_its_rounding_errors_add_one(monkeypatch):
@@ -129,7 +129,7 @@ def test_the_factors_are_those_of_numpy_s_range_where_its_rounding_errors_add_on
         factors.append(factor)
         return images_BCHW
 
-    monkeypatch.setattr(zoom_blur, "zoomed", seen)
+    monkeypatch.setattr(zoom_blur, "zoom", seen)
     for constant in zoom_blur.CONSTANTS["CIFAR-C"]:
         zoom_blur.apply(exact(images(8)), constant, NUMBERS, 1)
     assert factors == [factor for end in (1.06, 1.11, 1.16, 1.21, 1.26) for factor in np.arange(1, end, 0.01)]

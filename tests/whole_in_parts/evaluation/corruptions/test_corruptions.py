@@ -8,7 +8,7 @@ import torch
 from tests.whole_in_parts.evaluation.corruptions.examples import NUMBERS, SETS, distances, images
 from whole_in_parts.config.evaluations import CORRUPTIONS
 from whole_in_parts.evaluation import corruption
-from whole_in_parts.evaluation.corruption import AT_ONCE, SEVERITIES, corrupt, released_as, truncated
+from whole_in_parts.evaluation.corruption import SEVERITIES, VALUES_PER_CHUNK, corrupt, released_set, truncate_to_8_bit
 
 NOISE = ["gaussian_noise", "shot_noise", "impulse_noise"]
 BLUR = ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur"]
@@ -24,7 +24,7 @@ def test_the_files_are_the_fifteen_corruptions_of_the_paper():
 
 @pytest.mark.parametrize(("size", "name"), [(8, 2), (32, 2), (63, 2), (64, 1), (223, 1), (224, 0), (448, 0)])
 def test_the_constants_are_those_of_the_released_set_for_the_size(size, name):
-    assert released_as(size) == list(SETS)[name]
+    assert released_set(size) == list(SETS)[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,7 +40,7 @@ def test_an_image_has_the_same_bytes_in_a_batch_of_any_size_and_order(name, size
     whole_BCHW = corrupt(name, given_BCHW, 3, NUMBERS)
     order = [2, 0, 3, 1]
     assert torch.equal(corrupt(name, given_BCHW[order], 3, NUMBERS[order]), whole_BCHW[order])
-    monkeypatch.setitem(AT_ONCE, "cpu", 2 * given_BCHW[0].numel())
+    monkeypatch.setitem(VALUES_PER_CHUNK, "cpu", 2 * given_BCHW[0].numel())
     assert torch.equal(corrupt(name, given_BCHW, 3, NUMBERS), whole_BCHW)
     alone_1CHW = corrupt(name, given_BCHW[[2]], 3, NUMBERS[[2]])
     assert torch.equal(alone_1CHW[0], whole_BCHW[2])
@@ -104,8 +104,8 @@ def test_a_higher_severity_takes_an_image_farther_from_what_it_was(name, size):
 
 def test_images_are_cut_to_8_bits_and_what_misses_one_by_an_error_of_rounding_counts_as_it():
     levels = torch.arange(256, dtype=torch.float64) / 255
-    assert torch.equal(truncated(levels - 1e-12), levels)
-    assert torch.equal(truncated(levels + 0.9 / 255), levels)
+    assert torch.equal(truncate_to_8_bit(levels - 1e-12), levels)
+    assert torch.equal(truncate_to_8_bit(levels + 0.9 / 255), levels)
 
 
 @pytest.mark.parametrize("name", ["brightness", "motion_blur"])

@@ -7,7 +7,7 @@ from scipy.ndimage import map_coordinates
 from skimage.filters import gaussian
 
 from tests.whole_in_parts.evaluation.corruptions.examples import NUMBERS, SETS, applied, exact, images, picture
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruptions import elastic_transform
 from whole_in_parts.evaluation.corruptions._draws import uniform
 
@@ -34,7 +34,7 @@ def smooth(size: int) -> torch.Tensor:
 def test_elastic_transform_equals_opencv_scikit_image_and_scipy_with_the_same_numbers(size, severity):
     given_BCHW = smooth(size)
     ours_BHWC = applied("elastic_transform", given_BCHW, severity)
-    constant = elastic_transform.CONSTANTS[released_as(size)][severity - 1]
+    constant = elastic_transform.CONSTANTS[released_set(size)][severity - 1]
     length, sigma, reach = (size * share for share in constant)
     moves_B32, field_BHW2 = (
         (2 * uniform(NUMBERS, shape, "elastic_transform", severity, part) - 1).numpy()
@@ -60,7 +60,7 @@ def test_elastic_transform_equals_opencv_scikit_image_and_scipy_with_the_same_nu
 def test_sampling_between_pixels_equals_scipy_s_far_beyond_the_image_too(edge, border):
     given_BCHW = exact(images(9, count=2))
     places_BHW2 = 60 * torch.rand(2, 9, 9, 2, dtype=torch.float64) - 25
-    found_BCHW = elastic_transform.sampled(given_BCHW, places_BHW2, edge)
+    found_BCHW = elastic_transform.sample_linearly(given_BCHW, places_BHW2, edge)
     for found_CHW, image_CHW, places_HW2 in zip(found_BCHW, given_BCHW, places_BHW2, strict=True):
         for found_HW, image_HW in zip(found_CHW, image_CHW, strict=True):
             expected_HW = map_coordinates(image_HW, [places_HW2[..., 1], places_HW2[..., 0]], order=1, mode=border)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.whole_in_parts.evaluation.corruptions.examples import NUMBERS, SETS
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruptions import gaussian_noise, impulse_noise, shot_noise
 
 CASES = [
@@ -13,7 +13,7 @@ CASES = [
 
 def noisy(module, size: int, severity: int, value: float) -> tuple[torch.Tensor, float]:
     """What becomes of images of one value, as one row of numbers, and the constant."""
-    constant = module.CONSTANTS[released_as(size)][severity - 1]
+    constant = module.CONSTANTS[released_set(size)][severity - 1]
     plain_BCHW = torch.full((len(NUMBERS), 3, size, size), value, dtype=torch.float64)
     return module.apply(plain_BCHW, constant, NUMBERS, severity).flatten(), constant
 

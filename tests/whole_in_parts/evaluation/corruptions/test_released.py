@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from whole_in_parts.data.shards import Images
-from whole_in_parts.evaluation.corruptions._released import Released
+from whole_in_parts.evaluation.corruptions._released import ReleasedFolder
 from whole_in_parts.failure import Failure
 
 CLASSES = ["dog", "cat"]
@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 
 def test_images_come_in_the_order_of_classes_and_names_with_the_labels_of_the_dataset(folder):
-    found = Released(folder, "fog", 2, CLASSES)
+    found = ReleasedFolder(folder, "fog", 2, CLASSES)
     assert found.keys == ["cat/0", "cat/1", "dog/0", "dog/1"]
     assert found.labels.tolist() == [1, 1, 0, 0]
     assert len(found) == 4
@@ -37,24 +37,24 @@ def test_images_come_in_the_order_of_classes_and_names_with_the_labels_of_the_da
 )
 def test_what_is_missing_is_named(folder, folder_name, corruption, severity, missing):
     with pytest.raises(Failure, match=rf"corrupt.folder: there is no folder \S*/{missing};"):
-        Released(folder / folder_name, corruption, severity, CLASSES)
+        ReleasedFolder(folder / folder_name, corruption, severity, CLASSES)
 
 
 def test_classes_that_are_not_the_dataset_s_are_named_both_ways_and_not_all_of_many(folder):
-    with pytest.raises(Failure, match=r"fog/2: its classes are not the dataset's: it lacks emu and it has more: dog$"):
-        Released(folder, "fog", 2, ["cat", "emu"])
+    with pytest.raises(Failure, match=r"fog/2: its classes are not the dataset's: it lacks emu and it also has dog$"):
+        ReleasedFolder(folder, "fog", 2, ["cat", "emu"])
     with pytest.raises(Failure, match=r"it lacks a, b, c, d, e and 2 others$"):
-        Released(folder, "fog", 2, [*CLASSES, *"abcdefg"])
+        ReleasedFolder(folder, "fog", 2, [*CLASSES, *"abcdefg"])
 
 
 def test_a_class_without_images_is_named(folder):
     for file in (folder / "fog/2/cat").glob("*.png"):
         file.unlink()
     with pytest.raises(Failure, match="fog/2/cat: no image"):
-        Released(folder, "fog", 2, CLASSES)
+        ReleasedFolder(folder, "fog", 2, CLASSES)
 
 
 def test_an_image_that_cannot_be_decoded_is_named(folder):
     (folder / "fog/2/dog/1.png").write_bytes(b"not a picture")
     with pytest.raises(Failure, match=r"fog/2/dog/1\.png: cannot be decoded"):
-        Images(Released(folder, "fog", 2, CLASSES), 8, 1)[np.array([3])]
+        Images(ReleasedFolder(folder, "fog", 2, CLASSES), 8, 1)[np.array([3])]

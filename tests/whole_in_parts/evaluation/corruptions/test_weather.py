@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.whole_in_parts.evaluation.corruptions.examples import LEVEL, NUMBERS, SETS, applied, draw, images, picture
-from whole_in_parts.evaluation.corruption import SEVERITIES, released_as
+from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruptions import fog, frost, snow
 from whole_in_parts.evaluation.corruptions._draws import normal, uniform
 from whole_in_parts.failure import Failure
@@ -36,14 +36,14 @@ def test_snow_equals_imagecorruptions_with_the_same_flakes(severity, monkeypatch
         assert difference_HWC.mean() < LEVEL
 
 
-@pytest.mark.parametrize("released_as", SETS)
-def test_frost_is_a_part_of_a_photograph_scaled_as_for_the_released_set(released_as):
-    size = SETS[released_as]
-    ice_BCHW = frost.ice(NUMBERS, size, 2)
+@pytest.mark.parametrize("released_set", SETS)
+def test_frost_is_a_part_of_a_photograph_scaled_as_for_the_released_set(released_set):
+    size = SETS[released_set]
+    ice_BCHW = frost.crop_ice(NUMBERS, size, 2)
     folder = Path(released.__file__).parent / "frost"
     for part_CHW, (which, down, right) in zip(ice_BCHW, uniform(NUMBERS, (3,), "frost", 2).tolist(), strict=True):
         photograph = cv2.imread(str(folder / frost.PHOTOGRAPHS[int(5 * which)]))
-        scaled = cv2.resize(photograph, (0, 0), fx=frost.SCALES[released_as], fy=frost.SCALES[released_as])
+        scaled = cv2.resize(photograph, (0, 0), fx=frost.SCALES[released_set], fy=frost.SCALES[released_set])
         top, left = int(down * (len(scaled) - size)), int(right * (scaled.shape[1] - size))
         part_HWC = cv2.cvtColor(scaled[top : top + size, left : left + size], cv2.COLOR_BGR2RGB)
         assert torch.equal(part_CHW.mul(255).round().byte().permute(1, 2, 0), torch.from_numpy(part_HWC))
@@ -52,21 +52,21 @@ def test_frost_is_a_part_of_a_photograph_scaled_as_for_the_released_set(released
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_frost_is_the_weighted_sum_of_image_and_ice(size):
     given_BCHW = images(size)
-    kept, added = frost.CONSTANTS[released_as(size)][2]
-    expected_BHWC = (kept * given_BCHW + added * frost.ice(NUMBERS, size, 3)).clamp(0, 1).permute(0, 2, 3, 1)
+    kept, added = frost.CONSTANTS[released_set(size)][2]
+    expected_BHWC = (kept * given_BCHW + added * frost.crop_ice(NUMBERS, size, 3)).clamp(0, 1).permute(0, 2, 3, 1)
     np.testing.assert_allclose(applied("frost", given_BCHW, 3), expected_BHWC, atol=1e-6)
 
 
 def test_photographs_that_are_not_installed_are_asked_for_by_name(monkeypatch):
-    frost.photographs.cache_clear()
+    frost.load_photographs.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(Failure, match="imagecorruptions-imaug, which is not installed"):
-        frost.photographs(1.0)
+        frost.load_photographs(1.0)
 
 
 def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(Failure, match=r"frost9\.png"):
-        frost.photograph(tmp_path / "frost9.png", 1)
+        frost.load_photograph(tmp_path / "frost9.png", 1)
 
 
 @SEVERE

@@ -48,7 +48,7 @@ def test_the_map_is_that_of_the_last_but_one_stage_at_its_stride(options, stride
 def test_images_of_several_shapes_make_one_batch_with_zeros_where_there_is_no_image():
     model = detector(resnet("basic", [1, 1, 1, 1], [1, 2, 2, 2], LARGE, width=4))
     images = [torch.rand(3, 40, 60), torch.rand(3, 50, 33)]
-    batch = model.together(images)
+    batch = model.collate(images)
     assert batch.tensors.shape == (2, 3, 64, 64)
     assert batch.image_sizes == [(40, 60), (50, 33)]
     torch.testing.assert_close(batch.tensors[1, :, :50, :33], model.body.normalised(images[1][None])[0])
@@ -80,9 +80,9 @@ def test_training_gives_losses_and_evaluation_boxes_labels_scores_and_masks(mask
 def test_a_map_of_a_region_is_14_wide_and_7_after_the_last_stage_whatever_its_box():
     model = detector(masks=True)
     map_BCHW = torch.rand(1, 16, 16, 16)
-    regions_RDNN = model.heads.describe(map_BCHW, [torch.tensor([[0.0, 0, 32, 32], [3.0, 4, 5, 30]])])
+    regions_RDNN = model.heads.region_features(map_BCHW, [torch.tensor([[0.0, 0, 32, 32], [3.0, 4, 5, 30]])])
     assert regions_RDNN.shape == (2, 32, 7, 7)
-    logits_RK, offsets_RX = model.heads.judge(regions_RDNN)
+    logits_RK, offsets_RX = model.heads.predict(regions_RDNN)
     assert (logits_RK.shape, offsets_RX.shape) == ((2, 4), (2, 16))
     assert model.heads.painter(regions_RDNN).shape == (2, 4, 14, 14)
     assert model.heads.painter[0].out_channels == MASK_CHANNELS
@@ -92,7 +92,7 @@ def test_a_region_that_is_the_whole_map_is_pooled_without_a_shift():
     model = detector()
     map_1CHW = torch.arange(14.0).view(1, 1, 1, 14).expand(1, 16, 14, 14).contiguous()
     model.heads.stage = torch.nn.Identity()
-    regions_RDNN = model.heads.describe(map_1CHW, [torch.tensor([[0.0, 0, 28, 28]])])
+    regions_RDNN = model.heads.region_features(map_1CHW, [torch.tensor([[0.0, 0, 28, 28]])])
     torch.testing.assert_close(regions_RDNN, map_1CHW)
 
 
@@ -152,5 +152,5 @@ def test_an_image_without_objects_teaches_what_no_object_is():
     ],
 )
 def test_a_backbone_without_stages_is_refused_by_its_name(options, name):
-    with pytest.raises(Failure, match=f"resnet and rf_resnet with two stages or more, and the run's is {name}"):
+    with pytest.raises(Failure, match=f"resnet and rf_resnet with two stages or more, and the run has {name}"):
         detector(options)

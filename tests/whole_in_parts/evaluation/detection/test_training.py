@@ -117,19 +117,17 @@ def test_statistics_are_the_mean_over_further_batches(context, monkeypatch):
 
 
 def test_a_learning_rate_that_is_too_high_is_named(context):
-    with pytest.raises(
-        Failure, match=r"task.learning_rate: at 1e\+30 the loss of step \d is not finite; try a lower one"
-    ):
+    with pytest.raises(Failure, match=r"task.learning_rate: at 1e\+30 the loss of step \d is not finite; lower it"):
         weights(context, options(4, learning_rate=1e30, warmup_steps=0))
 
 
 def test_images_without_objects_are_left_out_and_too_few_others_are_refused(context, monkeypatch):
-    marked = samples.annotations(context.train.shards, False)
+    marked = samples.read_annotations(context.train.shards, False)
     for each in marked[1:]:
         each["crowd"] = [True] * len(each["boxes"])
-    monkeypatch.setattr(samples, "annotations", lambda *_: marked)
+    monkeypatch.setattr(samples, "read_annotations", lambda *_: marked)
     with pytest.raises(ValueError, match="batch_size: a batch of 2 needs as many samples, and there are 1"):
         weights(context, options(1))
-    course = samples.Course(context.train, options(1, batch_size=1), context.device)
-    assert course.indices.tolist() == [0]
-    assert len(course.batch(0)) == 1
+    batches = samples.TrainingBatches(context.train, options(1, batch_size=1), context.device)
+    assert batches.indices.tolist() == [0]
+    assert len(batches.batch(0)) == 1

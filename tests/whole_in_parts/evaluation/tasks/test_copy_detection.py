@@ -59,7 +59,7 @@ def test_descriptors_are_whitened_less_the_mean_of_the_whitening_images_and_befo
 
     def described(samples: list, images) -> np.ndarray:
         indices = np.array([images.shards.keys.index(one.key) for one in samples])
-        return copy_detection.describe(context, images, indices, SIZE, "").numpy()
+        return copy_detection.compute_descriptors(context, images, indices, SIZE, "").numpy()
 
     base, others, queries = (
         described(train, context.train),
@@ -89,7 +89,7 @@ def test_the_descriptor_is_the_global_representation_beside_the_mean_of_fourth_p
 
 def test_whitened_images_have_uncorrelated_components_of_length_one():
     x_NF = torch.randn(500, 6, dtype=torch.double) @ torch.randn(6, 6, dtype=torch.double) + 1
-    mean_F, whitening_FF = copy_detection.whitening(x_NF)
+    mean_F, whitening_FF = copy_detection.fit_whitening(x_NF)
     torch.testing.assert_close(mean_F, x_NF.mean(0))
     white_NF = x_NF @ whitening_FF  # second moments about zero: what the mean is taken off comes later
     torch.testing.assert_close(white_NF.T @ white_NF / len(x_NF), torch.eye(6).double())
@@ -98,7 +98,7 @@ def test_whitened_images_have_uncorrelated_components_of_length_one():
 def test_a_direction_without_variance_counts_as_one_of_a_hundred_thousandth_of_the_largest():
     x_NF = torch.randn(500, 3, dtype=torch.double) * torch.tensor([2.0, 1.0, 0.0]).double()
     largest = torch.linalg.eigvalsh(x_NF.T @ x_NF / 500).max()
-    _, whitening_FF = copy_detection.whitening(x_NF)
+    _, whitening_FF = copy_detection.fit_whitening(x_NF)
     scales_F = torch.linalg.svdvals(whitening_FF)
     assert scales_F.max() == pytest.approx(float((1e-5 * largest) ** -0.5))
 
@@ -108,19 +108,19 @@ def test_what_is_not_among_the_nearest_counts_as_not_found(top, expected):
     angles = torch.tensor([0.1, 0.2, 0.3, 0.4]).double()  # from the query, and so in this order
     database_MF = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[3.0], [1.0], [9.0], [1.0]]).double()
     query_QF = torch.tensor([[1.0, 0.0]]).double()
-    (found,) = copy_detection.rank(query_QF, np.array([7]), database_MF, np.array([1, 7, 2, 7]), top)
+    (found,) = copy_detection.average_precisions(query_QF, np.array([7]), database_MF, np.array([1, 7, 2, 7]), top)
     assert found == pytest.approx(expected)
 
 
 def test_an_image_becomes_a_square_whatever_its_shape_as_pillow_makes_it_up_to_two_grey_levels():
     image = picture(0)
-    ours_CSS = copy_detection.squared(torch.tensor(np.array(image)).permute(2, 0, 1), 20)
+    ours_CSS = copy_detection.resize_to_square(torch.tensor(np.array(image)).permute(2, 0, 1), 20)
     theirs = torch.tensor(np.array(image.resize((20, 20), 3))).permute(2, 0, 1)
     assert (ours_CSS - theirs).abs().max() <= 2
-    assert copy_detection.squared(torch.full((1, 7, 3), 255, dtype=torch.uint8), 20).max() == 255
+    assert copy_detection.resize_to_square(torch.full((1, 7, 3), 255, dtype=torch.uint8), 20).max() == 255
 
 
 def test_a_query_of_a_class_that_the_database_has_not_is_refused(give):
     context = give([sample("a", 0, picture(0))], [sample("b", 1, picture(1))], ["cat", "dog"])
-    with pytest.raises(Failure, match="the label spaces differ: test has class dog, and no image of train is of it"):
+    with pytest.raises(Failure, match="the label spaces differ: test has class dog, and no image of train has it"):
         copy_detection.evaluate(context, OPTIONS)

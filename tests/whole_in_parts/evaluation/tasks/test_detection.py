@@ -112,14 +112,16 @@ def test_a_set_of_vocs_format_is_learnt_from_too(ask, tmp_path):
 def test_a_dataset_of_classes_alone_is_refused_before_anything_is_learnt(give):
     samples = [sample(f"{number}", number % 2, picture(number)) for number in range(4)]
     context = give(samples, samples, ["cat", "dog"])
-    with pytest.raises(Failure, match=r"where the objects of \d are; detection needs a dataset of source coco or voc"):
+    with pytest.raises(
+        Failure, match=r"image \d has no annotation of objects; detection needs a dataset of source coco or voc"
+    ):
         detection.evaluate(context, DetectionConfig(**TASK))
 
 
 def test_a_test_split_in_which_nothing_counts_is_refused(give):
     marked = {"boxes": [[0, 0, 9, 9]], "labels": [0], "crowd": [False], "difficult": [True], "masks": [None]}
     samples = [sample(f"{number}", 0, picture(number), marked | {"size": [40, 48]}) for number in range(4)]
-    with pytest.raises(Failure, match="no object counts: there is none, or all are crowds or difficult"):
+    with pytest.raises(Failure, match="no object to score: there is none, or all are crowds or difficult"):
         detection.evaluate(give(samples, samples, ["cat", "dog"]), DetectionConfig(**TASK))
 
 

@@ -7,7 +7,7 @@ import torch
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.task import CROP, TaskContext
+from whole_in_parts.evaluation.task import TRAIN_CROP, TaskContext
 from whole_in_parts.evaluation.tasks import finetune
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
@@ -52,8 +52,8 @@ def test_the_seed_decides_the_weights_and_nothing_else_does(context):
 
 def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
     options = OPTIONS.model_copy(update={"batch_size": len(context.train)})
-    model = finetune.Tuned(context.backbone, 10).train()
-    finetune.loss(model, context, options, 0).backward()
+    model = finetune.FinetunedClassifier(context.backbone, 10).train()
+    finetune.batch_loss(model, context, options, 0).backward()
     moved = finetune.finetune(context, options)
     expected = -options.learning_rate * model.layer.weight.grad
     torch.testing.assert_close(moved.layer.weight, expected)
@@ -68,15 +68,15 @@ def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(con
             return torch.zeros(len(images_BCHW), 10)
 
     for step in range(2):
-        finetune.loss(Watched(), context, OPTIONS.model_copy(update={"batch_size": len(context.train)}), step)
+        finetune.batch_loss(Watched(), context, OPTIONS.model_copy(update={"batch_size": len(context.train)}), step)
     assert seen[0].shape == (len(context.train), 1, 16, 16)
     assert not torch.equal(seen[0], seen[1])
     assert 0 <= seen[0].min() < seen[0].max() <= 1
-    assert CROP.flip == 0.5
+    assert TRAIN_CROP.flip == 0.5
 
 
 def test_a_rate_that_is_too_high_is_named(context):
-    with pytest.raises(Failure, match=r"task\.learning_rate: at 1e\+20 the weights are no longer finite"):
+    with pytest.raises(Failure, match=r"task\.learning_rate: at 1e\+20 the weights are not finite"):
         finetune.finetune(context, OPTIONS.model_copy(update={"learning_rate": 1e20}))
 
 

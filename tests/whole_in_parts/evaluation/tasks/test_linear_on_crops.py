@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.task import CROP, TaskContext, random_crops
+from whole_in_parts.evaluation.task import TRAIN_CROP, TaskContext, random_crops
 from whole_in_parts.evaluation.tasks import linear_on_crops
 from whole_in_parts.models.backbone import build_backbone
 
@@ -73,7 +73,7 @@ def test_crops_differ_from_step_to_step_and_are_at_least_8_per_cent_of_the_image
     assert first_BCHW.shape == (len(context.train), 1, 16, 16)
     assert labels_B.bincount().tolist() == torch.from_numpy(context.train.shards.labels).bincount().tolist()
     assert not torch.equal(first_BCHW, second_BCHW)
-    assert CROP.crop_scale == (0.08, 1.0)
+    assert TRAIN_CROP.crop_scale == (0.08, 1.0)
 
 
 def test_a_batch_larger_than_the_dataset_is_refused(context):

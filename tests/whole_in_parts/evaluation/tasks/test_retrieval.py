@@ -77,7 +77,9 @@ ORDER = torch.tensor([4, 0, 5, 2, 1, 3])  # e a f c b d
     ],
 )
 def test_each_protocol_finds_and_ignores_what_it_says(protocol, annotation, expected):
-    assert retrieval.score(ORDER, KEYS, annotation, protocol) == (expected and pytest.approx(expected))
+    assert retrieval.query_average_precision(ORDER, KEYS, annotation, protocol) == (
+        expected and pytest.approx(expected)
+    )
 
 
 def test_queries_without_anything_to_be_found_are_skipped(give):
@@ -116,14 +118,14 @@ def test_the_mean_is_over_the_average_precisions_of_the_ranking_by_cosine_simila
 @pytest.mark.parametrize("size", [24, 100])
 def test_an_image_is_shrunk_to_its_own_shape_as_pillow_does_it_and_never_enlarged(size):
     image = picture(0)
-    ours_CHW = retrieval.thumbnail(torch.tensor(np.array(image)).permute(2, 0, 1), size)
+    ours_CHW = retrieval.shrink(torch.tensor(np.array(image)).permute(2, 0, 1), size)
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     assert torch.equal(ours_CHW, torch.tensor(np.array(image)).permute(2, 0, 1))
     assert max(ours_CHW.shape[1:]) == min(size, 48)
 
 
 def test_an_image_of_one_channel_is_shrunk_too():
-    assert retrieval.thumbnail(torch.zeros(1, 40, 60, dtype=torch.uint8), 30).shape == (1, 20, 30)
+    assert retrieval.shrink(torch.zeros(1, 40, 60, dtype=torch.uint8), 30).shape == (1, 20, 30)
 
 
 def test_representations_are_the_mean_over_scales_and_of_length_one(give):
@@ -133,9 +135,7 @@ def test_representations_are_the_mean_over_scales_and_of_length_one(give):
     views = [F.interpolate(image_1CHW, scale_factor=scale, mode="bilinear") for scale in scales]
     assert views[1].shape[2:] == (28, 33)
     total = sum(context.backbone(view).global_BD[0] for view in views)
-    (found,) = retrieval.describe(
-        context, context.train, RetrievalConfig(name="retrieval", image_size=48, scales=scales)
-    )
+    (found,) = retrieval.embed(context, context.train, RetrievalConfig(name="retrieval", image_size=48, scales=scales))
     torch.testing.assert_close(found, total / total.norm(), atol=1e-5, rtol=0)
 
 
@@ -153,22 +153,22 @@ def test_a_transformer_sees_whole_patches(give):
     nothing = {"easy": ["g"], "hard": [], "junk": []}
     context = give([sample("g", 0, picture(0))], [sample("q", 1, picture(1), nothing)], ["gallery", "query"])
     context = context._replace(backbone=vit)
-    assert retrieval.stride(vit, SIZE) == 16
+    assert retrieval.side_multiple(vit, SIZE) == 16
     image_1CHW = torch.tensor(np.array(picture(0))).permute(2, 0, 1)[None].float() / 255
     whole_D = vit(image_1CHW[..., :32, :48]).global_BD[0]
-    (found,) = retrieval.describe(context, context.train, OPTIONS.model_copy(update={"image_size": 48}))
+    (found,) = retrieval.embed(context, context.train, OPTIONS.model_copy(update={"image_size": 48}))
     torch.testing.assert_close(found, whole_D / whole_D.norm())
     assert retrieval.evaluate(context, OPTIONS)["map_medium"] == 100
 
 
 def test_queries_that_nothing_is_said_of_are_refused_by_name(give):
     samples = [sample("a", 0, picture(0))], [sample("b", 1, picture(1))]
-    with pytest.raises(Failure, match="test: nothing says what b is to find; retrieval needs source revisited"):
+    with pytest.raises(Failure, match="test: query b has no annotation; retrieval needs source revisited"):
         retrieval.evaluate(give(*samples, ["gallery", "query"]), OPTIONS)
 
 
 def test_what_is_to_be_found_and_is_not_in_the_gallery_is_named(give):
     wrong = {"easy": ["a"], "hard": ["z"], "junk": []}
     samples = [sample("a", 0, picture(0))], [sample("b", 1, picture(1), wrong)]
-    with pytest.raises(Failure, match="test: b is to find z, which is not in train"):
+    with pytest.raises(Failure, match="test: the annotation of b names z, which is not in train"):
         retrieval.evaluate(give(*samples, ["gallery", "query"]), OPTIONS)
