@@ -37,14 +37,14 @@ def rows(folder: Path) -> list[Row]:
 
 
 def extraction(backbone: Backbone, images: Images, file: Path) -> Row:
-    """From decoded images to the file, against the forward pass of batches that are there."""
-    every = features.iter_batches(images, np.arange(len(images)), CPU, "bench")
-    there = [images_BCHW for _, images_BCHW in every]
+    """Compare the way from decoded images to the file with the forward pass on ready batches."""
+    batches = features.iter_batches(images, np.arange(len(images)), CPU, "bench")
+    ready = [images_BCHW for _, images_BCHW in batches]
     labels_N = torch.from_numpy(images.shards.labels)
 
     def ours() -> int:
-        made = features.iter_representations(backbone, images, ["whole", "patch"], CPU, "bench")
-        features.write(images.shards.keys, labels_N, made, file)
+        representations = features.iter_representations(backbone, images, ["whole", "patch"], CPU, "bench")
+        features.write(images.shards.keys, labels_N, representations, file)
         return len(images)
 
     @torch.no_grad()
@@ -67,8 +67,8 @@ def neighbours() -> Row:
     ).fit(bank_MD.numpy(), labels_M.numpy())
 
     def ours() -> int:
-        found = nearest(bank_MD, labels_M, split_queries(queries_ND, BANK), NEIGHBOURS)
-        return len(vote(*found, TEMPERATURE).argmax(1))
+        neighbours = nearest(bank_MD, labels_M, split_queries(queries_ND, BANK), NEIGHBOURS)
+        return len(vote(*neighbours, TEMPERATURE).argmax(1))
 
     def scikit_learn() -> int:
         return len(theirs.predict(queries_ND.numpy()))
@@ -85,7 +85,7 @@ def descent(backbone: Backbone, images: Images) -> Row:
     labels_B = torch.from_numpy(images.shards.labels[indices])
 
     def ours() -> int:
-        return len(pgd.predict_under_attack(model, images_BCHW, labels_B, numbers, SETTING))
+        return len(pgd.predict_under_attack(model, images_BCHW, labels_B, indices, SETTING))
 
     def gradients() -> int:
         for _ in range(SETTING.iterations):

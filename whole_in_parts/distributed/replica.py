@@ -8,14 +8,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from whole_in_parts.distributed.batch_norm import synchronise
 from whole_in_parts.distributed.collectives import world_size
-from whole_in_parts.methods.base import Method
 
 # torch 2.15 renamed the option.
 PARAMETERS = inspect.signature(DistributedDataParallel).parameters
 SYNC_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in PARAMETERS else "broadcast_buffers"
 
 
-def replicate(method: Method, device: torch.device) -> nn.Module:
+def replicate(method: nn.Module, device: torch.device) -> nn.Module:
     """Wrap a method for training by all processes; a single process gets the method itself.
 
     Buffers need no broadcast: every process computes them from the global batch. Prototypes have no gradient while they

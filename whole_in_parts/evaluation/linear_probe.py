@@ -24,7 +24,7 @@ from whole_in_parts.schedules import cosine
 MOMENTUM = 0.9
 MIN_STD = 1e-6
 MILESTONES = (60, 80)
-"""Percentages of the epochs after which the schedule `steps` divides the learning rate by ten (`methods.md` E.2)."""
+"""Per cent of the epochs after which the schedule `steps` divides the learning rate by ten (`docs/methods.md` E.2)."""
 
 
 def train(features: Features, classes: int, options: Linear) -> nn.Linear:

@@ -1,7 +1,7 @@
 """Multinomial logistic regression by L-BFGS, with an L2 penalty selected on held-out training samples.
 
 This is the protocol of linear evaluation in transfer (Kornblith et al., 2019, arXiv:1805.08974; used for LoGo's
-Table 5; `methods.md` E.11). Features are not standardised. The objective is the sum of the cross-entropies plus
+Table 5; `docs/methods.md` E.11). Features are not standardised. The objective is the sum of the cross-entropies plus
 weight · ‖θ‖², biases included. The weight with the best accuracy on a held-out part of the training samples is
 selected, and the classifier is then fitted on all training samples.
 

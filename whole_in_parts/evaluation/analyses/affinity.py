@@ -1,5 +1,5 @@
 """Compare LoGo's learned affinity with the cosine of the same embeddings (Zhang et al., 2022, section 5.2 and Figure 3;
-`methods.md` A.14).
+`docs/methods.md` A.14).
 
 Both measures are evaluated on pairs of local crops, augmented as in the training: pairs from one image and pairs from
 two different images. `auroc_<measure>` is the area under the ROC curve of classifying pairs of one image against pairs

@@ -1,5 +1,5 @@
 """Represent an image as a bag of patches: the mean of the embeddings of its patches, for increasing numbers of patches
-(I²-VICReg, sections 4.1, 4.4 and 4.5; `methods.md` E.6 and E.7).
+(I²-VICReg, sections 4.1, 4.4 and 4.5; `docs/methods.md` E.6 and E.7).
 
 Patches are crops within a range of scales, resized to the backbone's image size, without flips or colour jitter, and
 always the same for an image. `top1_<n>` is the accuracy of a linear probe on the mean embedding of n patches,

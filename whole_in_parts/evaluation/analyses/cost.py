@@ -1,4 +1,4 @@
-"""Measure the cost of a backbone, with the quantities of CO-SSL's Table 11 (`methods.md` E.16 and E.17).
+"""Measure the cost of a backbone, with the quantities of CO-SSL's Table 11 (`docs/methods.md` E.16 and E.17).
 
 `forward_macs` are the multiply-adds counted by torch. `pair_flops` is the paper's figure for a pair of views: two views
 through two networks, at two FLOPs per multiply-add. `crop_scale_least` is T_min, the smallest share of an image from

@@ -1,4 +1,4 @@
-"""Measure the effective receptive field of local representations (CO-SSL, appendix A.5; `methods.md` E.14).
+"""Measure the effective receptive field of local representations (CO-SSL, appendix A.5; `docs/methods.md` E.14).
 
 The measure is the gradient of the sum of a local representation's channels with respect to the image: its absolute
 value, the maximum over colours, relative to the maximum over pixels. The square root of the number of pixels above 5 or

@@ -1,4 +1,4 @@
-"""Correlate the global with the local similarity of pairs of images (CO-SSL, section 4.4; `methods.md` E.15).
+"""Correlate the global with the local similarity of pairs of images (CO-SSL, section 4.4; `docs/methods.md` E.15).
 
 For random pairs of different images a and b, x is the cosine of their global representations and y the mean cosine over
 all pairs of their local ones. `correlation` is Pearson's correlation of x and y, `across` the mean of y, and `within`

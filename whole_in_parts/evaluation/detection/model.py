@@ -1,6 +1,6 @@
 """Faster R-CNN (Ren et al., 2015, arXiv:1506.01497) on the penultimate stage of a ResNet, optionally with the mask head
 of Mask R-CNN (He et al., 2017, arXiv:1703.06870). This is MoCo's "R50-C4" (He et al., 2020, arXiv:1911.05722, section
-4.2; `methods.md`, E.11), built from torchvision's components.
+4.2; `docs/methods.md`, E.11), built from torchvision's components.
 
 All stages but the last compute a feature map. A region proposal network proposes boxes on it, RoIAlign crops each box
 to 14×14 positions, and the last stage, followed by a batch norm, computes the features of the region. Class and box are

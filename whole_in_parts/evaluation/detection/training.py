@@ -1,4 +1,4 @@
-"""Train a detector (`methods.md`, E.11): SGD with momentum on all layers, then a recomputation of the batch-norm
+"""Train a detector (`docs/methods.md`, E.11): SGD with momentum on all layers, then a recomputation of the batch-norm
 statistics ("PreciseBN"). Batches are functions of seed and step; a killed training resumes from its checkpoint.
 """
 

@@ -1,5 +1,5 @@
 """Copy detection (Douze et al., 2009, "Evaluation of GIST descriptors for web-scale image search"), with the
-protocol of DINO (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `methods.md` E.12).
+protocol of DINO (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `docs/methods.md` E.12).
 
 Each query is a distorted copy of an image of its class in train. A descriptor is the concatenation of the global
 representation and the generalised mean (GeM) of the local ones. It is whitened by statistics of images that are neither

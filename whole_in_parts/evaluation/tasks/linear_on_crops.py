@@ -1,4 +1,4 @@
-"""Linear evaluation as on ImageNet (CO-SSL, appendix A.1; `methods.md` E.2): a layer on frozen features of random
+"""Linear evaluation as on ImageNet (CO-SSL, appendix A.1; `docs/methods.md` E.2): a layer on frozen features of random
 crops, drawn anew in each epoch and flipped horizontally half of the time.
 
 As in the papers, the global representation is not standardised, unlike in the stage `linear`. The layer after the last

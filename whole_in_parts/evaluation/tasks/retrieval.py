@@ -1,5 +1,5 @@
 """Retrieval of landmarks on the revisited Oxford and Paris (Radenović et al., 2018, arXiv:1803.11285), with the
-protocol of DINO (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `methods.md` E.13).
+protocol of DINO (Caron et al., 2021, arXiv:2104.14294, section 4.2.1; `docs/methods.md` E.13).
 
 A gallery is ranked by the cosine similarity of its global representations to that of a query. A query's annotation
 lists the gallery images that show its building as easy, hard or junk. In the medium protocol, easy and hard images are
