@@ -5,7 +5,7 @@ import os
 from dvc.exceptions import DvcException
 from snakemake.exceptions import WorkflowError
 
-from whole_in_parts.config.recipes import written_out
+from whole_in_parts.config.recipes import redundant_overrides
 from whole_in_parts.config.study import PARAMS, load_study
 from workflow.build_lock import BuildLock
 from workflow.dvc_stages import Stages
@@ -17,7 +17,7 @@ def stages():
         return Stages.from_marks()
     try:
         study = load_study()
-        if remark := written_out(PARAMS):
+        if remark := redundant_overrides(PARAMS):
             logger.warning(remark)
         return Stages.from_dvc(study)
     except (ValueError, DvcException) as error:

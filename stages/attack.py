@@ -6,8 +6,8 @@ under each setting. `clean` is the control, an attack with epsilon 0. Inputs are
 normalises them.
 
 The papers' settings start from the image itself (CO-SSL, section 4.2; `docs/methods.md` E.10 gives the reason) and are
-weak; a setting with random starts, restarts and more steps is stronger. In every case, the accuracy is an upper bound of
-the true robustness. A killed attack resumes from its checkpoint if everything that it depends on is unchanged.
+weak; a setting with random starts, restarts and more steps is stronger. In every case, the accuracy is an upper bound
+of the true robustness. A killed attack resumes from its checkpoint if everything that it depends on is unchanged.
 """
 
 import hashlib

@@ -8,10 +8,10 @@ import torch
 from stages.pretrain import pretrain
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.study import Study
+from whole_in_parts.data import shards
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone_cost import multiply_adds
 from whole_in_parts.results import atomic_output_dir, result_dir, scratch_dir
-from whole_in_parts.training import loop
 from whole_in_parts.training.online import MEASURED
 
 CPU = torch.device("cpu")
@@ -54,7 +54,7 @@ def test_a_result_is_a_model_its_card_its_history_and_its_metrics_and_is_the_sam
 
 def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scratch(place, study, monkeypatch):
     uninterrupted = make(study, "co_byol")
-    genuine = loop.make_batch
+    genuine = shards.make_batch
 
     def views(images, labels_B, crops, indices, seed, step):
         if step == 12:
@@ -63,11 +63,11 @@ def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scrat
 
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "make_batch", views)
+        patch.setattr(shards, "make_batch", views)
         with pytest.raises(Killed):
             make(study, "co_byol")
     begun = []
-    monkeypatch.setattr(loop, "make_batch", lambda *given: begun.append(given[5]) or genuine(*given))
+    monkeypatch.setattr(shards, "make_batch", lambda *given: begun.append(given[5]) or genuine(*given))
     assert timeless(make(study, "co_byol")) == timeless(uninterrupted)
     assert begun[0] == 12
     assert not scratch_dir("pretrain", "co_byol").exists()
