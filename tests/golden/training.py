@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from tests.every_method import METHODS, MODIFIERS, TRAINS, VIEW
 from tests.fake_results import RESNET
@@ -50,12 +51,25 @@ def losses(name: str, modifier: str) -> dict[str, list[float]]:
 
 
 def batch(method: Method, step: int) -> Batch:
-    """The batch of a step, of random images that come again, in double precision."""
+    """The batch of a step: boxes as they are drawn, and views of random images in double precision.
+
+    The views are nearest-neighbour resizes with noise. Those of the augmentations would be in single precision, whose
+    rounding differs between processors, and a training magnifies it a thousandfold.
+    """
     indices = (step * BATCH + np.arange(BATCH)) % (4 * BATCH)
-    images = torch.randint(0, 256, (4 * BATCH, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(1))
     crops = method.crops([VIEW, VIEW], SIZE)
-    made = make_batch(images[indices].to(torch.uint8), torch.from_numpy(indices) % 4, crops, indices, 0, step)
-    return made._replace(views=[view.double() for view in made.views])
+    pixels = torch.zeros(BATCH, 1, SIZE, SIZE, dtype=torch.uint8)
+    drawn = make_batch(pixels, torch.from_numpy(indices) % 4, crops, indices, 0, step)
+
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(4 * BATCH, 1, SIZE, SIZE, dtype=torch.float64, generator=generator)[indices]
+    generator.manual_seed(step)
+    views = [
+        F.interpolate(images, crop.size)
+        + 0.1 * torch.rand(BATCH, 1, crop.size, crop.size, dtype=torch.float64, generator=generator)
+        for crop in crops
+    ]
+    return drawn._replace(views=views)
 
 
 def main() -> None:
