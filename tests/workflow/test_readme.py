@@ -36,6 +36,7 @@ HERE = [
     "dvc exp show --only-changed --drop '.*seconds'",
     "dvc metrics diff",
     "dvc plots show",
+    "make help",
     "python -m stages.linear --help",
 ]
 

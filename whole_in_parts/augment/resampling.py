@@ -7,9 +7,16 @@ import torch
 from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
+from whole_in_parts.shapes import Float, Num
 
 
-def crop(x_BCHW: Tensor, box_B4: Tensor, size: int, flip_B: Tensor, interpolation: str = "bilinear") -> Tensor:
+def crop(
+    x_BCHW: Float[Tensor, "B C H W"],
+    box_B4: Num[Tensor, "B 4"],
+    size: int,
+    flip_B: Tensor,
+    interpolation: str = "bilinear",
+) -> Float[Tensor, "B C S S"]:
     """Crop a box from every image in [0, 1] and resize it to (size, size), antialiased and mirrored where `flip_B`.
 
     The result equals torchvision's `resized_crop`, except that bicubic, which overshoots at edges, is clamped to
@@ -71,7 +78,9 @@ def cubic(distance: Tensor) -> Tensor:
 FILTERS = {"bilinear": triangle, "bicubic": cubic}
 
 
-def separable(x_BCHW: Tensor, rows_BYH: Tensor, columns_BXW: Tensor) -> Tensor:
+def separable(
+    x_BCHW: Float[Tensor, "B C H W"], rows_BYH: Float[Tensor, "B Y H"], columns_BXW: Float[Tensor, "B X W"]
+) -> Float[Tensor, "B C Y X"]:
     """Resample the rows and the columns of every image by one matrix each, with all channels in one product."""
     batch, channels, height, width = x_BCHW.shape
     new_height = rows_BYH.shape[1]

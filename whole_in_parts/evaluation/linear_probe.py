@@ -20,6 +20,7 @@ from whole_in_parts.evaluation.features import Features
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 from whole_in_parts.schedules import cosine
+from whole_in_parts.shapes import Float, Int
 
 MOMENTUM = 0.9
 MIN_STD = 1e-6
@@ -57,7 +58,7 @@ def learning_rate(options: Linear | LinearOnCropsConfig, epoch: int) -> float:
     return cosine(options.learning_rate, 0.0, epoch / options.epochs)
 
 
-def zero_linear(x_ND: Tensor, classes: int) -> nn.Linear:
+def zero_linear(x_ND: Float[Tensor, "N D"], classes: int) -> nn.Linear:
     """Create a classifier with zero weights and biases, of the width, device and dtype of `x_ND`."""
     layer = nn.Linear(x_ND.shape[1], classes, device=x_ND.device, dtype=x_ND.dtype)
     nn.init.zeros_(layer.weight)
@@ -66,7 +67,7 @@ def zero_linear(x_ND: Tensor, classes: int) -> nn.Linear:
 
 
 @torch.no_grad()
-def fold_standardisation(layer: nn.Linear, mean_D: Tensor, std_D: Tensor) -> nn.Linear:
+def fold_standardisation(layer: nn.Linear, mean_D: Float[Tensor, "D"], std_D: Float[Tensor, "D"]) -> nn.Linear:
     """Change `layer` in place so that it gives for x the former output for (x − mean) / std; freeze it."""
     layer.weight.div_(std_D)
     layer.bias.sub_(layer.weight @ mean_D)
@@ -98,7 +99,7 @@ def label_fraction(features: Features, percent: int, section: str = "linear") ->
     return Features(keys, features.labels_N[chosen], features.features_ND[chosen])
 
 
-def top1(logits_NK: Tensor, labels_N: Tensor) -> float:
+def top1(logits_NK: Float[Tensor, "N K"], labels_N: Int[Tensor, "N"]) -> float:
     """Compute the accuracy in per cent."""
     correct_N = logits_NK.argmax(1) == labels_N
     return round(100 * correct_N.double().mean().item(), 4)

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.shapes import Float, Int
+
 CHUNK = 2500
 """Queries per chunk, compared with the whole bank at once; smaller matrix products take longer per query."""
 
@@ -25,7 +27,9 @@ def split_queries(queries_ND: Tensor, bank_size: int) -> tuple[Tensor, ...]:
     return queries_ND.split(max(1, min(CHUNK, SIMILARITIES // bank_size)))
 
 
-def nearest(bank_MD: Tensor, labels_M: Tensor, chunks: Iterable[Tensor], k: int) -> tuple[Tensor, Tensor]:
+def nearest(
+    bank_MD: Float[Tensor, "M D"], labels_M: Int[Tensor, "M"], chunks: Iterable[Tensor], k: int
+) -> tuple[Float[Tensor, "N K"], Int[Tensor, "N K"]]:
     """Find the k nearest features of the bank; return their cosine similarities (N, K), best first, and labels (N, K).
 
     Args:
@@ -40,7 +44,7 @@ def nearest(bank_MD: Tensor, labels_M: Tensor, chunks: Iterable[Tensor], k: int)
     return torch.cat(similarities), torch.cat(labels)
 
 
-def blockwise_topk(values_BM: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def blockwise_topk(values_BM: Float[Tensor, "B M"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
     """Find the k largest values (B, K) and their indices (B, K), as `topk` does, but faster over many values.
 
     Only the k blocks with the largest maxima are searched, with the remaining values that fill no block: the k maxima
@@ -62,7 +66,9 @@ def blockwise_topk(values_BM: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return largest_BK, candidates_BP.gather(1, positions_BK)
 
 
-def vote(similarity_NK: Tensor, labels_NK: Tensor, temperature: float) -> Tensor:
+def vote(
+    similarity_NK: Float[Tensor, "N K"], labels_NK: Int[Tensor, "N K"], temperature: float
+) -> Float[Tensor, "N C"]:
     """Sum the votes (N, C) for each class; the nearest neighbour has the weight 1, so that no vote overflows."""
     votes_NC = torch.zeros(len(labels_NK), int(labels_NK.max()) + 1)
     relative_NK = similarity_NK - similarity_NK[:, :1]

@@ -20,6 +20,7 @@ from whole_in_parts.methods.base import Method, Output, kept_features
 from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.models.heads import apply_per_position, by_position, mlp
 from whole_in_parts.models.precision import autocast_disabled, to_float32
+from whole_in_parts.shapes import Float
 
 CLIP = 20.0
 """Scores are soft-clipped to ±CLIP."""
@@ -82,11 +83,13 @@ class AMDIM(Method):
         losses = torch.stack([loss for loss, _ in terms]).sum()
         return losses, PENALTY * torch.stack([squares for _, squares in terms]).sum()
 
-    def project(self, global_BD: Tensor) -> Tensor:
+    def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
         return self.heads["whole"](global_BD)
 
 
-def nce_loss(source_1BD: Tensor, target_PBD: Tensor) -> tuple[Tensor, Tensor]:
+def nce_loss(
+    source_1BD: Float[Tensor, "1 B D"], target_PBD: Float[Tensor, "P B D"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Noise-contrastive estimation, and the mean squared score.
 
     Each position of an image is the positive in turn; the negatives are all positions of the other images.

@@ -15,6 +15,7 @@ from whole_in_parts.config.method import MethodConfig
 from whole_in_parts.config.views import View
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 Losses = dict[str, Tensor]
 """The named terms of a loss, each a scalar."""
@@ -48,7 +49,7 @@ class Method(nn.Module):
         """Compute the loss of a batch; the loop logs its terms, and `backward` sums them."""
         raise NotImplementedError
 
-    def project(self, global_BD: Tensor) -> Tensor:
+    def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
         """Project global representations to the embeddings that the loss compares, to detect a collapse there."""
         return global_BD
 

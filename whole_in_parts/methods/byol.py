@@ -11,6 +11,7 @@ from whole_in_parts.config.methods.byol import ByolConfig
 from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import mlp
+from whole_in_parts.shapes import Float
 
 
 class BYOL(TargetNetwork[ByolConfig, TeacherHeads]):
@@ -22,7 +23,9 @@ class BYOL(TargetNetwork[ByolConfig, TeacherHeads]):
         predictor = mlp([output, self.options.predictor, output])
         return TeacherHeads(mlp([features, *projector]), predictor, self.options.momentum)
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: TeacherHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads
+    ) -> Float[Tensor, ""]:
         """Minus twice the cosine similarity, in [−2, 2]."""
         return -2 * F.cosine_similarity(online_PBD, target_PBD, dim=-1).mean()
 

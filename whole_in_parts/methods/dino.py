@@ -11,6 +11,7 @@ from whole_in_parts.methods.distillation import DistillationHeads
 from whole_in_parts.methods.target_network import TargetNetwork
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.prototypes import cross_entropy
+from whole_in_parts.shapes import Float
 
 
 class DINO(TargetNetwork[DinoConfig, DistillationHeads]):
@@ -23,7 +24,9 @@ class DINO(TargetNetwork[DinoConfig, DistillationHeads]):
     def make_heads(self, features: int) -> DistillationHeads:
         return DistillationHeads(features, self.options)
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: DistillationHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: DistillationHeads
+    ) -> Float[Tensor, ""]:
         """Half the cross-entropy, so that two directions are a mean; in [0, ∞), ½ log K for uniform distributions."""
         return cross_entropy(online_PBD, target_PBD, self.options.student_temperature) / 2
 

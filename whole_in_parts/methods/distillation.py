@@ -14,6 +14,7 @@ from whole_in_parts.models.heads import apply_per_position, mlp
 from whole_in_parts.models.precision import to_float32
 from whole_in_parts.models.prototypes import Normalize, Prototypes
 from whole_in_parts.schedules import Clock, ramp
+from whole_in_parts.shapes import Float
 
 
 class DistillationHeads(TeacherHeads):
@@ -34,10 +35,10 @@ class DistillationHeads(TeacherHeads):
         self.temperature = options.teacher_temperature[1]
         self.batch_centres: list[Tensor] = []
 
-    def predict(self, z_PBD: Tensor) -> Tensor:
+    def predict(self, z_PBD: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         return apply_per_position(self.prototypes.online, z_PBD)
 
-    def target(self, x_PBC: Tensor) -> Tensor:
+    def target(self, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         """The teacher's distributions (P, B, K) over the prototypes; averages the batch's centre over all processes."""
         scores_PBK = to_float32(apply_per_position(self.prototypes.target, super().target(x_PBC)))
         dimensions = (0, 1) if len(self.centre_P1K) == 1 else (1,)

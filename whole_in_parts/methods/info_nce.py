@@ -7,8 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.shapes import Float
 
-def info_nce(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among: Tensor | None = None) -> Tensor:
+
+def info_nce(
+    query_PBD: Float[Tensor, "#P B D"],
+    key_PBD: Float[Tensor, "#P B D"],
+    temperature: float,
+    among: Float[Tensor, "_ B D"] | None = None,
+) -> Float[Tensor, ""]:
     """The cross-entropy of each query's own key among the keys of the batch at the same position, a mean.
 
     With `among` (P, B, D), such as the queries themselves, the vectors of other images there are candidates too.
@@ -20,14 +27,14 @@ def info_nce(query_PBD: Tensor, key_PBD: Tensor, temperature: float, among: Tens
     return diagonal_cross_entropy(logits_PBN / temperature)
 
 
-def negatives(query_PBD: Tensor, among_PBD: Tensor) -> Tensor:
+def negatives(query_PBD: Float[Tensor, "P B D"], among_PBD: Float[Tensor, "_ B D"]) -> Float[Tensor, "_ B B"]:
     """Similarities (P, B, B) to the vectors of other images; −∞ for the query's own image."""
     similar_PBB = query_PBD @ F.normalize(among_PBD, dim=-1).mT
     own_BB = torch.eye(similar_PBB.shape[-1], dtype=torch.bool, device=similar_PBB.device)
     return similar_PBB.masked_fill(own_BB, -torch.inf)
 
 
-def diagonal_cross_entropy(logits_PBN: Tensor) -> Tensor:
+def diagonal_cross_entropy(logits_PBN: Float[Tensor, "P B N"]) -> Float[Tensor, ""]:
     """The cross-entropy where candidate b is the correct one of image b."""
     positions, batch, _ = logits_PBN.shape
     labels_B = torch.arange(batch, device=logits_PBN.device)

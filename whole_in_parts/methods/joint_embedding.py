@@ -16,6 +16,7 @@ from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.models.heads import Heads
 from whole_in_parts.models.precision import autocast_disabled, to_float32
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 TARGETS = 2
 
@@ -62,7 +63,9 @@ class JointEmbedding(Method, Generic[OptionsT, HeadsT]):
         """Build heads for representations of `features` dimensions."""
         raise NotImplementedError
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: HeadsT) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: HeadsT
+    ) -> Float[Tensor, ""]:
         """The loss between embeddings, a mean over batch and positions; either side may have P = 1.
 
         `heads` made the target and hold the rest of what the loss needs, such as a queue. The sum over both directions
@@ -124,7 +127,7 @@ class JointEmbedding(Method, Generic[OptionsT, HeadsT]):
         """The number of pairs relative to that of two views; the loss divided by it is a mean over more views."""
         return len(self.pairs(views)) / len(self.pairs(TARGETS))
 
-    def project(self, global_BD: Tensor) -> Tensor:
+    def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
         return self.heads.project(global_BD[None])[0]
 
     def prepare(self, clock: Clock) -> None:

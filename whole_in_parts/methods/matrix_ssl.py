@@ -13,6 +13,7 @@ from whole_in_parts.config.methods.matrix_ssl import MatrixSSLConfig
 from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import simsiam_mlps
+from whole_in_parts.shapes import Float
 
 TERMS = 4
 """Terms of the series of the logarithm."""
@@ -26,7 +27,9 @@ class MatrixSSL(TargetNetwork[MatrixSSLConfig, TeacherHeads]):
     def make_heads(self, features: int) -> TeacherHeads:
         return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: TeacherHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads
+    ) -> Float[Tensor, ""]:
         """Half of −λ tr(log(C_tp + μI)) − γ tr((C_tt + μI) log(C_pp + μI)), of target and prediction, so that two
         directions are a mean.
         """
@@ -39,7 +42,7 @@ class MatrixSSL(TargetNetwork[MatrixSSLConfig, TeacherHeads]):
         return (options.uniformity * uniformity + options.alignment * alignment) / 2
 
 
-def centred(z_PBD: Tensor) -> Tensor:
+def centred(z_PBD: Float[Tensor, "P B D"]) -> Float[Tensor, "P B D"]:
     """Unit vectors, less their mean over the batch."""
     z_PBD = F.normalize(z_PBD, dim=-1)
     return z_PBD - z_PBD.mean(1, keepdim=True)
@@ -54,7 +57,7 @@ def identity(z_PBD: Tensor) -> Tensor:
     return torch.eye(z_PBD.shape[-1], dtype=z_PBD.dtype, device=z_PBD.device)
 
 
-def logarithm(x_PDD: Tensor, mu: float) -> Tensor:
+def logarithm(x_PDD: Float[Tensor, "P D D"], mu: float) -> Float[Tensor, "P D D"]:
     """The first terms of log(x + μI), in powers of x + (μ − 1)I."""
     x_PDD = x_PDD + (mu - 1) * identity(x_PDD)
     power_PDD = x_PDD
@@ -65,7 +68,7 @@ def logarithm(x_PDD: Tensor, mu: float) -> Tensor:
     return total_PDD
 
 
-def trace(x_PDD: Tensor) -> Tensor:
+def trace(x_PDD: Float[Tensor, "P D D"]) -> Float[Tensor, ""]:
     """The trace, a mean over positions."""
     return x_PDD.diagonal(dim1=1, dim2=2).sum(1).mean()
 

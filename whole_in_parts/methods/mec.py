@@ -12,6 +12,7 @@ from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import simsiam_mlps
 from whole_in_parts.schedules import Clock, ramp
+from whole_in_parts.shapes import Float
 
 TERMS = 4
 """Terms of the Taylor series."""
@@ -29,7 +30,9 @@ class MEC(TargetNetwork[MECConfig, TeacherHeads]):
     def make_heads(self, features: int) -> TeacherHeads:
         return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: TeacherHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads
+    ) -> Float[Tensor, ""]:
         """Half of −tr(log(I + λ p zᵀ)) / (λ B), to four terms; 1/λ = B · distortion / D, larger during the warm-up."""
         _, batch, width = online_PBD.shape
         inverse = self.inverse_lambda_factor * batch * self.options.distortion / width
@@ -41,7 +44,7 @@ class MEC(TargetNetwork[MECConfig, TeacherHeads]):
         self.inverse_lambda_factor = ramp(START, 1.0, clock.epoch, self.options.warmup_epochs)
 
 
-def trace_of_log(x_PNN: Tensor) -> Tensor:
+def trace_of_log(x_PNN: Float[Tensor, "P N N"]) -> Float[Tensor, ""]:
     """tr(x − x²/2 + x³/3 − x⁴/4), a mean over positions."""
     power_PNN = x_PNN
     total = x_PNN.diagonal(dim1=1, dim2=2).sum(1)

@@ -16,6 +16,7 @@ from whole_in_parts.models.heads import mlp
 from whole_in_parts.models.precision import to_float32
 from whole_in_parts.models.queue import Queue
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 
 class QueueHeads(TeacherHeads):
@@ -25,7 +26,7 @@ class QueueHeads(TeacherHeads):
         super().__init__(projector, None, momentum)
         self.queue = Queue(places, output)
 
-    def target(self, x_PBC: Tensor) -> Tensor:
+    def target(self, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         """The keys (P, B, D), unit vectors."""
         return F.normalize(to_float32(super().target(x_PBC)), dim=-1)
 
@@ -49,7 +50,9 @@ class MoCoV2(TargetNetwork[MoCoV2Config, QueueHeads]):
             heads.queue.enqueue(keys[view])
         return keys
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: QueueHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: QueueHeads
+    ) -> Float[Tensor, ""]:
         """The cross-entropy of the query's key against the queue; half of it where two directions are averaged."""
         query_PBD = F.normalize(online_PBD, dim=-1)
         positive_PB1 = (query_PBD * target_PBD).sum(-1, keepdim=True)

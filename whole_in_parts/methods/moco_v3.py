@@ -11,6 +11,7 @@ from whole_in_parts.methods.info_nce import info_nce
 from whole_in_parts.methods.target_network import TargetNetwork, TeacherHeads
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import mlp
+from whole_in_parts.shapes import Float
 
 
 class MoCoV3(TargetNetwork[MoCoV3Config, TeacherHeads]):
@@ -24,7 +25,9 @@ class MoCoV3(TargetNetwork[MoCoV3Config, TeacherHeads]):
         predictor = mlp([output, self.options.predictor, output], bias=False)
         return TeacherHeads(mlp(widths, bias=False, last_norm=True), predictor, self.options.momentum)
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: TeacherHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads
+    ) -> Float[Tensor, ""]:
         """Cross-entropy of the right key, times twice the temperature (the paper's Algorithm 1); never negative."""
         temperature = self.options.temperature
         return 2 * temperature * info_nce(online_PBD, target_PBD, temperature)

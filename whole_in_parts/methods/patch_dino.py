@@ -27,6 +27,7 @@ from whole_in_parts.models.ema import EMATeacher
 from whole_in_parts.models.heads import by_position
 from whole_in_parts.models.precision import to_float32
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 
 class PatchDINO(Method):
@@ -90,7 +91,7 @@ class PatchDINO(Method):
         share = self.options.whole_share
         return share * global_ + (1 - share) * (patches_M.mean() if len(patches_M) else 0.0)
 
-    def project(self, global_BD: Tensor) -> Tensor:
+    def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
         return self.heads.project(global_BD[None])[0]
 
     def prepare(self, clock: Clock) -> None:

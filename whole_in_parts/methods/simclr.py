@@ -10,6 +10,7 @@ from whole_in_parts.methods.info_nce import info_nce
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
+from whole_in_parts.shapes import Float
 
 
 class SimCLR(JointEmbedding[SimCLRConfig, Heads]):
@@ -20,7 +21,9 @@ class SimCLR(JointEmbedding[SimCLRConfig, Heads]):
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector], norm=self.options.norm))
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads
+    ) -> Float[Tensor, ""]:
         """Half of NT-Xent: the share of one view's B embeddings in the mean over 2B."""
         return info_nce(online_PBD, target_PBD, self.options.temperature, among=online_PBD) / 2
 

@@ -10,6 +10,7 @@ from whole_in_parts.config.methods.simsiam import SimSiamConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, simsiam_mlps
+from whole_in_parts.shapes import Float
 
 
 class SimSiam(JointEmbedding[SimSiamConfig, Heads]):
@@ -21,7 +22,9 @@ class SimSiam(JointEmbedding[SimSiamConfig, Heads]):
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
         return [z_PBD.detach() for z_PBD in projected[: len(target)]]
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads
+    ) -> Float[Tensor, ""]:
         """Minus half the cosine similarity (equation 2), in [−½, ½]."""
         return -F.cosine_similarity(online_PBD, target_PBD, dim=-1).mean() / 2
 

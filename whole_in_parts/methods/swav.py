@@ -16,6 +16,7 @@ from whole_in_parts.models.precision import to_float32
 from whole_in_parts.models.prototypes import Normalize, Prototypes, cross_entropy
 from whole_in_parts.models.queue import Queue
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 
 class AssignmentHeads(Heads):
@@ -32,7 +33,7 @@ class AssignmentHeads(Heads):
         self.queued = False
 
     @torch.no_grad()
-    def assign(self, z_PBD: Tensor) -> Tensor:
+    def assign(self, z_PBD: Float[Tensor, "P B D"]) -> Float[Tensor, "P B K"]:
         """The distributions (P, B, K) over the prototypes, balanced over the batch of all processes (a collective) and,
         once it is in use, the queue.
         """
@@ -61,12 +62,14 @@ class SwAV(JointEmbedding[SwAVConfig, AssignmentHeads]):
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: AssignmentHeads) -> list[Tensor]:
         return [heads.assign(z_PBD.detach()) for z_PBD in projected[: len(target)]]
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: AssignmentHeads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: AssignmentHeads
+    ) -> Float[Tensor, ""]:
         """Half the cross-entropy, so that two directions are a mean; in [0, ∞)."""
         return cross_entropy(online_PBD, target_PBD, self.options.temperature) / 2
 
 
-def sinkhorn(scores_NK: Tensor, epsilon: float, iterations: int) -> Tensor:
+def sinkhorn(scores_NK: Float[Tensor, "N K"], epsilon: float, iterations: int) -> Float[Tensor, "N K"]:
     """Softly assign N vectors to K prototypes: the shares of a vector sum to one, and prototypes get similar shares.
 
     The exponent is shifted by its maximum, which keeps it finite and changes nothing else.

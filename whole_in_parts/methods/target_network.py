@@ -16,6 +16,7 @@ from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.models.ema import EMATeacher
 from whole_in_parts.models.heads import Heads, apply_per_position
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 
 class TeacherHeads(Heads):
@@ -26,10 +27,10 @@ class TeacherHeads(Heads):
     def __init__(self, projector: nn.Module, predictor: nn.Module | None, momentum: tuple[float, float]) -> None:
         super().__init__(EMATeacher(projector, momentum), predictor)
 
-    def project(self, x_PBC: Tensor) -> Tensor:
+    def project(self, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         return apply_per_position(self.projector.online, x_PBC)
 
-    def target(self, x_PBC: Tensor) -> Tensor:
+    def target(self, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         """The target embeddings (P, B, D), by the target projector."""
         return apply_per_position(self.projector.target, x_PBC)
 

@@ -10,6 +10,7 @@ from whole_in_parts.config.methods.tcr import TCRConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
+from whole_in_parts.shapes import Float
 
 
 class TCR(JointEmbedding[TCRConfig, Heads]):
@@ -20,7 +21,9 @@ class TCR(JointEmbedding[TCRConfig, Heads]):
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector]))
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads
+    ) -> Float[Tensor, ""]:
         """Half of −½ (R + R') − λ · cosine similarity, which is symmetric in both views."""
         online_PBD = F.normalize(online_PBD, dim=-1)
         target_PBD = F.normalize(target_PBD, dim=-1)
@@ -29,7 +32,7 @@ class TCR(JointEmbedding[TCRConfig, Heads]):
         return -(rate + self.options.invariance * similarity) / 2
 
 
-def coding_rate(z_PBD: Tensor, epsilon: float) -> Tensor:
+def coding_rate(z_PBD: Float[Tensor, "P B D"], epsilon: float) -> Float[Tensor, ""]:
     """½ log det(I + D / (B ε) ZᵀZ) of unit vectors, a mean over positions; by the smaller of ZᵀZ and ZZᵀ.
 
     Never in half precision: the determinant needs single at least.

@@ -11,6 +11,7 @@ from whole_in_parts.config.methods.vicreg import VICRegConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
+from whole_in_parts.shapes import Float
 
 
 class VICReg(JointEmbedding[VICRegConfig, Heads]):
@@ -21,7 +22,9 @@ class VICReg(JointEmbedding[VICRegConfig, Heads]):
     def make_heads(self, features: int) -> Heads:
         return Heads(mlp([features, *self.options.projector], last_bias=False))
 
-    def align(self, online_PBD: Tensor, target_PBD: Tensor, heads: Heads) -> Tensor:
+    def align(
+        self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads
+    ) -> Float[Tensor, ""]:
         """Half of the loss, which is symmetric in both views; never negative."""
         options = self.options
         invariance = (online_PBD - target_PBD).square().mean()
@@ -30,12 +33,12 @@ class VICReg(JointEmbedding[VICRegConfig, Heads]):
         return (options.invariance * invariance + options.variance * spread + options.covariance * redundancy) / 2
 
 
-def variance(z_PBD: Tensor) -> Tensor:
+def variance(z_PBD: Float[Tensor, "P B D"]) -> Float[Tensor, ""]:
     """The hinge loss on the standard deviation of each dimension over the batch, at one; a mean."""
     return F.relu(1 - (z_PBD.var(1) + 1e-4).sqrt()).mean()
 
 
-def covariance(z_PBD: Tensor) -> Tensor:
+def covariance(z_PBD: Float[Tensor, "P B D"]) -> Float[Tensor, ""]:
     """The squared off-diagonal covariances, summed and divided by D."""
     positions, batch, width = z_PBD.shape
     centred_PBD = z_PBD - z_PBD.mean(1, keepdim=True)

@@ -6,12 +6,15 @@ Shapes: B images, C channels and N×N positions of a feature map, D features of 
 import copy
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from whole_in_parts.config.backbone import BackboneConfig
+from whole_in_parts.shapes import Float
+
+BackboneT = TypeVar("BackboneT", bound="Backbone")
 
 
 class Representations(NamedTuple):
@@ -63,10 +66,10 @@ class Backbone(nn.Module):
         """The module whose state is saved: this backbone, or the network that it wraps."""
         return self
 
-    def forward(self, images_BCHW: Tensor) -> Representations:
+    def forward(self, images_BCHW: Float[Tensor, "B C H W"]) -> Representations:
         return self.aggregate(self.maps(self.normalised(images_BCHW)))
 
-    def normalised(self, images_BCHW: Tensor) -> Tensor:
+    def normalised(self, images_BCHW: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Standardise images by the mean and std of every channel, in channels-last memory format."""
         x_BCHW = (images_BCHW - self.mean) / self.std
         return x_BCHW.contiguous(memory_format=torch.channels_last)
@@ -80,11 +83,13 @@ class Backbone(nn.Module):
         pooled_BC = maps[-1].mean((2, 3))
         return Representations(tuple(maps), pooled_BC, self.global_features(pooled_BC, maps[-1]))
 
-    def global_features(self, pooled_BC: Tensor, local_BCNN: Tensor) -> Tensor:
+    def global_features(
+        self, pooled_BC: Float[Tensor, "B C"], local_BCNN: Float[Tensor, "B C H W"]
+    ) -> Float[Tensor, "B D"]:
         """Compute the global representation (B, D) from the last map and its mean over positions."""
         return pooled_BC
 
-    def meta_copy(self) -> Self:
+    def meta_copy(self: BackboneT) -> BackboneT:
         """Copy the backbone to the meta device, in evaluation mode: it infers shapes and computes nothing."""
         return copy.deepcopy(self).to("meta").eval().requires_grad_(False)
 

@@ -13,6 +13,7 @@ from whole_in_parts.config.methods.matrix_ssl import MatrixSSLConfig
 from whole_in_parts.config.methods.mec import MECConfig
 from whole_in_parts.config.methods.simsiam import SimSiamConfig
 from whole_in_parts.schedules import Clock
+from whole_in_parts.shapes import Float
 
 
 class Heads(nn.Module):
@@ -23,11 +24,11 @@ class Heads(nn.Module):
         self.projector = projector
         self.predictor = predictor or nn.Identity()
 
-    def project(self, x_PBC: Tensor) -> Tensor:
+    def project(self, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         """Map representations to embeddings (P, B, D)."""
         return apply_per_position(self.projector, x_PBC)
 
-    def predict(self, z_PBD: Tensor) -> Tensor:
+    def predict(self, z_PBD: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         """Map embeddings to predictions (P, B, D)."""
         return apply_per_position(self.predictor, z_PBD)
 
@@ -38,12 +39,12 @@ class Heads(nn.Module):
         """Update the state after an optimizer step, which the clock already counts."""
 
 
-def apply_per_position(head: nn.Module, x_PBC: Tensor) -> Tensor:
+def apply_per_position(head: nn.Module, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
     """Apply a head for vectors (N, C) to all positions of all images."""
     return head(x_PBC.flatten(0, 1)).unflatten(0, x_PBC.shape[:2])
 
 
-def by_position(map_BCNN: Tensor) -> Tensor:
+def by_position(map_BCNN: Float[Tensor, "B C H W"]) -> Float[Tensor, "P B C"]:
     """Reshape a map to its local representations (P, B, C), row by row."""
     return map_BCNN.flatten(2).permute(2, 0, 1)
 

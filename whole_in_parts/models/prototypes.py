@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whole_in_parts.shapes import Float
+
 
 class Prototypes(nn.Module):
     """Score unit vectors (N, D) by their cosine similarity to every prototype: (N, K).
@@ -32,7 +34,9 @@ class Normalize(nn.Module):
         return F.normalize(x_ND)
 
 
-def cross_entropy(scores_PBK: Tensor, target_PBK: Tensor, temperature: float) -> Tensor:
+def cross_entropy(
+    scores_PBK: Float[Tensor, "#P B K"], target_PBK: Float[Tensor, "#P B K"], temperature: float
+) -> Float[Tensor, ""]:
     """Compute −Σ target · log softmax(scores / temperature), averaged over positions and images.
 
     Scores or target may have P = 1, which broadcasts.

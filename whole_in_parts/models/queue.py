@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whole_in_parts.distributed.collectives import gather
+from whole_in_parts.shapes import Float
 
 
 class Queue(nn.Module):
@@ -23,7 +24,7 @@ class Queue(nn.Module):
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
         self.pending: list[Tensor] = []
 
-    def enqueue(self, z_PBD: Tensor) -> None:
+    def enqueue(self, z_PBD: Float[Tensor, "P B D"]) -> None:
         """Collect the embeddings of all processes, without gradients, for the next `push` (a collective)."""
         self.pending.append(gather(z_PBD.detach().to(self.vectors_KD.dtype), 1))
 

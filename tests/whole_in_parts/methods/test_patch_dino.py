@@ -41,7 +41,7 @@ def placed(*boxes: tuple[int, ...], flips: tuple[bool, ...] = (False, False, Fal
         views,
         [torch.tensor(box).repeat(IMAGES, 1) for box in boxes],
         [torch.full((IMAGES,), flip) for flip in flips[: len(boxes)]],
-        torch.zeros(IMAGES),
+        torch.zeros(IMAGES, dtype=torch.long),
     )
 
 
@@ -141,7 +141,7 @@ def test_a_shared_centre_is_one_for_whole_and_patches(make):
 
 def test_neither_teacher_nor_centre_has_a_gradient_and_the_teacher_is_kept(make):
     method = make()
-    method(PLACES["overlapping"])["whole_and_patches"].backward()
+    method(PLACES["overlapping"]).losses["whole_and_patches"].backward()
     assert method.backbone is method.networks.target
     for name, parameter in method.named_parameters():
         assert (parameter.grad is None) == (".target." in name)
@@ -154,7 +154,7 @@ def test_the_crops_share_their_geometry_and_not_their_colours(small, images):
     assert [(crop.size, crop.uniform) for crop in crops] == [(8, True)] * 2 + [(6, True)] * 3
     assert [crop.recipe for crop in crops] == [VIEW, VIEW, SMALL, SMALL, SMALL]
     numbers = torch.arange(5).numpy()
-    batch = make_batch(images[numbers], torch.zeros(5), crops, numbers, 0, 0)
+    batch = make_batch(images[numbers], torch.zeros(5, dtype=torch.long), crops, numbers, 0, 0)
     assert all((boxes_B4 == boxes_B4[0]).all() for boxes_B4 in batch.boxes)
     assert len({tuple(boxes_B4[0].tolist()) for boxes_B4 in batch.boxes}) == 5
 

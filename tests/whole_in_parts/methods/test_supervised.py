@@ -2,6 +2,7 @@
 
 import torch
 
+from tests.every_method import VIEW
 from tests.whole_in_parts.methods.examples import EXACT, batch, made
 
 
@@ -17,5 +18,5 @@ def test_the_loss_is_the_mean_cross_entropy_of_the_labels(small):
 
 def test_one_view_is_asked_for_and_the_classifier_has_the_classes(small):
     supervised = made(small, "supervised")
-    assert len(supervised.crops(["first", "second"], 8)) == 1
+    assert len(supervised.crops([VIEW, VIEW], 8)) == 1
     assert supervised.classifier.weight.shape == (10, 32)
