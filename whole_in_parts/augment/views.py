@@ -21,7 +21,7 @@ from whole_in_parts.augment.colours import Draw, augment_colours
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.augment.resampling import crop
 from whole_in_parts.config.views import View
-from whole_in_parts.shapes import Int, UInt8
+from whole_in_parts.shapes import Float, Int, UInt8
 
 ATTEMPTS = 10
 """Boxes drawn per crop until one fits into the image, as in torchvision."""
@@ -73,10 +73,17 @@ def make_batch(
         flip_B = draw_geometry("flip") < recipe.flip
 
         x_BCSS = crop(x_BCHW, box_B4, size, flip_B, recipe.interpolation)
-        batch.views.append(augment_colours(x_BCSS, recipe, draw))
-        batch.boxes.append(box_B4)
-        batch.flips.append(flip_B)
+        add_view(batch, x_BCSS, box_B4, flip_B, recipe, draw)
     return batch
+
+
+def add_view(
+    batch: Batch, x_BCSS: Float[Tensor, "B C S S"], box_B4: Tensor, flip_B: Tensor, recipe: View, draw: Draw
+) -> None:
+    """Augment the colours of a view that is cropped and flipped, and add it to a batch."""
+    batch.views.append(augment_colours(x_BCSS, recipe, draw))
+    batch.boxes.append(box_B4)
+    batch.flips.append(flip_B)
 
 
 def draws(samples: NDArray[np.int64], seed: int, step: int, view: int) -> Draw:

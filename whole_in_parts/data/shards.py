@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -29,6 +28,7 @@ from torch import Tensor
 from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Batch, Crop, make_batch
 from whole_in_parts.cores import workers
+from whole_in_parts.data.pixels import resize_center_crop, to_tensor
 from whole_in_parts.data.remote import RemoteShards
 from whole_in_parts.failure import Failure
 
@@ -213,7 +213,7 @@ class Images:
         Raises:
             Failure: the image cannot be decoded.
         """
-        return array(self.open(index), self.channels)
+        return to_tensor(self.open(index), self.channels)
 
     def open(self, index: int) -> Image.Image:
         """Decode an image with Pillow, as greyscale for one channel and as RGB otherwise.
@@ -233,27 +233,6 @@ def storage_device(size: int, device: torch.device) -> torch.device | None:
     if device.type == "cuda" and size <= HELD_ON_GPU * torch.cuda.mem_get_info(device)[0]:
         return device
     return torch.device("cpu") if size <= HELD_IN_MEMORY else None
-
-
-def array(image: Image.Image, channels: int) -> Tensor:
-    """Return the pixels (C, H, W) of an image in uint8, as greyscale for one channel and as RGB otherwise."""
-    pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
-    return torch.from_numpy(pixels).view(*pixels.shape[:2], channels).permute(2, 0, 1)
-
-
-def resize_center_crop(image_CHW: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
-    """Resize the shorter side to `size` and crop the centre to (C, size, size), as in evaluation."""
-    height, width = image_CHW.shape[1:]
-    if (height, width) == (size, size):
-        return image_CHW
-
-    short = min(height, width)
-    extent = (height * size // short, width * size // short)
-    resized_CHW = F.interpolate(image_CHW[None].float(), extent, mode=interpolation, antialias=True)[0]
-
-    top = round((extent[0] - size) / 2)
-    left = round((extent[1] - size) / 2)
-    return resized_CHW[:, top : top + size, left : left + size].round().clamp(0, 255).to(torch.uint8)
 
 
 def _map(file: Path) -> mmap.mmap:

@@ -18,8 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
-from whole_in_parts.augment.colours import augment_colours
-from whole_in_parts.augment.views import Batch, Crop, crop_boxes, draws
+from whole_in_parts.augment.views import Batch, Crop, add_view, crop_boxes, draws
 from whole_in_parts.data.shards import HELD_IN_MEMORY, Images, Shards
 
 AHEAD = 2
@@ -154,8 +153,5 @@ def finish_batch(request: CropRequest, pending: PendingCrops, labels_N: Tensor) 
         flip_B = draw("flip") < crop.recipe.flip
         x_BCSS = copy_async(torch.from_numpy(views_BSSC), device).permute(0, 3, 1, 2).float().div_(255).contiguous()
         x_BCSS = torch.where(copy_async(flip_B, device)[:, None, None, None], x_BCSS.flip(3), x_BCSS)
-
-        batch.views.append(augment_colours(x_BCSS, crop.recipe, draw))
-        batch.boxes.append(box_B4)
-        batch.flips.append(flip_B)
+        add_view(batch, x_BCSS, box_B4, flip_B, crop.recipe, draw)
     return batch

@@ -12,7 +12,8 @@ from webdataset import WebDataset
 
 from stages.shard import pack
 from whole_in_parts.data import shards
-from whole_in_parts.data.shards import INDEX, Images, Shards, resize_center_crop, storage_device
+from whole_in_parts.data.pixels import resize_center_crop
+from whole_in_parts.data.shards import INDEX, Images, Shards, storage_device
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.failure import Failure
 

@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from whole_in_parts.config.tasks.retrieval import RetrievalConfig
-from whole_in_parts.data.shards import Images, array
+from whole_in_parts.data.pixels import to_tensor
+from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
@@ -94,7 +95,7 @@ def shrink(image_CHW: Tensor, size: int) -> Tensor:
     """Shrink an image so that no side exceeds `size`, keeping its aspect ratio; smaller images are unchanged."""
     image = Image.fromarray(image_CHW.permute(1, 2, 0).squeeze(2).numpy())
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
-    return array(image, len(image_CHW))
+    return to_tensor(image, len(image_CHW))
 
 
 def rescale(image_1CHW: Tensor, scale: float, multiple: int) -> Tensor:

@@ -13,7 +13,8 @@ from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.config.tasks.linear import LinearTaskConfig
 from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.config.tasks.retrieval import RetrievalConfig
-from whole_in_parts.data.shards import Images, Shards, resize_center_crop
+from whole_in_parts.data.pixels import resize_center_crop
+from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation import task
 from whole_in_parts.evaluation.task import average_precision, load_task
 from whole_in_parts.failure import Failure
