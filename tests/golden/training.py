@@ -29,9 +29,7 @@ BACKBONE = ResNetConfig.model_validate(RESNET | {"stem": {"kernel": 3, "stride":
 
 def losses(name: str, modifier: str) -> dict[str, list[float]]:
     """Each term of the loss in each step of a training from seed 0."""
-    torch.manual_seed(0)
-    base = build_method(METHODS[name], build_backbone(BACKBONE), 4, SIZE)
-    method = apply_modifier(base, MODIFIERS[modifier], SIZE).double().train()
+    method = double_method(name, modifier)
     parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(parameters, LEARNING_RATE, momentum=0.9)
 
@@ -48,6 +46,20 @@ def losses(name: str, modifier: str) -> dict[str, list[float]]:
         for term, loss in terms.items():
             found.setdefault(term, []).append(loss.item())
     return found
+
+
+def double_method(name: str, modifier: str) -> Method:
+    """The method from seed 0, its weights drawn in double precision.
+
+    In single precision torch draws normal numbers by other instructions on other processors, with another rounding.
+    """
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        base = build_method(METHODS[name], build_backbone(BACKBONE), 4, SIZE)
+        return apply_modifier(base, MODIFIERS[modifier], SIZE).train()
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def batch(method: Method, step: int) -> Batch:
