@@ -21,7 +21,7 @@ from whole_in_parts.augment.colours import Draw, augment_colours
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.augment.resampling import crop
 from whole_in_parts.config.views import View
-from whole_in_parts.shapes import Float, Int, UInt8
+from whole_in_parts.shapes import Float, UInt8
 
 ATTEMPTS = 10
 """Boxes drawn per crop until one fits into the image, as in torchvision."""
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
 
 def make_batch(
     images_BCHW: UInt8[Tensor, "B C H W"],
-    labels_B: Int[Tensor, "B"],
+    labels_B: Tensor,
     crops: Sequence[Crop],
     samples: NDArray[np.int64],
     seed: int,

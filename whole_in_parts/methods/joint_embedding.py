@@ -99,9 +99,9 @@ class JointEmbedding(Method, Generic[OptionsT, HeadsT]):
         projected = [heads.project(x_PBC) for x_PBC in online]
         predicted = [heads.predict(z_PBD) for z_PBD in projected]
         targets = self.targets(target, projected, heads)
-        return Embedded(projected, self.gathered(predicted), self.gathered(targets))
+        return Embedded(projected, self.gather_embeddings(predicted), self.gather_embeddings(targets))
 
-    def gathered(self, embeddings: list[Tensor]) -> list[Tensor]:
+    def gather_embeddings(self, embeddings: list[Tensor]) -> list[Tensor]:
         """Embeddings in single precision; of all processes, where the loss compares images (a collective)."""
         embeddings = [to_float32(z_PBD) for z_PBD in embeddings]
         return [gather(z_PBD, 1) for z_PBD in embeddings] if self.needs_global_batch else embeddings

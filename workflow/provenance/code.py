@@ -49,12 +49,16 @@ def digest(program: str, chosen: Chosen | None = None) -> str:
 def closure(program: str, chosen: Chosen) -> list[Path]:
     """List the files that `python -m program` depends on, sorted."""
     files: set[Path] = set()
+    followed: set[Path] = set()
     queue = [program]
     while queue:
         for file in _files_of(queue.pop()):
-            if file in files or _left_out(file):
+            if file in followed:
                 continue
-            files.add(file)
+            followed.add(file)
+            # The imports of a file that is left out are followed all the same: a program runs them, too.
+            if not _left_out(file):
+                files.add(file)
             queue += _imported(file, chosen)
     return sorted(files | {data for file in files for data in _data_beside(file)})
 

@@ -34,6 +34,8 @@ class Held:
         if device == GPU:
             put(self.all)
 
+    batches = Images.batches
+
     def __len__(self):
         return len(self.all)
 
@@ -60,11 +62,11 @@ def accelerator(images, shards, run):
         labels = torch.from_numpy(images.shards.labels)
         put(*method.parameters(), *method.buffers(), *online.probe.parameters(), *online.probe.buffers(), labels)
         put(watch.first)
-        crops, rates = method.crops(options.views, SIZE), optimizers.Rates(0.01, 0.0)
+        crops = method.crops(options.views, SIZE)
         with Accelerator() as seen:
             for step in range(STEPS):
                 batches = iter_batches(held, labels, crops, options, step)
-                watch.record(step, train_step(parts, method, batches, Clock(step, STEPS, 1, 0.01), rates, options))
+                watch.record(step, train_step(parts, method, batches, Clock(step, STEPS, 1, 0.01), options))
         return seen
 
     return go
