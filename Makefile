@@ -1,6 +1,7 @@
 # One environment, built from the lock, serves everything. PYTHON is any Python 3.11 or newer.
 PYTHON ?= python3
 VENV := .venv
+QUICK := tests/docs/test_layers.py $(addprefix tests/whole_in_parts/,config augment models) tests/workflow/provenance
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
@@ -17,7 +18,7 @@ plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDW
 	python -m workflow.plan --hardware $(or $(HARDWARE),here)
 
 check: $(VENV)/ready lint  ## format, lint, types and the quick tests
-	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 -m "not slow" $(QUICK)
+	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --quiet $(QUICK)
 
 test: $(VENV)/ready lint  ## everything that CI checks
 	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder

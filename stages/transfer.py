@@ -28,7 +28,7 @@ def transfer(study: Study, entry: str, directory: Path) -> None:
     train, test = (Images(open_split(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
 
     # The digest covers only the code of this task, so that an edit of another task keeps its checkpoints.
-    task_code = code.digest("stages.transfer", implementations({"task": options.task}))
+    task_code = code.digest("stages.transfer", implementations(study))
     context = TaskContext(backbone, train, test, device, directory, task_code)
     write_metrics(directory, load_task(options.task.name).evaluate(context, options.task))
 
