@@ -92,7 +92,10 @@ def show(study: Study, options: argparse.Namespace) -> None:
     total = Cost(0.0, 0.0, 0.0)
     for name, run in study.runs.items():
         steps = run.epochs * steps_per_epoch(study.datasets[run.dataset].expect.train, run.batch_size)
-        cost = costs.setdefault(cost_key(run), cost_of(run, options)) if steps else Cost(0.0, 0.0, 0.0)
+        key = cost_key(run)
+        if steps and key not in costs:
+            costs[key] = cost_of(run, options)
+        cost = costs[key] if steps else Cost(0.0, 0.0, 0.0)
         print(line(name, steps, cost, options.gpus), flush=True)
         total = Cost(
             total.flops + steps * cost.flops, total.seconds + steps * cost.seconds, max(total.memory, cost.memory)

@@ -183,9 +183,11 @@ class Images:
         """The batches of the first of `steps`, on the device of the labels.
 
         Args:
-            labels_N: the labels of all images.
-            pieces: the indices (B,) of the images of each batch of a step.
-            steps: this step and the ones that follow, for which a subclass may prepare views ahead.
+            labels_N: the labels of the split, on the device of the batches.
+            crops: the crops that make up a batch.
+            pieces: returns the sample indices (B,) of each batch of a step.
+            seed: the seed of the run.
+            steps: the current step and the next ones, for which a subclass may prepare views ahead.
         """
         device = labels_N.device
         for indices in pieces(steps[0]):

@@ -87,12 +87,7 @@ class VariableSizeImages(Images):
     ) -> Iterator[Batch]:
         """Yield the batches of the first of `steps`, and start to prepare the views of the next `AHEAD` steps.
 
-        Args:
-            labels_N: the labels of the split, on the device of the batches.
-            crops: the crops that make up a batch.
-            pieces: returns the sample indices (B,) of each batch of a step.
-            seed: the seed of the run.
-            steps: the current step and the steps to prepare.
+        The arguments are those of `Images.batches`.
         """
         # One box cannot serve images of many sizes: uniform crops are cut from the centre squares.
         if any(crop.uniform for crop in crops):

@@ -37,6 +37,7 @@ from whole_in_parts.training import optimizers
 from whole_in_parts.training.interruption import Interrupted, Interruption
 from whole_in_parts.training.nonfinite_guard import NonFiniteGuard
 from whole_in_parts.training.online import OnlineEvaluation
+from whole_in_parts.training.optimizers import Rates
 
 ROWS = 100
 """The approximate number of rows of a history, without those of the online evaluation."""
@@ -90,10 +91,7 @@ def train(
     model = replicate(to_device(device, method).train(), device)
     state = TrainState(method, optimizers.build_optimizer(run.optimizer, method), online)
 
-    if checkpoint := checkpoints.load():
-        state.load_state_dict(checkpoint)
-        training = Training(**checkpoint["training"])
-    assert_same_config(checkpoints.configuration | {"the step to go on from": str(training.step)})  # collective
+    training = resume(training, state, checkpoints)  # collective
 
     labels_N = torch.from_numpy(images.shards.labels).to(device)
     crops = method.crops(run.views, run.image_size)
@@ -102,10 +100,10 @@ def train(
     with Interruption() as interruption:
         for step in bar:
             started = time.monotonic()
-            rate = optimizers.scheduled_rates(run, step, steps_per_epoch).learning_rate
-            clock = Clock(step, training.steps, steps_per_epoch, rate)
+            rates = optimizers.scheduled_rates(run, step, steps_per_epoch)
+            clock = Clock(step, training.steps, steps_per_epoch, rates.learning_rate)
             batches = iter_batches(images, labels_N, crops, run, step)
-            losses = train_step(state, model, batches, clock, run)  # collective
+            losses = train_step(state, model, batches, clock, rates, run)  # collective
             guard.record(step, losses)
             training.step = step + 1
 
@@ -132,6 +130,19 @@ def train(
     return training
 
 
+def resume(training: Training, state: TrainState, checkpoints: Checkpoints) -> Training:
+    """Load the last checkpoint, if there is one, and check that all processes resume from the same step (a collective).
+
+    Raises:
+        Failure: the processes differ in options, data, code or step.
+    """
+    if checkpoint := checkpoints.load():
+        state.load_state_dict(checkpoint)
+        training = Training(**checkpoint["training"])
+    assert_same_config(checkpoints.configuration | {"the step to go on from": str(training.step)})
+    return training
+
+
 def to_device(device: torch.device, method: Method) -> Method:
     """Move the method to a device; `COMPILE=1` in the environment compiles the layers of its backbones."""
     if os.environ.get("COMPILE") == "1":
@@ -152,13 +163,15 @@ def iter_batches(images: Images, labels_N: Tensor, crops: Sequence[Crop], run: R
     return images.batches(labels_N, crops, pieces, run.seed, range(step, last))
 
 
-def train_step(state: TrainState, model: nn.Module, batches: Iterable[Batch], clock: Clock, run: Run) -> Losses:
+def train_step(
+    state: TrainState, model: nn.Module, batches: Iterable[Batch], clock: Clock, rates: Rates, run: Run
+) -> Losses:
     """Take an optimizer step of the method and of the online probe (a collective).
 
     torch's random numbers are a function of the seed and the step, so that an interrupted training repeats them.
     """
     torch.manual_seed(int(hashes(np.array([clock.step]), run.seed, "torch")[0]))
-    optimizers.set_rates(state.optimizer, optimizers.scheduled_rates(run, clock.step, clock.per_epoch))
+    optimizers.set_rates(state.optimizer, rates)
     state.method.prepare(clock)
 
     state.optimizer.zero_grad(set_to_none=True)

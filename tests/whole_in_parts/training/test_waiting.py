@@ -63,10 +63,11 @@ def accelerator(images, shards, run):
         put(*method.parameters(), *method.buffers(), *online.probe.parameters(), *online.probe.buffers(), labels)
         put(watch.first)
         crops = method.crops(options.views, SIZE)
+        rates = optimizers.Rates(0.01, 0.0)
         with Accelerator() as seen:
             for step in range(STEPS):
                 batches = iter_batches(held, labels, crops, options, step)
-                watch.record(step, train_step(parts, method, batches, Clock(step, STEPS, 1, 0.01), options))
+                watch.record(step, train_step(parts, method, batches, Clock(step, STEPS, 1, 0.01), rates, options))
         return seen
 
     return go
