@@ -23,7 +23,7 @@ LOSSES = Path(__file__).parent / "losses.json"
 STEPS = 30
 BATCH = 16
 SIZE = 12
-LEARNING_RATE = 0.05
+LEARNING_RATE = 0.01
 BACKBONE = ResNetConfig.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
 
 
