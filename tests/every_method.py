@@ -1,58 +1,52 @@
-"""Options of every method and modifier, tiny, for what is tested of all of them."""
+"""Options of every method and modifier, tiny, for what is tested of all of them. Files alone say which there are."""
 
-from whole_in_parts.config.methods.amdim import AMDIMConfig
-from whole_in_parts.config.methods.byol import ByolConfig
-from whole_in_parts.config.methods.dino import DinoConfig
-from whole_in_parts.config.methods.matrix_ssl import MatrixSSLConfig
-from whole_in_parts.config.methods.mec import MECConfig
-from whole_in_parts.config.methods.moco_v2 import MoCoV2Config
-from whole_in_parts.config.methods.moco_v3 import MoCoV3Config
-from whole_in_parts.config.methods.patch_dino import PatchDinoConfig
-from whole_in_parts.config.methods.random import RandomConfig
-from whole_in_parts.config.methods.simclr import SimCLRConfig
-from whole_in_parts.config.methods.simsiam import SimSiamConfig
-from whole_in_parts.config.methods.supervised import SupervisedConfig
-from whole_in_parts.config.methods.swav import SwAVConfig
-from whole_in_parts.config.methods.tcr import TCRConfig
-from whole_in_parts.config.methods.vicreg import VICRegConfig
-from whole_in_parts.config.modifiers.co import COConfig
-from whole_in_parts.config.modifiers.logo import LoGoConfig
-from whole_in_parts.config.modifiers.multi_crop import MultiCropConfig
-from whole_in_parts.config.modifiers.none import NoModifierConfig
-from whole_in_parts.config.modifiers.patches import PatchesConfig
+from typing import Any
+
+from whole_in_parts.config.method import MethodConfig
+from whole_in_parts.config.modifier import ModifierConfig
+from whole_in_parts.config.variants import variants
 from whole_in_parts.config.views import SmallCrops, View
 
 VIEW = View(crop_scale=(0.4, 1.0), flip=0)
 SMALL = View(crop_scale=(0.1, 0.4), flip=0)
-PROJECTOR, MOMENTUM = [32, 16], (0.9, 1.0)
-DISTILLATION = {"projector": PROJECTOR, "momentum": (0.996, 1.0), "prototypes": 32, "norm": True, "frozen_epochs": 0}
-DISTILLATION |= {"warmup_epochs": 0, "teacher_temperature": (0.07, 0.07), "centre_momentum": 0.5}
-"""In the few steps of a test the centre settles and the target hardly moves; else the loss may rise before it falls."""
-TARGET = {"projector": PROJECTOR, "momentum": MOMENTUM, "predictor": 32}
-
-METHODS = {
-    "amdim": AMDIMConfig(name="amdim", projector=PROJECTOR, layers=(2, 3), sides=(3, 2)),
-    "byol": ByolConfig(name="byol", **TARGET),
-    "dino": DinoConfig(name="dino", **DISTILLATION),
-    "matrix_ssl": MatrixSSLConfig(name="matrix_ssl", **TARGET),
-    "mec": MECConfig(name="mec", warmup_epochs=0, **TARGET),
-    "moco_v2": MoCoV2Config(name="moco_v2", projector=PROJECTOR, momentum=(0.999, 0.999), temperature=0.07, queue=64),
-    "moco_v3": MoCoV3Config(name="moco_v3", temperature=0.2, **TARGET),
-    "patch_dino": PatchDinoConfig(name="patch_dino", local=SmallCrops(count=2, size=6, view=SMALL), **DISTILLATION),
-    "random": RandomConfig(name="random"),
-    "simclr": SimCLRConfig(name="simclr", projector=PROJECTOR, temperature=0.2, norm=True),
-    "simsiam": SimSiamConfig(name="simsiam", projector=PROJECTOR, predictor=32),
-    "supervised": SupervisedConfig(name="supervised"),
-    "swav": SwAVConfig(name="swav", projector=PROJECTOR, prototypes=16, frozen_epochs=0),
-    "tcr": TCRConfig(name="tcr", projector=PROJECTOR),
-    "vicreg": VICRegConfig(name="vicreg", projector=PROJECTOR),
+PROJECTOR = [32, 16]
+TINY = {"projector": PROJECTOR, "predictor": 32, "prototypes": 32, "momentum": (0.9, 1.0)}
+TINY |= {"frozen_epochs": 0, "warmup_epochs": 0}
+"""What every method takes, where it has the option."""
+DISTILLATION = {option: value for option, value in TINY.items() if option != "predictor"} | {
+    "norm": True,
+    "momentum": (0.996, 1.0),
+    "teacher_temperature": (0.07, 0.07),
+    "centre_momentum": 0.5,
 }
+"""In the few steps of a test the centre settles and the target hardly moves; else the loss may rise before it falls."""
+METHOD_OPTIONS: dict[str, dict[str, Any]] = {
+    "amdim": {"layers": (2, 3), "sides": (3, 2)},
+    "dino": DISTILLATION,
+    "moco_v2": {"momentum": (0.999, 0.999), "temperature": 0.07, "queue": 64},
+    "moco_v3": {"temperature": 0.2},
+    "patch_dino": DISTILLATION | {"local": SmallCrops(count=2, size=6, view=SMALL)},
+    "simclr": {"temperature": 0.2, "norm": True},
+    "swav": {"prototypes": 16},
+}
+"""What else a method needs to be tiny, or to learn something in a few steps."""
+MODIFIER_OPTIONS: dict[str, dict[str, Any]] = {
+    "co": {"weight": 0.2},
+    "logo": {"size": 6, "view": SMALL},
+    "multi_crop": {"crops": [SmallCrops(count=2, size=6, view=SMALL)], "average": True},
+    "patches": {"scale": 0.3},
+}
+
+
+def tiny_method(name: str, config: type[MethodConfig]) -> MethodConfig:
+    shared = {option: value for option, value in TINY.items() if option in config.model_fields}
+    return config.model_validate({"name": name} | shared | METHOD_OPTIONS.get(name, {}))
+
+
+METHODS = {name: tiny_method(name, config) for name, config in variants("methods", MethodConfig).items()}
 MODIFIERS = {
-    "none": NoModifierConfig(name="none"),
-    "co": COConfig(name="co", weight=0.2),
-    "multi_crop": MultiCropConfig(name="multi_crop", crops=[SmallCrops(count=2, size=6, view=SMALL)], average=True),
-    "logo": LoGoConfig(name="logo", size=6, view=SMALL),
-    "patches": PatchesConfig(name="patches", scale=0.3),
+    name: config.model_validate({"name": name} | MODIFIER_OPTIONS.get(name, {}))
+    for name, config in variants("modifiers", ModifierConfig).items()
 }
 CARRIES = [
     (method, modifier) for method in METHODS for modifier in MODIFIERS if MODIFIERS[modifier].supports(METHODS[method])

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^`(?P<path>\S+\.py)`:\n\n```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = """
 import yaml
-from tests.every_method import MODIFIERS, VIEW
+from tests.every_method import METHODS, MODIFIERS
 from tests.golden import training
 from whole_in_parts.config.study import Study
 from workflow.provenance.record import record
@@ -26,9 +26,8 @@ code = record(study, "pretrain", "new")["code"]
 assert {"whole_in_parts/methods/barlow_twins.py"} == {file for file in code if "barlow" in file}
 
 training.STEPS = 4
-training.METHODS["barlow_twins"] = study.runs["new"].method
 for modifier, options in MODIFIERS.items():
-    if options.supports(study.runs["new"].method):
+    if options.supports(METHODS["barlow_twins"]):
         losses = training.losses("barlow_twins", modifier)["global"]
         print(modifier, *losses)
 """
@@ -39,6 +38,8 @@ def project(tmp_path) -> Path:
     """A copy of the project with the files of the page."""
     for folder in ("whole_in_parts", "workflow", "stages", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path)
     for block in BLOCK.finditer((ROOT / "docs/extending.md").read_text()):
         (tmp_path / block["path"]).write_text(block["code"])
     return tmp_path
@@ -56,10 +57,19 @@ def test_the_two_files_of_the_page_are_a_method_that_trains_with_every_modifier(
     assert all(len(set(losses)) > 1 for _, *losses in rows)
 
 
+def test_what_is_tested_of_every_method_is_tested_of_the_new_one(project):
+    contract = "tests/whole_in_parts/methods/test_contract_of_methods.py"
+    options = ["-k", "barlow_twins and seed_decides", "-p", "no:cacheprovider", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", contract, *options], cwd=project, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
 def test_the_files_of_the_page_pass_lint_and_types(project):
     new = [block["path"] for block in BLOCK.finditer((ROOT / "docs/extending.md").read_text())]
     assert len(new) == 2
-    shutil.copy(ROOT / "pyproject.toml", project)
     for command in (
         ["ruff", "check", *new],
         ["ruff", "format", "--check", *new],
