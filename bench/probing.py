@@ -43,7 +43,7 @@ def extraction(backbone: Backbone, images: Images, file: Path) -> Row:
     labels_N = torch.from_numpy(images.shards.labels)
 
     def ours() -> int:
-        representations = features.iter_representations(backbone, images, ["whole", "patch"], CPU, "bench")
+        representations = features.iter_representations(backbone, images, ["global", "patch"], CPU, "bench")
         features.write(images.shards.keys, labels_N, representations, file)
         return len(images)
 

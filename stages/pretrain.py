@@ -119,7 +119,7 @@ def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
         f"{side}×{side} local representations{f' that see {size} px' if size else ''}.\n\n"
         "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom whole_in_parts.models import saved_backbone\n\n"
         'backbone, image_size = saved_backbone.load(Path("model"), torch.device("cpu"))\n'
-        "maps, pooled, whole = backbone(images)  # (B, C, H, W) in [0, 1]\nlocal = maps[-1]\n```\n\n"
+        "maps, pooled, global_features = backbone(images)  # (B, C, H, W) in [0, 1]\nlocal = maps[-1]\n```\n\n"
         f"## Settings\n\n```json\n{settings}\n```\n"
     )
 

@@ -54,7 +54,7 @@ def study(**more: object) -> Study:
         | runs("supervised", seeds=1, method={"name": "supervised"})
         | runs("byol", method=BYOL)
         | runs("co_byol", method=BYOL, modifier={"name": "co", "weight": 0.2}),
-        "extract": {"representations": ["whole"]},
+        "extract": {"representations": ["global"]},
         "linear": {"epochs": 5, "batch_size": 64, "learning_rate": 0.1, "weight_decay": 0},
         "knn": {"neighbours": [20, 5], "temperature": 0.07},
         "corrupt": {"corruptions": ["gaussian_noise", "defocus_blur"], "subset": 200},

@@ -30,15 +30,15 @@ def test_extract_writes_the_features_of_the_saved_backbone_for_both_splits(built
 
 
 def test_each_representation_is_a_column_and_that_of_the_backbone(small, built, shards, tmp_path):
-    extract(keeping(small, "whole", "patch", "layer_1", "layer_3"), "supervised", tmp_path)
+    extract(keeping(small, "global", "patch", "layer_1", "layer_3"), "supervised", tmp_path)
     with pa.memory_map(str(tmp_path / "test.arrow")) as source:
-        assert pa.ipc.open_file(source).schema.names == ["key", "label", "whole", "patch", "layer_1", "layer_3"]
+        assert pa.ipc.open_file(source).schema.names == ["key", "label", "global", "patch", "layer_1", "layer_3"]
     backbone, size = saved_backbone.load(result_dir("pretrain", "supervised") / "model", CPU)
     split = Images(Shards(shards / "test"), size, 1)
     with torch.no_grad():
         given = backbone(split[torch.arange(450).numpy()].float() / 255)
     expected = {
-        "whole": given.global_BD,
+        "global": given.global_BD,
         "patch": given.pooled_BC,
         "layer_1": given.maps[0].mean((2, 3)),
         "layer_3": given.maps[2].mean((2, 3)),
@@ -52,18 +52,18 @@ def test_a_representation_that_the_backbone_has_not_is_refused_before_any_image_
     small, built, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(Images, "__getitem__", lambda *_: pytest.fail("an image was read"))
-    message = r"extract\.representations: the backbone has no layer_4; it has: whole, patch, layer_1, layer_2, layer_3"
+    message = r"extract\.representations: the backbone has no layer_4; it has: global, patch, layer_1, layer_2, layer_3"
     with pytest.raises(Failure, match=message):
-        extract(keeping(small, "whole", "layer_4"), "supervised", tmp_path)
+        extract(keeping(small, "global", "layer_4"), "supervised", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["patch"], "extract.representations\n.*whole is to be among them"),
-        (["whole", "patch", "patch"], "extract.representations\n.*named more than once: patch"),
-        (["whole", "layer_0"], "extract.representations.1\n.*pattern"),
-        (["whole", "pooled"], "extract.representations.1\n.*pattern"),
+        (["patch"], "extract.representations\n.*global is to be among them"),
+        (["global", "patch", "patch"], "extract.representations\n.*named more than once: patch"),
+        (["global", "layer_0"], "extract.representations.1\n.*pattern"),
+        (["global", "pooled"], "extract.representations.1\n.*pattern"),
     ],
     ids=str,
 )

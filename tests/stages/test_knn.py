@@ -25,7 +25,7 @@ def test_the_stage_reports_an_accuracy_for_each_number_of_neighbours(small, buil
 
 
 def test_each_representation_that_was_extracted_has_its_neighbours(small, built, tmp_path, monkeypatch, claim):
-    study = Study.model_validate(small.model_dump() | {"extract": {"representations": ["layer_1", "whole"]}})
+    study = Study.model_validate(small.model_dump() | {"extract": {"representations": ["layer_1", "global"]}})
     directory = tmp_path / result_dir("extract", "supervised")
     directory.mkdir(parents=True)
     extract(study, "supervised", directory)

@@ -16,7 +16,7 @@ from whole_in_parts.report.tables import columns
 from whole_in_parts.results import result_dir
 
 CPU = torch.device("cpu")
-NAMES = ["whole", "patch", "layer_2"]
+NAMES = ["global", "patch", "layer_2"]
 
 
 def changed(small: Study, **options: object) -> Study:

@@ -134,4 +134,4 @@ def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(plac
     names = {"images": torch.rand(2, 1, 8, 8)}
     exec(code, names)
     assert names["local"].shape == (2, 32, 4, 4)
-    assert names["whole"].shape == (2, 32)
+    assert names["global_features"].shape == (2, 32)

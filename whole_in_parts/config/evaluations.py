@@ -19,9 +19,9 @@ def _unique(items: list[Item]) -> list[Item]:
     return items
 
 
-def _includes_whole(names: list[str]) -> list[str]:
-    if "whole" not in names:
-        raise ValueError("whole is to be among them: the report and the later stages read its results")
+def _includes_global(names: list[str]) -> list[str]:
+    if "global" not in names:
+        raise ValueError("global is to be among them: the report and the later stages read its results")
     return names
 
 
@@ -31,7 +31,7 @@ def _includes_all_labels(percentages: list[int]) -> list[int]:
     return percentages
 
 
-Representation = Annotated[str, Field(pattern=r"^(whole|patch|layer_[1-9][0-9]*)$")]
+Representation = Annotated[str, Field(pattern=r"^(global|patch|layer_[1-9][0-9]*)$")]
 Percentage = Annotated[int, Field(gt=0, le=100)]
 Percentages = Annotated[list[Percentage], AfterValidator(_unique), AfterValidator(_includes_all_labels)]
 
@@ -39,8 +39,8 @@ Percentages = Annotated[list[Percentage], AfterValidator(_unique), AfterValidato
 class Extract(Section):
     """The representations of each image that are stored as features."""
 
-    representations: Annotated[list[Representation], AfterValidator(_unique), AfterValidator(_includes_whole)]
-    """`whole` (global, required), `patch` (pooled, before the last layers), `layer_1`, `layer_2`, … (pooled maps)."""
+    representations: Annotated[list[Representation], AfterValidator(_unique), AfterValidator(_includes_global)]
+    """`global` (required), `patch` (pooled, before the last layers), `layer_1`, `layer_2`, … (pooled maps)."""
 
 
 class Linear(Section):

@@ -1,6 +1,6 @@
 """Features of a split: extracted by a backbone, stored in a memory-mappable Arrow file of key, label, representations.
 
-A representation is `whole` (the global one), `patch` (the pooled local map that the backbone's last layers start from:
+A representation is `global`, `patch` (the pooled local map that the backbone's last layers start from:
 CO-SSL, section 4.1) or `layer_1` … `layer_N` (the mean over positions of the map of a stage: CO-SSL, Table 10).
 
 Shapes: N images of a split, B of a batch, D features.
@@ -23,7 +23,7 @@ from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.progress import progress
 
 BATCH = 500
-WHOLE, PATCH, LAYER = "whole", "patch", "layer_"
+GLOBAL, PATCH, LAYER = "global", "patch", "layer_"
 
 
 class Features(NamedTuple):
@@ -51,7 +51,7 @@ def iter_batches(
 
 def representation_names(backbone: Backbone) -> list[str]:
     """List the names of the representations that a backbone has."""
-    return [WHOLE, PATCH, *[f"{LAYER}{number + 1}" for number in range(len(backbone.widths))]]
+    return [GLOBAL, PATCH, *[f"{LAYER}{number + 1}" for number in range(len(backbone.widths))]]
 
 
 def require_representations(backbone: Backbone, names: Iterable[str]) -> None:
@@ -68,7 +68,7 @@ def require_representations(backbone: Backbone, names: Iterable[str]) -> None:
 
 def select_representation(representations: Representations, name: str) -> Tensor:
     """Select a representation (B, D) of a batch by its name."""
-    if name == WHOLE:
+    if name == GLOBAL:
         return representations.global_BD
     if name == PATCH:
         return representations.pooled_BC
@@ -89,7 +89,7 @@ def iter_representations(
 
 def extract_features(backbone: Backbone, images: Images, device: torch.device, title: str) -> Features:
     """Extract the global representation of every image."""
-    features = [batch[WHOLE] for batch in iter_representations(backbone, images, [WHOLE], device, title)]
+    features = [batch[GLOBAL] for batch in iter_representations(backbone, images, [GLOBAL], device, title)]
     return Features(images.shards.keys, torch.from_numpy(images.shards.labels), torch.cat(features))
 
 
@@ -125,7 +125,7 @@ def stored_names(file: Path) -> list[str]:
         return pa.ipc.open_file(source).schema.names[2:]
 
 
-def read(file: Path, name: str = WHOLE) -> Features:
+def read(file: Path, name: str = GLOBAL) -> Features:
     """Read a representation from a file that `write` made; the other representations stay on disk."""
     with pa.memory_map(str(file)) as source:
         table = pa.ipc.open_file(source).read_all()
@@ -134,7 +134,7 @@ def read(file: Path, name: str = WHOLE) -> Features:
     return Features(table["key"].to_pylist(), torch.tensor(table["label"].to_numpy()), torch.from_numpy(values))
 
 
-def read_splits(folder: Path, name: str = WHOLE) -> tuple[Features, Features]:
+def read_splits(folder: Path, name: str = GLOBAL) -> tuple[Features, Features]:
     """Read a representation of the training and of the test split.
 
     Raises:

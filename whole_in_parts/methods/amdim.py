@@ -46,7 +46,7 @@ class AMDIM(Method):
         self.backbone = backbone
         self.options = options
         shallow, deep = (backbone.widths[layer - 1] for layer in options.layers)
-        widths = {"whole": backbone.features, "shallow": shallow, "deep": deep}
+        widths = {"global": backbone.features, "shallow": shallow, "deep": deep}
         self.heads = nn.ModuleDict({name: mlp([width, *options.projector]) for name, width in widths.items()})
 
     def forward(self, batch: Batch) -> Output:
@@ -65,7 +65,7 @@ class AMDIM(Method):
             by_position(F.adaptive_avg_pool2d(view.maps[layer - 1], side))
             for layer, side in zip(self.options.layers, self.options.sides, strict=True)
         ]
-        representations = {"whole": view.global_BD[None], "shallow": maps[0], "deep": maps[1]}
+        representations = {"global": view.global_BD[None], "shallow": maps[0], "deep": maps[1]}
         embeddings = {
             name: gather(to_float32(apply_per_position(self.heads[name], x_PBC)), 1)
             for name, x_PBC in representations.items()
@@ -84,7 +84,7 @@ class AMDIM(Method):
         return losses, PENALTY * torch.stack([squares for _, squares in terms]).sum()
 
     def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
-        return self.heads["whole"](global_BD)
+        return self.heads["global"](global_BD)
 
 
 def nce_loss(

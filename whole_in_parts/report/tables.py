@@ -76,7 +76,7 @@ def columns(study: Study) -> list[Column]:
 
 def of(representation: str) -> str:
     """Name the representation that a probe reads, unless it is the global one."""
-    return "" if representation == "whole" else f", {representation.replace('_', NBSP)}"
+    return "" if representation == "global" else f", {representation.replace('_', NBSP)}"
 
 
 def by(percent: int) -> str:

@@ -17,8 +17,8 @@ def test_representations_read_back_as_they_were_written_in_batches_of_any_size(t
     keys, labels_N = [f"a/{n}" for n in range(number)], torch.arange(number) % 3
     whole_ND, patch_ND = torch.randn(number, 4), torch.randn(number, 2)
     parts = zip(whole_ND.split(sizes), patch_ND.split(sizes), strict=True)
-    features.write(keys, labels_N, ({"whole": global_BD, "patch": patch_BD} for global_BD, patch_BD in parts), file)
-    assert features.stored_names(file) == ["whole", "patch"]
+    features.write(keys, labels_N, ({"global": global_BD, "patch": patch_BD} for global_BD, patch_BD in parts), file)
+    assert features.stored_names(file) == ["global", "patch"]
     for read, expected_ND in ((features.read(file), whole_ND), (features.read(file, "patch"), patch_ND)):
         assert read.keys == keys
         assert read.labels_N.dtype == torch.int64
@@ -27,10 +27,10 @@ def test_representations_read_back_as_they_were_written_in_batches_of_any_size(t
 
 
 def test_the_file_is_an_arrow_table_that_others_read(tmp_path):
-    features.write(["a", "b"], torch.tensor([0, 2]), [{"whole": torch.eye(2)}], tmp_path / "features.arrow")
+    features.write(["a", "b"], torch.tensor([0, 2]), [{"global": torch.eye(2)}], tmp_path / "features.arrow")
     with pa.memory_map(str(tmp_path / "features.arrow")) as source:
         table = pa.ipc.open_file(source).read_all()
-    assert table.to_pydict() == {"key": ["a", "b"], "label": [0, 2], "whole": [[1.0, 0.0], [0.0, 1.0]]}
+    assert table.to_pydict() == {"key": ["a", "b"], "label": [0, 2], "global": [[1.0, 0.0], [0.0, 1.0]]}
 
 
 def test_a_split_without_images_is_refused_by_the_name_of_its_file(tmp_path):
@@ -40,7 +40,7 @@ def test_a_split_without_images_is_refused_by_the_name_of_its_file(tmp_path):
 
 def test_labels_that_no_training_sample_has_are_refused_by_their_numbers(tmp_path):
     for split, labels in (("train", [0, 1, 2, 4]), ("test", [0, 5, 3, 0])):
-        features.write(list("abcd"), torch.tensor(labels), [{"whole": torch.eye(4)}], tmp_path / f"{split}.arrow")
+        features.write(list("abcd"), torch.tensor(labels), [{"global": torch.eye(4)}], tmp_path / f"{split}.arrow")
     with pytest.raises(Failure, match="the label spaces differ: no training sample has label 3, 5"):
         features.read_splits(tmp_path)
 
@@ -51,7 +51,7 @@ def test_what_a_backbone_offers_is_what_it_gives(name):
     with torch.no_grad():
         given = backbone(torch.rand(2, TINY[name].channels, 32, 32))
     offered = features.representation_names(backbone)
-    assert offered[:2] == ["whole", "patch"]
+    assert offered[:2] == ["global", "patch"]
     assert len(offered) == 2 + len(given.maps)
     assert all(features.select_representation(given, each).shape[0] == 2 for each in offered)
     assert [features.select_representation(given, each).shape[1] for each in offered[2:]] == backbone.widths

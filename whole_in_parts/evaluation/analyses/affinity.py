@@ -13,7 +13,7 @@ pairs by themselves, since a training batch has pairs of one kind. The paper sho
 Shapes: N images, P pairs per image, C crops, M pairs in all, D dimensions.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -46,12 +46,18 @@ class PairScores(NamedTuple):
 
 @torch.no_grad()
 def measure(context: AnalysisContext, options: AffinityConfig) -> dict[str, float]:
-    """Compare affinity and cosine, and write `affinity.png`."""
-    crop_NCD = embed(context, 2 * options.pairs)
+    """Compare affinity and cosine, and write `affinity.png`.
+
+    Raises:
+        TypeError: the method was trained without LoGo.
+    """
+    if not isinstance(context.method, LoGo):
+        raise TypeError(f"affinity: takes a method with the modifier logo, got {type(context.method).__name__}")
+    crop_NCD = embed(context, context.method, 2 * options.pairs)
     first_NPD = crop_NCD[:, 0::2]
     second_NPD = crop_NCD[:, 1::2]
 
-    affinity = cast(LoGo, context.method).affinity
+    affinity = context.method.affinity
     same = compare(affinity, first_NPD, second_NPD)
     # Rolled by one image, every pair is of two different images.
     different = compare(affinity, first_NPD, second_NPD.roll(1, 0))
@@ -60,9 +66,8 @@ def measure(context: AnalysisContext, options: AffinityConfig) -> dict[str, floa
     return agreement(same, different)
 
 
-def embed(context: AnalysisContext, count: int) -> Tensor:
+def embed(context: AnalysisContext, method: LoGo, count: int) -> Tensor:
     """Compute the unit embeddings (N, C, D) of `count` local crops of each image, augmented as in the training."""
-    method = cast(LoGo, context.method)
     indices = sort_by_class(context)
     # Shuffled, so that neighbouring images, which form the pairs of two images, are of arbitrary classes.
     indices = indices[permutation(len(indices), "affinity")]

@@ -37,7 +37,7 @@ def test_the_mean_affinity_is_a_probability():
 @torch.no_grad()
 def test_pairs_of_one_image_are_two_crops_of_it_and_pairs_of_two_are_not(given_logo):
     metrics = measure(given_logo, AffinityConfig(name="affinity", pairs=2))
-    crops_NCD = embed(given_logo, 4)
+    crops_NCD = embed(given_logo, given_logo.method, 4)
     assert crops_NCD.shape == (60, 4, 32)
     torch.testing.assert_close(crops_NCD.norm(dim=2), torch.ones(60, 4))
     same = F.cosine_similarity(crops_NCD[:, [0, 2]], crops_NCD[:, [1, 3]], dim=2)
