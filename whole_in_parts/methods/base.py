@@ -40,6 +40,8 @@ class Method(nn.Module):
 
     backbone: Backbone
     views = 2
+    decays_1d = False
+    """Whether the method's authors apply the weight decay of SGD to biases and norms too."""
 
     def crops(self, views: Sequence[View], size: int) -> list[Crop]:
         """The crops of a batch: the run's views of `size` pixels first, then the crops that a modifier adds."""

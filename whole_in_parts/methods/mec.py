@@ -25,6 +25,7 @@ class MEC(TargetNetwork[MECConfig, TeacherHeads]):
     """The heads are SimSiam's, with an EMA copy of the projector."""
 
     needs_global_batch = True
+    decays_1d = True
     inverse_lambda_factor = 1.0
 
     def make_heads(self, features: int) -> TeacherHeads:

@@ -38,6 +38,8 @@ class QueueHeads(TeacherHeads):
 class MoCoV2(TargetNetwork[MoCoV2Config, QueueHeads]):
     """The queue belongs to the heads that made the key: under `co`, a local key's negatives are local keys."""
 
+    decays_1d = True
+
     def make_heads(self, features: int) -> QueueHeads:
         options = self.options
         projector = mlp([features, *options.projector], norm=False)

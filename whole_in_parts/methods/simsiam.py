@@ -16,6 +16,8 @@ from whole_in_parts.shapes import Float
 class SimSiam(JointEmbedding[SimSiamConfig, Heads]):
     """A batch norm without parameters ends the projector; the predictor is narrow in the middle."""
 
+    decays_1d = True
+
     def make_heads(self, features: int) -> Heads:
         return Heads(*simsiam_mlps(features, self.options))
 

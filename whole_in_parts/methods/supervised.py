@@ -14,6 +14,7 @@ class Supervised(Method):
     """Uses one augmented view of each image; the reference for the other methods."""
 
     views = 1
+    decays_1d = True
 
     def __init__(self, backbone: Backbone, classes: int) -> None:
         super().__init__()

@@ -26,6 +26,7 @@ class Modified(Method, Generic[BaseT, OptionsT]):
         super().__init__()
         self.base = base
         self.options = options
+        self.decays_1d = base.decays_1d
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]

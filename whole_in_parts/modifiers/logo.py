@@ -25,6 +25,7 @@ from whole_in_parts.methods.base import Losses, Output
 from whole_in_parts.methods.joint_embedding import AnyJointEmbedding, Embedded
 from whole_in_parts.models.heads import mlp
 from whole_in_parts.models.precision import to_float32
+from whole_in_parts.models.weight_decay import parameter_groups
 from whole_in_parts.modifiers.base import Modified
 from whole_in_parts.schedules import Clock
 
@@ -39,6 +40,9 @@ WIDTH = 256
 
 NOISE = 0.3
 """The standard deviation of the noise on positive pairs, per √D."""
+
+WEIGHT_DECAY = 1e-4
+"""The weight decay of the optimizers of the authors' code."""
 
 TINY = 1e-12
 """The lower bound of a norm that a gradient is divided by."""
@@ -129,14 +133,20 @@ class PublicLoGo(LoGo):
         self.affinity.requires_grad_(False)
         self.encoder = [parameter for parameter in base.parameters() if parameter.requires_grad]
         self.optimizers = {
-            "affinity": SGD(self.affinity.parameters(), options.learning_rate, momentum=0.9, weight_decay=1e-4),
-            "encoder": SGD(self.encoder, options.learning_rate, momentum=0.9, weight_decay=1e-4),
+            "affinity": self.sgd(self.affinity.parameters()),
+            "encoder": self.sgd(self.encoder),
         }
         self.register_buffer("last_norm", torch.zeros(()))
 
+    def sgd(self, parameters: Iterable[nn.Parameter]) -> SGD:
+        """SGD as in the authors' code; biases and norms decay if they do in the base."""
+        groups = parameter_groups(parameters, WEIGHT_DECAY, self.base.decays_1d)
+        return SGD(groups, self.options.learning_rate, momentum=0.9)
+
     def prepare(self, clock: Clock) -> None:
         super().prepare(clock)
-        self.optimizers["encoder"].param_groups[0]["lr"] = clock.learning_rate
+        for group in self.optimizers["encoder"].param_groups:
+            group["lr"] = clock.learning_rate
         if clock.step % clock.per_epoch == 0:
             self.last_norm.zero_()
 
@@ -164,6 +174,8 @@ class PublicLoGo(LoGo):
             gradients = [parameter.grad for parameter in self.encoder if parameter.grad is not None]
             clip_grads_(gradients, self.options.ratio * self.last_norm)
         optimizer.step()
+        # The run's optimizer must not take this gradient once more.
+        optimizer.zero_grad()
 
     def backward(self, losses: Losses) -> None:
         super().backward(losses)

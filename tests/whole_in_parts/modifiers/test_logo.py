@@ -189,9 +189,8 @@ def take(logo: LoGo, step: int, given, optimizer: torch.optim.Optimizer) -> None
     """A step as the training loop takes it."""
     torch.manual_seed(step)
     logo.prepare(Clock(step, 40, 4, 0.1))
-    losses = logo(given).losses
     optimizer.zero_grad()
-    logo.backward(losses)
+    logo.backward(logo(given).losses)
     optimizer.step()
     logo.update(Clock(step + 1, 40, 4, 0.1))
 
@@ -224,7 +223,7 @@ def drawn(logo: LoGo, local: list[Tensor]) -> tuple[LoGo, dict[str, Tensor]]:
     return logo, {name: p.grad for name, p in logo.base.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("last", [0.5, 1e9], ids=["cut", "whole"])
+@pytest.mark.parametrize("last", [0.5, 1e9], ids=["cut", "uncut"])
 def test_the_gradient_of_the_encoders_own_step_is_cut_to_its_share_of_the_last_norm(public, last):
     logo, given = public(), batch(small_crops=2)
     logo.prepare(Clock(1, 40, 4, 0.1))
@@ -239,7 +238,8 @@ def test_the_gradient_of_the_encoders_own_step_is_cut_to_its_share_of_the_last_n
     assert (share < 1) == (last == 0.5)
     assert not any("predictor" in name or "target" in name for name in gradient)
     for name, parameter in logo.base.named_parameters():
-        moved = 0.1 * (share * gradient[name] + 1e-4 * before[name]) if name in gradient else 0
+        decayed = 1e-4 * before[name] if parameter.ndim > 1 else 0
+        moved = 0.1 * (share * gradient[name] + decayed) if name in gradient else 0
         torch.testing.assert_close(parameter.detach(), before[name] - moved, **EXACT)
     for own, expected in zip(logo.affinity.parameters(), copied.affinity.parameters(), strict=True):
         torch.testing.assert_close(own, expected, **EXACT)
@@ -259,8 +259,65 @@ def test_the_first_step_of_an_epoch_moves_the_encoder_by_weight_decay_and_moment
     assert all(buffer.norm() > 0 for buffer in momentum.values())
     logo.push_apart(given.views[2:])
     for name, parameter in logo.base.named_parameters():
-        moved = 0.1 * (0.9 * momentum[name] + 1e-4 * before[name]) if name in momentum else 0
+        decayed = 1e-4 * before[name] if parameter.ndim > 1 else 0
+        moved = 0.1 * (0.9 * momentum[name] + decayed) if name in momentum else 0
         torch.testing.assert_close(parameter.detach(), before[name] - moved, **EXACT)
+
+
+def author_sgd(parameters, gradients, velocities, rate: float) -> None:
+    """A step of SGD with momentum and weight decay, written out."""
+    for parameter, gradient, velocity in zip(parameters, gradients, velocities, strict=True):
+        velocity.mul_(0.9).add_(gradient + 1e-4 * parameter)
+        parameter.sub_(rate * velocity)
+
+
+@pytest.mark.parametrize("ratio", [0.015, 0.5])
+def test_twelve_steps_move_the_weights_as_the_authors_two_optimizers_do(public, ratio):
+    """MoCo-LoGo's iteration (`docs/methods.md` A.14), each gradient by itself and each update written out."""
+    logo = public("moco_v2", ratio=ratio).double()
+    copied, given = copy.deepcopy(logo), batch(small_crops=2)
+    given = given._replace(views=[view.double() for view in given.views])
+    encoder = [p for p in copied.base.parameters() if p.requires_grad]
+    affinity = [*copied.affinity.parameters()]
+    velocities = {name: [torch.zeros_like(p) for p in encoder] for name in ("apart", "align")}
+    velocities["affinity"] = [torch.zeros_like(p) for p in affinity]
+    optimizer = torch.optim.SGD([p for p in logo.parameters() if p.requires_grad], 0.1, momentum=0.9, weight_decay=1e-4)
+    start, norm = [p.detach().clone() for p in encoder], torch.zeros(())
+
+    for step in range(12):
+        take(logo, step, given, optimizer)
+
+        torch.manual_seed(step)
+        copied.base.prepare(Clock(step, 40, 4, 0.1))
+        norm = norm if step % 4 else torch.zeros(())
+        views = [copied.base.encode_online(view).global_BD[None] for view in given.views[2:]]
+        first_BD, second_BD = (unit(copied.base.heads.project(global_1BC)[0]) for global_1BC in views)
+        copied.affinity.requires_grad_(True)
+        omega = copied.affinity_loss(first_BD.detach(), second_BD.detach())
+        by_affinity = torch.autograd.grad(omega, affinity)
+        copied.affinity.requires_grad_(False)
+        with torch.no_grad():
+            author_sgd(affinity, by_affinity, velocities["affinity"], 0.03)
+
+        apart_loss = (1 + copied.affinity(first_BD, second_BD).exp()).log().mean()
+        repelling = torch.autograd.grad(apart_loss, encoder, materialize_grads=True, allow_unused=True)
+        length = torch.stack([gradient.norm() for gradient in repelling]).norm()
+        share = min(1.0, float(ratio * norm / (length + 1e-6)))
+        with torch.no_grad():
+            author_sgd(encoder, [share * gradient for gradient in repelling], velocities["apart"], 0.1)
+
+        loss = sum(copied.align(copied.base.embed_global(copied.base.encode(given.views))).values())
+        aligning = torch.autograd.grad(loss, encoder)
+        norm = torch.stack([gradient.norm() for gradient in aligning]).norm()
+        with torch.no_grad():
+            author_sgd(encoder, aligning, velocities["align"], 0.1)
+        copied.base.update(Clock(step + 1, 40, 4, 0.1))
+
+    change = [(p - old).norm() for p, old in zip(encoder, start, strict=True)]
+    assert min(change) > 1e-4
+    trained = [p for p in logo.base.parameters() if p.requires_grad]
+    for own, expected in zip(trained, encoder, strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-9, atol=1e-11)
 
 
 def test_the_last_norm_is_that_of_the_gradient_that_aligns(public):
