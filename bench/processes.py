@@ -88,7 +88,7 @@ def measure(setting: Setting) -> None:
             if step == WARM_UP:
                 started = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
-            method.backward(model(views(run, batch, step)))
+            method.backward(model(views(run, batch, step)).losses)
             optimizer.step()
             method.update(Clock(step + 1, setting.steps + WARM_UP, setting.steps))
         rate = batch * setting.steps / (time.perf_counter() - started)

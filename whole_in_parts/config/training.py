@@ -8,15 +8,19 @@ from whole_in_parts.config.section import Count, NotNegative, Positive, Section
 
 
 class Optimizer(Section):
-    """The schedule and regularisation of all optimizers; learning rates are for a batch of 256 and scale linearly.
+    """The schedule and regularisation of all optimizers.
 
-    The learning rate rises linearly over the warm-up and then falls on a half cosine.
+    The learning rate rises linearly over the warm-up and then falls: on a half cosine, or to a tenth at each milestone.
     """
 
     learning_rate: Positive
     """Peak learning rate, for a batch of 256; it is scaled by batch size / 256."""
+    learning_rate_start: NotNegative = 0.0
+    """Learning rate of the first step of the warm-up, whatever the batch size."""
     learning_rate_end: NotNegative = 0.0
-    """Learning rate at the end of the half cosine, for a batch of 256."""
+    """Learning rate at the end of the half cosine, whatever the batch size."""
+    milestones: tuple[Positive, ...] = ()
+    """Epochs at which the learning rate falls to a tenth, in place of the half cosine."""
     weight_decay: NotNegative
     """Weight decay, or its initial value if `weight_decay_end` is set."""
     weight_decay_end: NotNegative | None = None
@@ -26,12 +30,24 @@ class Optimizer(Section):
     clip_norm: Positive | None = None
     """Largest norm of the gradient of any single parameter tensor; no clipping if left out."""
 
+    @model_validator(mode="after")
+    def milestones_follow_each_other(self) -> Self:
+        epochs = [self.warmup_epochs, *self.milestones]
+        if epochs != sorted(set(epochs)):
+            raise ValueError(
+                f"milestones: {list(self.milestones)} after a warm-up of {self.warmup_epochs} epochs; allowed are "
+                f"growing numbers of epochs after the warm-up"
+            )
+        return self
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"]
     """Selects SGD."""
+    decay_1d: bool | None = None
+    """Apply weight decay to biases and norms too; as in the paper of the run's method if left out."""
 
 
 class AdamW(Optimizer):
@@ -39,16 +55,21 @@ class AdamW(Optimizer):
 
     name: Literal["adamw"]
     """Selects AdamW."""
+    decay_1d: bool = False
+    """Apply weight decay to biases and norms too."""
 
 
 class LARS(Optimizer):
     """Layer-wise adaptive rate scaling: SGD with a learning rate for each weight matrix.
 
-    The defaults are solo-learn's for small images and ImageNet-100; its ImageNet setting is 0.001 without clipping.
+    Biases and norms have neither such a rate nor weight decay. The defaults are solo-learn's for small images and
+    ImageNet-100; its ImageNet setting is a trust of 0.001 without clipping.
     """
 
     name: Literal["lars"]
     """Selects LARS."""
+    learning_rate_start: NotNegative = 3e-5
+    """Learning rate of the first step of the warm-up, whatever the batch size."""
     trust: Positive = 0.02
     """Trust coefficient η."""
     clip_trust: bool = True

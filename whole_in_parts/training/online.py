@@ -86,9 +86,8 @@ class OnlineEvaluation:
         labels_N = gather(torch.cat([labels for _, labels in self.captured]))
         self.captured.clear()
 
-        peak = self.run.online.learning_rate * self.run.batch_size / optimizers.BATCH
-        warmup = self.run.optimizer.warmup_epochs * clock.per_epoch
-        self.optimizer.param_groups[0]["lr"] = optimizers.learning_rate(clock.step, clock.steps, warmup, peak)
+        schedule = optimizers.run_schedule(self.run, clock.per_epoch, self.run.online.learning_rate)
+        self.optimizer.param_groups[0]["lr"] = schedule.learning_rate(clock.step)
         self.optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(self.probe(x_ND), labels_N).backward()
         self.optimizer.step()

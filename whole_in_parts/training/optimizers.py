@@ -8,14 +8,16 @@ from torch.optim import Optimizer
 
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.training import OptimizerOptions
+from whole_in_parts.methods.base import Method
+from whole_in_parts.models.weight_decay import DECAYED, parameter_groups
 from whole_in_parts.schedules import cosine
 
 MOMENTUM = 0.9
 BATCH = 256
 """The batch size for which learning rates are given; they are scaled linearly to the run's."""
 
-DECAYED = 0
-"""The index of the parameter group of matrices; biases and norms (1-D) have neither weight decay nor LARS."""
+DROP = 0.1
+"""The factor of the learning rate at a milestone."""
 
 TINY = 1e-6
 """Added to a norm that a gradient is divided by."""
@@ -28,13 +30,33 @@ class Rates(NamedTuple):
     weight_decay: float
 
 
-def build_optimizer(options: OptimizerOptions, module: nn.Module) -> Optimizer:
-    """Build the optimizer of the trainable parameters of a module."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
+class Schedule(NamedTuple):
+    """A learning rate over the steps of a training.
+
+    It rises linearly over `warmup` steps from `start` to `peak`, and then falls: on a half cosine to `end`, or to a
+    tenth at each of the `milestones`, in steps.
+    """
+
+    steps: int
+    warmup: float
+    peak: float
+    start: float = 0.0
+    end: float = 0.0
+    milestones: tuple[float, ...] = ()
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of a step in 0 … steps − 1; the last step of the warm-up has the peak."""
+        if step < self.warmup:
+            return self.start + (self.peak - self.start) * min(1.0, step / max(1.0, self.warmup - 1))
+        if self.milestones:
+            return self.peak * DROP ** sum(step >= milestone for milestone in self.milestones)
+        return cosine(self.peak, self.end, (step - self.warmup) / max(1, self.steps - self.warmup))
+
+
+def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:
+    """Build the optimizer of the trainable parameters of a method."""
+    trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    groups = parameter_groups(trained, options.weight_decay, decays_1d(options, method))
     fused = all(parameter.is_cuda for parameter in trained)
     if options.name == "adamw":
         return torch.optim.AdamW(groups, lr=options.learning_rate, fused=fused)
@@ -52,23 +74,32 @@ def build_optimizer(options: OptimizerOptions, module: nn.Module) -> Optimizer:
     )
 
 
+def decays_1d(options: OptimizerOptions, method: Method) -> bool:
+    """Whether weight decay applies to biases and norms: what the options say, or else what the method's paper does."""
+    if options.name == "lars":
+        return False
+    return method.decays_1d if options.decay_1d is None else options.decay_1d
+
+
 def scheduled_rates(run: Run, step: int, steps_per_epoch: int) -> Rates:
-    """Learning rate and weight decay of a step of a run, scaled to its batch size."""
+    """Learning rate and weight decay of a step of a run; the learning rate is scaled to its batch size."""
     options = run.optimizer
-    steps = run.epochs * steps_per_epoch
-    warmup = options.warmup_epochs * steps_per_epoch
-    scale = run.batch_size / BATCH
-    return Rates(
-        learning_rate(step, steps, warmup, options.learning_rate * scale, options.learning_rate_end * scale),
-        weight_decay(step, steps, options.weight_decay, options.weight_decay_end),
+    schedule = run_schedule(run, steps_per_epoch, options.learning_rate)._replace(
+        start=options.learning_rate_start, end=options.learning_rate_end
     )
+    decay = weight_decay(step, schedule.steps, options.weight_decay, options.weight_decay_end)
+    return Rates(schedule.learning_rate(step), decay)
 
 
-def learning_rate(step: int, steps: int, warmup: float, peak: float, end: float = 0.0) -> float:
-    """The learning rate of a step in 0 … steps − 1: a linear warm-up of `warmup` steps, then a half cosine to `end`."""
-    if step < warmup:
-        return peak * (step + 1) / (warmup + 1)
-    return cosine(peak, end, (step - warmup) / max(1, steps - warmup))
+def run_schedule(run: Run, steps_per_epoch: int, learning_rate: float) -> Schedule:
+    """The schedule of a run, from and to zero, for a peak learning rate that is given for a batch of 256."""
+    options = run.optimizer
+    return Schedule(
+        run.epochs * steps_per_epoch,
+        options.warmup_epochs * steps_per_epoch,
+        learning_rate * run.batch_size / BATCH,
+        milestones=tuple(milestone * steps_per_epoch for milestone in options.milestones),
+    )
 
 
 def weight_decay(step: int, steps: int, start: float, end: float | None = None) -> float:

@@ -74,24 +74,24 @@ def test_a_step_of_the_probe_leaves_no_gradient_in_the_method_and_changes_nothin
     assert online.probe[1].weight.abs().sum() > 0
 
 
-def test_a_batch_that_comes_in_pieces_moves_the_probe_as_the_whole_one(make):
+def test_a_batch_that_comes_in_pieces_moves_the_probe_as_a_batch_at_once(make):
     labels_B = torch.arange(64) % 10
-    whole, pieces = make()[1], make()[1]
-    x_BD = torch.randn(64, whole.probe[1].in_features)
-    whole.captured = [(x_BD, labels_B)]
+    at_once, pieces = make()[1], make()[1]
+    x_BD = torch.randn(64, at_once.probe[1].in_features)
+    at_once.captured = [(x_BD, labels_B)]
     pieces.captured = [(x_BD[:32], labels_B[:32]), (x_BD[32:], labels_B[32:])]
-    whole.step(CLOCK), pieces.step(CLOCK)
-    assert same(state(whole.probe), state(pieces.probe))
+    at_once.step(CLOCK), pieces.step(CLOCK)
+    assert same(state(at_once.probe), state(pieces.probe))
 
 
 def test_a_step_of_the_probe_is_that_of_sgd_on_standardised_features_at_its_own_rate(make, small):
     _, online = make(learning_rate=0.8)
     x_BD, labels_B = 5 + 3 * torch.randn(64, online.probe[1].in_features), torch.arange(64) % 10
     online.captured = [(x_BD, labels_B)]
-    online.step(Clock(step=5, steps=10, per_epoch=50))  # the middle of the warm-up: 6 of 11
+    online.step(Clock(step=5, steps=10, per_epoch=50))  # the warm-up has 10 steps, from 0 to the peak
     z_BD = (x_BD - x_BD.mean(0)) / (x_BD.var(0, correction=0) + 1e-5).sqrt()
     wrong_BC = torch.full((64, 10), 0.1) - torch.eye(10)[labels_B]
-    rate = 0.8 * 64 / 256 * 6 / 11
+    rate = 0.8 * 64 / 256 * 5 / 9
     torch.testing.assert_close(online.probe[1].bias, -rate * wrong_BC.mean(0))
     torch.testing.assert_close(online.probe[1].weight, -rate * wrong_BC.T @ z_BD / 64)
 

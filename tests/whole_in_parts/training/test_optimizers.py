@@ -3,41 +3,50 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from tests.every_method import METHODS
+from tests.whole_in_parts.methods.examples import made
 from whole_in_parts.config.training import OptimizerOptions
+from whole_in_parts.methods.base import Method
 from whole_in_parts.training import optimizers
-from whole_in_parts.training.optimizers import Rates
+from whole_in_parts.training.optimizers import Rates, Schedule
 
 RATE, STEPS, WARMUP = 0.8, 110, 10.0
 
 
 def test_the_learning_rate_of_each_landmark_is_that_of_the_schedule():
-    def rate(step: int) -> float:
-        return optimizers.learning_rate(step, STEPS, WARMUP, RATE)
-
-    assert rate(0) == pytest.approx(RATE / 11)
-    assert rate(9) == pytest.approx(RATE * 10 / 11)
-    assert rate(10) == pytest.approx(RATE)
+    rate = Schedule(STEPS, WARMUP, RATE, start=3e-5).learning_rate
+    assert [rate(0), rate(9), rate(10)] == pytest.approx([3e-5, RATE, RATE])
+    assert rate(3) == pytest.approx(3e-5 + (RATE - 3e-5) / 3)
     assert rate(35) == pytest.approx(RATE * (1 + 0.5**0.5) / 2)
     assert rate(60) == pytest.approx(RATE / 2)
     assert 0 < rate(109) < RATE / 1000
 
 
 def test_a_learning_rate_with_an_end_falls_to_it():
-    def rate(step: int) -> float:
-        return optimizers.learning_rate(step, STEPS, WARMUP, RATE, 0.2)
-
-    assert [rate(0), rate(10), rate(60)] == pytest.approx([RATE / 11, RATE, (RATE + 0.2) / 2])
+    rate = Schedule(STEPS, WARMUP, RATE, end=0.2).learning_rate
+    assert [rate(10), rate(60)] == pytest.approx([RATE, (RATE + 0.2) / 2])
     assert 0.2 < rate(109) < 0.2 + RATE / 1000
 
 
+def test_the_learning_rate_with_milestones_is_that_of_torch():
+    """MultiStepLR at epochs 60 and 80 of 110."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], RATE)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, [60, 80], gamma=0.1)
+    schedule = Schedule(STEPS, 0.0, RATE, milestones=(60.0, 80.0))
+    for step in range(STEPS):
+        assert schedule.learning_rate(step) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+
+
 @pytest.mark.parametrize("warmup", [0.0, 2.1, 21.0, 500.0])
-def test_the_learning_rate_rises_to_its_peak_at_most_and_then_falls_above_zero(warmup):
-    rates = [optimizers.learning_rate(step, 42, warmup, RATE) for step in range(42)]
+def test_the_learning_rate_rises_to_its_peak_at_most_and_then_falls(warmup):
+    rates = [Schedule(42, warmup, RATE, start=0.1).learning_rate(step) for step in range(42)]
     top = rates.index(max(rates))
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert 0 < min(rates) <= max(rates) <= RATE
-    assert top == min(41, -(-warmup // 1))
+    assert max(rates) == pytest.approx(RATE) or warmup > 42
 
 
 def test_the_weight_decay_stays_unless_it_has_an_end():
@@ -53,15 +62,31 @@ def test_the_rates_of_a_run_are_for_its_batch_and_its_epochs(small):
         (RATE / 4, optimizers.weight_decay(20, 60, 0.04, 0.4))
     )
     assert optimizers.scheduled_rates(run, 40, 10) == pytest.approx(
-        ((RATE + 0.08) / 8, optimizers.weight_decay(40, 60, 0.04, 0.4))
+        ((RATE / 4 + 0.08) / 2, optimizers.weight_decay(40, 60, 0.04, 0.4))
     )
 
 
+def test_the_rates_of_a_run_with_milestones_fall_at_its_epochs(small):
+    options = opt("sgd", milestones=(3, 5))
+    run = small.runs["byol"].model_copy(update={"optimizer": options, "epochs": 6, "batch_size": 256})
+    rates = [optimizers.scheduled_rates(run, step, 10).learning_rate for step in (29, 30, 49, 50)]
+    assert rates == pytest.approx([RATE, RATE / 10, RATE / 10, RATE / 100])
+
+
+@pytest.mark.parametrize("milestones", [(5, 3), (3, 3), (1,)])
+def test_milestones_that_do_not_follow_the_warmup_and_each_other_are_refused(milestones):
+    with pytest.raises(ValueError, match=r"milestones: .* allowed are growing numbers of epochs after the warm-up"):
+        opt("sgd", warmup_epochs=2, milestones=milestones)
+
+
 @pytest.fixture
-def module() -> nn.Module:
+def module() -> Method:
     """A weight of two dimensions and one, and one that is not trained."""
+    method = Method()
     frozen = nn.Linear(4, 4).requires_grad_(False)
-    return nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), frozen)
+    for name, layer in enumerate([nn.Linear(6, 4), nn.BatchNorm1d(4), frozen]):
+        method.add_module(str(name), layer)
+    return method
 
 
 def opt(name: str, **changes):
@@ -69,7 +94,7 @@ def opt(name: str, **changes):
     return TypeAdapter(OptimizerOptions).validate_python(options)
 
 
-def build_optimizer(name: str, module: nn.Module, weight_decay: float, **changes) -> torch.optim.Optimizer:
+def build_optimizer(name: str, module: Method, weight_decay: float, **changes) -> torch.optim.Optimizer:
     return optimizers.build_optimizer(opt(name, weight_decay=weight_decay, **changes), module)
 
 
@@ -86,6 +111,24 @@ def test_an_optimizer_moves_what_is_trained_and_decays_its_matrices_alone(module
         decayed = number == 0
         twice = old * ((1 - 0.5 * 0.1) * (1 - 0.5 * 0.3) - 0.5 * momentum)
         torch.testing.assert_close(new, twice if decayed else old)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_biases_and_norms_decay_in_sgd_as_in_the_paper_of_the_method_unless_the_run_says_otherwise(small, method):
+    decays = method in {"moco_v2", "simsiam", "mec", "supervised"}
+    built = made(small, method)
+    few = {p for p in built.parameters() if p.requires_grad and p.ndim <= 1}
+    for options, expected in [
+        (opt("sgd", weight_decay=0.1), decays),
+        (opt("sgd", weight_decay=0.1, decay_1d=True), True),
+        (opt("sgd", weight_decay=0.1, decay_1d=False), False),
+        (opt("adamw", weight_decay=0.1), False),
+        (opt("lars", weight_decay=0.1), False),
+    ]:
+        groups = optimizers.build_optimizer(options, built).param_groups
+        decayed = {p for group in groups if group["weight_decay"] for p in group["params"]}
+        assert (few & decayed) == (few if expected else set())
+        assert {p for group in groups for p in group["params"]} == {p for p in built.parameters() if p.requires_grad}
 
 
 def lars(p, gradients, rates, weight_decay, trust, clips):
@@ -127,20 +170,20 @@ def test_lars_has_the_pair_of_small_images_unless_told_otherwise():
 
 
 def test_the_second_step_of_sgd_has_nine_tenths_of_the_first(module):
-    optimizer, start = build_optimizer("sgd", module, 0.0), module[0].bias.clone()
+    optimizer, start = build_optimizer("sgd", module, 0.0), module.get_submodule("0").bias.clone()
     optimizers.set_rates(optimizer, Rates(1.0, 0.0))
     for gradient in (1.0, 0.0):
-        module[0].bias.grad = torch.full((4,), gradient)
+        module.get_submodule("0").bias.grad = torch.full((4,), gradient)
         optimizer.step()
-    torch.testing.assert_close(module[0].bias, start - 1.9)
+    torch.testing.assert_close(module.get_submodule("0").bias, start - 1.9)
 
 
 def test_each_gradient_that_is_too_long_is_shortened_by_itself_and_no_other(module):
-    long, short, zero = module[0].weight, module[0].bias, module[1].bias
+    long, short, zero = module.get_submodule("0").weight, module.get_submodule("0").bias, module.get_submodule("1").bias
     long.grad, short.grad, zero.grad = torch.full((4, 6), 3.0), torch.full((4,), 0.2), torch.zeros(4)
     optimizers.clip_gradients(module, 2.0)
     assert long.grad.norm() == pytest.approx(2, rel=1e-5)
     torch.testing.assert_close(long.grad, torch.full((4, 6), 2 / 24**0.5), rtol=1e-5, atol=0)
     assert short.grad.tolist() == pytest.approx([0.2] * 4)
     assert zero.grad.tolist() == [0] * 4
-    assert module[1].weight.grad is None
+    assert module.get_submodule("1").weight.grad is None
