@@ -28,7 +28,10 @@ def analyse(study: Study, entry: str, directory: Path) -> None:
     method = method_weights.load(untrained, result_dir("pretrain", options.run), device)
 
     folder = result_dir("shard", options.dataset)
-    train, test = (Images(Shards(folder / split), run.image_size, run.backbone.channels) for split in ("train", "test"))
+    transform = study.datasets[options.dataset].test_transform
+    train, test = (
+        Images(Shards(folder / split), run.image_size, run.backbone.channels, transform) for split in ("train", "test")
+    )
     indices = stratified(test.shards.labels, options.subset, "analyse")
     if not len(indices):
         raise Failure(

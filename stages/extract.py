@@ -26,7 +26,7 @@ def extract(study: Study, run: str, directory: Path) -> None:
 
     for split in ("train", "test"):
         shards = Shards(result_dir("shard", options.dataset) / split)
-        images = Images(shards, size, options.backbone.channels)
+        images = Images(shards, size, options.backbone.channels, study.datasets[options.dataset].test_transform)
         batches = features.iter_representations(backbone, images, names, device, split)
         features.write(shards.keys, torch.from_numpy(shards.labels), batches, directory / f"{split}.arrow")
 

@@ -14,8 +14,9 @@ import torch
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
+from whole_in_parts.config.transform import ImageTransform
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.data.variable_size import training_images
+from whole_in_parts.data.variable_size import squashed_images, training_images
 from whole_in_parts.distributed.collectives import world_size
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.distributed.group import group
@@ -37,24 +38,28 @@ from workflow.provenance.training import configuration
 
 def pretrain(study: Study, run: str, directory: Path) -> None:
     device = default_device()
+    options = study.runs[run]
     with group(device):
-        train_and_write(study.runs[run], run, device, directory)
+        train_and_write(options, run, study.datasets[options.dataset].test_transform, device, directory)
 
 
-def train_and_write(options: Run, run: str, device: torch.device, directory: Path) -> None:
+def train_and_write(options: Run, run: str, transform: ImageTransform, device: torch.device, directory: Path) -> None:
     """Train, together with the other processes of the group if there are any, and write the result."""
     check_batch_size(options, run)
     shards = result_dir("shard", options.dataset)
     size = options.image_size
     channels = options.backbone.channels
-    images = training_images(Shards(shards / "train"), size, channels, device)
-    test = Images(Shards(shards / "test"), size, channels, device=device)
+    train_shards = Shards(shards / "train")
+    bank = images = training_images(train_shards, size, channels, transform, device)
+    if side := options.method.squashed_side():
+        images = squashed_images(train_shards, side, channels, device)
+    test = Images(Shards(shards / "test"), size, channels, transform, device)
     method = build(options, len(images.shards.classes))
 
     training = Training(steps=0)
     if options.epochs:
-        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, run, shards))
-        online = OnlineEvaluation(options, method.backbone.features, images, test, device)
+        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, transform, run, shards))
+        online = OnlineEvaluation(options, method.backbone.features, bank, test, device)
         training = train(method, images, online, options, checkpoints, device)
 
     saved_backbone.save(method.backbone, options.backbone, size, directory / "model")

@@ -1,13 +1,14 @@
 """Evaluate a pretrained backbone by a task on another dataset: `results/transfer/<entry>/metrics.json`.
 
-The tasks are the modules of `whole_in_parts/evaluation/tasks/`. Images are resized to the image size of the
-pretraining, unless the task sets its own.
+The tasks are the modules of `whole_in_parts/evaluation/tasks/`. Images are transformed to the image
+size of the pretraining as the dataset says (`test_transform`), unless the task sets its own.
 """
 
 from pathlib import Path
 
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import INDEX, Images, Shards
+from whole_in_parts.data.variable_size import training_images
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation.task import TaskContext, load_task
 from whole_in_parts.failure import Failure
@@ -25,7 +26,9 @@ def transfer(study: Study, entry: str, directory: Path) -> None:
     backbone, size = saved_backbone.load(result_dir("pretrain", options.run) / "model", device)
 
     channels = study.runs[options.run].backbone.channels
-    train, test = (Images(open_split(options.dataset, split), size, channels, "bicubic") for split in ("train", "test"))
+    transform = study.datasets[options.dataset].test_transform
+    train = training_images(open_split(options.dataset, "train"), size, channels, transform)
+    test = Images(open_split(options.dataset, "test"), size, channels, transform)
 
     # The digest covers only the code of this task, so that an edit of another task keeps its checkpoints.
     task_code = code.digest("stages.transfer", implementations(study))

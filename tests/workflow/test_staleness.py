@@ -39,18 +39,20 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
         read[f"shard@{key}"] = [dataset["source"], dataset["samples_per_shard"]]
         read[f"contract@{key}"] = dataset["expect"]
     for key, run in runs.items():
-        looks_at = [run["dataset"], run["backbone"]]
-        read[f"pretrain@{key}"] = run
+        transform = datasets[run["dataset"]]["test_transform"]
+        looks_at = [run["dataset"], run["backbone"], transform]
+        read[f"pretrain@{key}"] = [run, transform]
         read[f"extract@{key}"] = [looks_at, content["extract"]]
         read[f"linear@{key}"] = content["linear"]
         read[f"knn@{key}"] = content["knn"]
         for kind in ("corrupt", "mask", "attack"):
             read[f"{kind}@{key}"] = [looks_at, content[kind]]
     for key, entry in content["transfer"].items():
-        read[f"transfer@{key}"] = [entry, runs[entry["run"]]["backbone"]]
+        read[f"transfer@{key}"] = [entry, runs[entry["run"]]["backbone"], datasets[entry["dataset"]]["test_transform"]]
     for key, entry in content["analyse"].items():
         run = runs[entry["run"]]
-        read[f"analyse@{key}"] = [entry, run, datasets[run["dataset"]]["expect"]["classes"]]
+        classes = datasets[run["dataset"]]["expect"]["classes"]
+        read[f"analyse@{key}"] = [entry, run, classes, datasets[entry["dataset"]]["test_transform"]]
     return read | {"report": {name: value for name, value in content.items() if name != "recipes"}}
 
 
@@ -212,6 +214,8 @@ def other_default(default: Any, annotation: Any = None) -> Any:
     if default is None and (options := [cls for cls in get_args(annotation) if isinstance(cls, type(Section))]):
         required = [name for name, field in options[0].model_fields.items() if field.is_required()]
         return options[0].model_construct(**dict.fromkeys(required, 1))
+    if default is None and int in {part for option in get_args(annotation) for part in (option, *get_args(option))}:
+        return 123
     if isinstance(default, bool):
         return not default
     if isinstance(default, int | float):

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from whole_in_parts.config.section import Count, Section, Sizes
 from whole_in_parts.config.source import SourceConfig
+from whole_in_parts.config.transform import ImageTransform
 from whole_in_parts.config.variants import union_of
 
 if TYPE_CHECKING:
@@ -52,3 +53,5 @@ class Dataset(Section):
     """Number of images in each shard."""
     expect: Expectations
     """The expectations that the packed dataset must meet."""
+    test_transform: ImageTransform = Field(default_factory=ImageTransform)
+    """How an image becomes the input of a network in evaluation: in probes, kNN, corruptions, attacks and transfer."""

@@ -23,6 +23,10 @@ class MethodConfig(Section):
         """Return the sides in pixels of the crops that the method adds to the views, by option key."""
         return {}
 
+    def squashed_side(self) -> int | None:
+        """Return the side in pixels of the squares that images are squashed to before they are cropped, if they are."""
+        return None
+
 
 class JointEmbeddingConfig(MethodConfig):
     """A base that aligns embeddings of views."""

@@ -65,6 +65,19 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def test_transforms_fit(self) -> Self:
+        evaluated = {f"runs.{name}": (run, run.dataset) for name, run in self.runs.items()}
+        evaluated |= {key: (self.runs[entry.run], entry.dataset) for key, entry in self.entries().items()}
+        for key, (run, dataset) in evaluated.items():
+            transform = self.datasets[dataset].test_transform
+            if not transform.fits(run.image_size):
+                raise ValueError(
+                    f"datasets.{dataset}.test_transform.resize: {transform.resize} is smaller than the crop of "
+                    f"{run.image_size}, the image_size of the run that {key} evaluates"
+                )
+        return self
+
+    @model_validator(mode="after")
     def runs_can_be_analysed(self) -> Self:
         for name, entry in self.analyse.items():
             if problem := entry.analysis.incompatibility(self.runs[entry.run]):

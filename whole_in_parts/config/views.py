@@ -1,10 +1,11 @@
 """The option `views` of a run: the augmentations of each view."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from whole_in_parts.config.section import Bounds, Count, Fraction, PositiveFractions, Section
+from whole_in_parts.config.transform import Interpolation
 
 
 class View(Section):
@@ -14,7 +15,7 @@ class View(Section):
     """Smallest and largest area of the crop, as a fraction of the image's area, above 0 and at most 1."""
     ratio: Bounds = (3 / 4, 4 / 3)
     """Smallest and largest aspect ratio (width / height) of the crop."""
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     """Interpolation of the antialiased resize of the crop."""
     flip: Fraction = 0.5
     """Probability of a horizontal flip."""

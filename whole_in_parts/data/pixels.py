@@ -1,10 +1,13 @@
-"""Pixels of one image (C, H, W) in uint8: from Pillow, and resized for evaluation."""
+"""Pixels of one image: resized and cropped for evaluation, and as a tensor (C, H, W) in uint8."""
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+
+from whole_in_parts.config.transform import ImageTransform
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def to_tensor(image: Image.Image, channels: int) -> Tensor:
@@ -13,16 +16,14 @@ def to_tensor(image: Image.Image, channels: int) -> Tensor:
     return torch.from_numpy(pixels).view(*pixels.shape[:2], channels).permute(2, 0, 1)
 
 
-def resize_center_crop(image_CHW: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
-    """Resize the shorter side to `size` and crop the centre to (C, size, size), as in evaluation."""
-    height, width = image_CHW.shape[1:]
-    if (height, width) == (size, size):
-        return image_CHW
+def resize_center_crop(image: Image.Image, size: int, transform: ImageTransform) -> Image.Image:
+    """Resize an image and crop the centre of `size` × `size` pixels, as torchvision's Resize and CenterCrop."""
+    short = min(image.size)
+    resize = transform.resize or size
+    width, height = (side * resize // short if transform.keep_aspect else resize for side in image.size)
+    if image.size != (width, height):
+        image = image.resize((width, height), FILTERS[transform.interpolation])
 
-    short = min(height, width)
-    extent = (height * size // short, width * size // short)
-    resized_CHW = F.interpolate(image_CHW[None].float(), extent, mode=interpolation, antialias=True)[0]
-
-    top = round((extent[0] - size) / 2)
-    left = round((extent[1] - size) / 2)
-    return resized_CHW[:, top : top + size, left : left + size].round().clamp(0, 255).to(torch.uint8)
+    left = round((width - size) / 2)
+    top = round((height - size) / 2)
+    return image.crop((left, top, left + size, top + size))

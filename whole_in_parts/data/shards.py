@@ -27,11 +27,13 @@ from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Batch, Crop, make_batch
+from whole_in_parts.config.transform import DEFAULT_TRANSFORM, ImageTransform
 from whole_in_parts.cores import workers
 from whole_in_parts.data.pixels import resize_center_crop, to_tensor
 from whole_in_parts.data.remote import RemoteShards
 from whole_in_parts.failure import Failure
 
+CPU = torch.device("cpu")
 INDEX = "index.parquet"
 SCHEMA = pa.schema(
     {
@@ -132,7 +134,9 @@ class Shards:
 
 
 class Images:
-    """The decoded images (N, C, size, size) of a split in uint8; each image is decoded once if all fit in memory.
+    """The images (N, C, size, size) of a split in uint8, transformed for evaluation.
+
+    Each image is decoded once if all fit in memory.
 
     If the model's device is a GPU with enough free memory, the images are held there.
     """
@@ -142,13 +146,13 @@ class Images:
         shards: Shards,
         size: int,
         channels: int,
-        interpolation: str = "bilinear",
-        device: torch.device = torch.device("cpu"),  # noqa: B008
+        transform: ImageTransform = DEFAULT_TRANSFORM,
+        device: torch.device = CPU,
     ):
         self.shards = shards
         self.size = size
         self.channels = channels
-        self.interpolation = interpolation
+        self.transform = transform
 
         shape = (len(shards), channels, size, size)
         storage = storage_device(int(np.prod(shape, dtype=np.int64)), device)
@@ -196,13 +200,17 @@ class Images:
 
     @cached_property
     def have_target_size(self) -> bool:
-        """Whether all images have the side `size` already, so that none is resized."""
-        return bool((self.shards.extents_N2 == self.size).all())
+        """Whether all images have the side `size` already and none is resized."""
+        is_resized = self.transform.resize not in {None, self.size}
+        return not is_resized and bool((self.shards.extents_N2 == self.size).all())
 
     def _decode(self, indices: NDArray[np.int64]) -> Iterable[Tensor]:
         """Yield images (C, size, size); those that need a resize are decoded in parallel."""
-        originals = map(self.original, indices) if self.have_target_size else self.pool.map(self.original, indices)
-        return (resize_center_crop(image_CHW, self.size, self.interpolation) for image_CHW in originals)
+        return map(self.original, indices) if self.have_target_size else self.pool.map(self._transformed, indices)
+
+    def _transformed(self, index: int) -> Tensor:
+        """Decode an image and transform it for evaluation, (C, size, size)."""
+        return to_tensor(resize_center_crop(self.open(index), self.size, self.transform), self.channels)
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Batch, Crop, add_view, crop_boxes, draws
-from whole_in_parts.data.shards import HELD_IN_MEMORY, Images, Shards
+from whole_in_parts.config.transform import DEFAULT_TRANSFORM, ImageTransform
+from whole_in_parts.data.pixels import FILTERS
+from whole_in_parts.data.shards import CPU, HELD_IN_MEMORY, Images, Shards
 
 AHEAD = 2
 """Number of steps whose views are prepared ahead."""
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class CropRequest(NamedTuple):
@@ -52,10 +53,22 @@ class PendingCrops(NamedTuple):
     """One future for each image of the batch."""
 
 
-def training_images(shards: Shards, size: int, channels: int, device: torch.device) -> Images:
-    """Return the images of a split for training: `Images` if all have the target size, or else `VariableSizeImages`."""
-    kind = Images if (shards.extents_N2 == size).all() else VariableSizeImages
-    return kind(shards, size, channels, device=device)
+def training_images(
+    shards: Shards,
+    size: int,
+    channels: int,
+    transform: ImageTransform = DEFAULT_TRANSFORM,
+    device: torch.device = CPU,
+) -> Images:
+    """Return the images of a split for random crops, which are cut at the original size."""
+    images = Images(shards, size, channels, transform, device)
+    return images if images.have_target_size else VariableSizeImages(shards, size, channels, transform, device)
+
+
+def squashed_images(shards: Shards, side: int, channels: int, device: torch.device) -> Images:
+    """Return the images of a split resized to `side` × `side` pixels whatever their aspect ratio, for uniform crops."""
+    squash = ImageTransform(resize=side, keep_aspect=False, interpolation="bilinear")
+    return Images(shards, side, channels, squash, device)
 
 
 class VariableSizeImages(Images):
@@ -69,10 +82,10 @@ class VariableSizeImages(Images):
         shards: Shards,
         size: int,
         channels: int,
-        interpolation: str = "bilinear",
-        device: torch.device = torch.device("cpu"),  # noqa: B008
+        transform: ImageTransform = DEFAULT_TRANSFORM,
+        device: torch.device = CPU,
     ):
-        super().__init__(shards, size, channels, interpolation, device)
+        super().__init__(shards, size, channels, transform, device)
         pixels = int(self.shards.extents_N2.prod(1).sum())
         self._decoded: dict[int, Image.Image] | None = {} if pixels * self.channels <= HELD_IN_MEMORY else None
         self._pending: dict[CropRequest, PendingCrops] = {}

@@ -52,7 +52,7 @@ def eval_inputs(study: Study, run: str, subset: int, device: torch.device) -> Ev
     layer = linear_probe.load(result_dir("linear", run) / "classifier.safetensors", device)
     model = ProbedBackbone(backbone, layer).eval()
 
-    images = Images(shards, size, options.backbone.channels)
+    images = Images(shards, size, options.backbone.channels, study.datasets[options.dataset].test_transform)
     labels_N = torch.from_numpy(shards.labels[indices])
     return EvalInputs(model, images, indices, labels_N)
 

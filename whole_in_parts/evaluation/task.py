@@ -1,16 +1,17 @@
 """Transfer tasks: evaluations of a pretrained backbone on another dataset; each module of `tasks/` is a task."""
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.async_copy import copy_async
-from whole_in_parts.augment.views import Crop, make_batch
+from whole_in_parts.augment.views import Crop
 from whole_in_parts.config.views import View
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images
@@ -70,17 +71,23 @@ def decode_all(images: Images) -> None:
         images[indices]
 
 
-def random_crops(context: TaskContext, batch_size: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """Crop the training images of a step at random; return crops (B, C, S, S) in [0, 1] and labels (B,).
+def random_crops(context: TaskContext, batch_size: int, seed: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield random crops (B, C, S, S) in [0, 1] of the training images of each step, and labels (B,).
+
+    Images are cropped at their original size; those of the next steps are decoded and cropped ahead.
 
     Raises:
         ValueError: there are fewer images than `batch_size`.
     """
-    indices = sample_order.batch(step, len(context.train), batch_size, seed)
-    labels_B = copy_async(torch.from_numpy(context.train.shards.labels[indices]), context.device)
-    images_BCHW = copy_async(context.train[indices], context.device)
-    batch = make_batch(images_BCHW, labels_B, [Crop(TRAIN_CROP, context.train.size)], indices, seed, step)
-    return batch.views[0], labels_B
+    labels_N = torch.from_numpy(context.train.shards.labels).to(context.device)
+    crops = [Crop(TRAIN_CROP, context.train.size)]
+
+    def pieces(step: int) -> list[NDArray[np.int64]]:
+        return [sample_order.batch(step, len(context.train), batch_size, seed)]
+
+    for step in range(steps):
+        (batch,) = context.train.batches(labels_N, crops, pieces, seed, range(step, steps))
+        yield batch.views[0], batch.labels_B
 
 
 def average_precision(relevant_R: Tensor, positives: int) -> float:

@@ -32,7 +32,7 @@ PENALTY = 5e-2
 class Embedding(NamedTuple):
     """The embeddings of a view of all images: global (1, B, D), and of two maps (P, B, D)."""
 
-    whole: Tensor
+    global_: Tensor
     shallow: Tensor
     deep: Tensor
 
@@ -46,14 +46,14 @@ class AMDIM(Method):
         self.backbone = backbone
         self.options = options
         shallow, deep = (backbone.widths[layer - 1] for layer in options.layers)
-        widths = {"global": backbone.features, "shallow": shallow, "deep": deep}
+        widths = {"global_": backbone.features, "shallow": shallow, "deep": deep}
         self.heads = nn.ModuleDict({name: mlp([width, *options.projector]) for name, width in widths.items()})
 
     def forward(self, batch: Batch) -> Output:
         views = [self.backbone(view) for view in batch.views]
         first, second = (self.embed(view) for view in views)
 
-        with autocast_disabled(first.whole):
+        with autocast_disabled(first.global_):
             contrast, penalty = self.direction(first, second)
             other_contrast, other_penalty = self.direction(second, first)
         losses = {"contrast": (contrast + other_contrast) / 2, "penalty": (penalty + other_penalty) / 2}
@@ -65,7 +65,7 @@ class AMDIM(Method):
             by_position(F.adaptive_avg_pool2d(view.maps[layer - 1], side))
             for layer, side in zip(self.options.layers, self.options.sides, strict=True)
         ]
-        representations = {"global": view.global_BD[None], "shallow": maps[0], "deep": maps[1]}
+        representations = {"global_": view.global_BD[None], "shallow": maps[0], "deep": maps[1]}
         embeddings = {
             name: gather(to_float32(apply_per_position(self.heads[name], x_PBC)), 1)
             for name, x_PBC in representations.items()
@@ -78,13 +78,13 @@ class AMDIM(Method):
         drawn_B = torch.randint(positions, (batch,), device=source.deep.device)
         position_1BD = source.deep[drawn_B, torch.arange(batch, device=drawn_B.device)][None]
 
-        pairs = [(source.whole, target.deep), (source.whole, target.shallow), (position_1BD, target.deep)]
+        pairs = [(source.global_, target.deep), (source.global_, target.shallow), (position_1BD, target.deep)]
         terms = [nce_loss(source_1BD, target_PBD) for source_1BD, target_PBD in pairs]
         losses = torch.stack([loss for loss, _ in terms]).sum()
         return losses, PENALTY * torch.stack([squares for _, squares in terms]).sum()
 
     def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
-        return self.heads["global"](global_BD)
+        return self.heads["global_"](global_BD)
 
 
 def nce_loss(

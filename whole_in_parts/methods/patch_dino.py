@@ -65,7 +65,7 @@ class PatchDINO(Method):
         placed = [self.place(batch, crop, len(scores_TBK)) for crop, scores_TBK in enumerate(student)]
         pairs = [(t, s) for t in range(TARGETS) for s in range(len(student)) if s != t]
         terms = [self.pair(teacher[t], student[s], placed[t], placed[s]) for t, s in pairs]
-        losses = {"whole_and_patches": torch.stack(terms).mean()}
+        losses = {"global_and_patches": torch.stack(terms).mean()}
         return Output(losses, kept_features([view.global_BD for view in targets]))
 
     def score(self, tokens_TBC: Tensor) -> Tensor:
@@ -88,8 +88,8 @@ class PatchDINO(Method):
             return global_ + patches_M.sum()
         if self.options.loss == "mean":
             return (global_ + patches_M.sum()) / (1 + len(patches_M))
-        share = self.options.whole_share
-        return share * global_ + (1 - share) * (patches_M.mean() if len(patches_M) else 0.0)
+        weight = self.options.global_weight
+        return weight * global_ + (1 - weight) * (patches_M.mean() if len(patches_M) else 0.0)
 
     def project(self, global_BD: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:
         return self.heads.project(global_BD[None])[0]

@@ -12,28 +12,30 @@ from whole_in_parts.config.study import Study
 class Reads(NamedTuple):
     """The options of a kind of stage: the section whose entries are its keys, and the paths in the study.
 
-    In a path, `{key}` is the entry, `{run}` its run, and `{dataset}` the dataset of that run.
+    In a path, `{key}` is the entry, `{run}` its run, `{dataset}` the dataset of that run, and `{evaluated}` the dataset
+    whose images the entry evaluates: its own, or else that of the run.
     """
 
     section: str
     paths: tuple[str, ...]
 
 
-_BACKBONE = ("runs.{run}.dataset", "runs.{run}.backbone")
+_TRANSFORM = "datasets.{evaluated}.test_transform"
+_INPUTS = ("runs.{run}.dataset", "runs.{run}.backbone", _TRANSFORM)
 
 KINDS = {
     "fetch": Reads("datasets", ("datasets.{key}.source",)),
     "shard": Reads("datasets", ("datasets.{key}.source", "datasets.{key}.samples_per_shard")),
     "contract": Reads("datasets", ("datasets.{key}.expect",)),
-    "pretrain": Reads("runs", ("runs.{key}",)),
-    "extract": Reads("runs", ("extract", *_BACKBONE)),
+    "pretrain": Reads("runs", ("runs.{key}", _TRANSFORM)),
+    "extract": Reads("runs", ("extract", *_INPUTS)),
     "linear": Reads("runs", ("linear",)),
     "knn": Reads("runs", ("knn",)),
-    "corrupt": Reads("runs", ("corrupt", *_BACKBONE)),
-    "mask": Reads("runs", ("mask", *_BACKBONE)),
-    "attack": Reads("runs", ("attack", *_BACKBONE)),
-    "transfer": Reads("transfer", ("transfer.{key}", "runs.{run}.backbone")),
-    "analyse": Reads("analyse", ("analyse.{key}", "runs.{run}", "datasets.{dataset}.expect.classes")),
+    "corrupt": Reads("runs", ("corrupt", *_INPUTS)),
+    "mask": Reads("runs", ("mask", *_INPUTS)),
+    "attack": Reads("runs", ("attack", *_INPUTS)),
+    "transfer": Reads("transfer", ("transfer.{key}", "runs.{run}.backbone", _TRANSFORM)),
+    "analyse": Reads("analyse", ("analyse.{key}", "runs.{run}", "datasets.{dataset}.expect.classes", _TRANSFORM)),
     "report": Reads("", tuple(name for name in Study.model_fields if name != "recipes")),
 }
 """All kinds of stages except `resolve`, which reads the whole study."""
@@ -58,9 +60,11 @@ def read_by(study: Study, kind: str, key: str) -> Study:
 def _paths(study: Study, kind: str, key: str) -> Iterator[str]:
     """Fill in the key, the run and the dataset in the paths of a kind."""
     reads = KINDS[kind]
-    run = getattr(getattr(study, reads.section)[key], "run", key) if reads.section else ""
+    entry = getattr(study, reads.section)[key] if reads.section else None
+    run = getattr(entry, "run", key)
     dataset = study.runs[run].dataset if run in study.runs else ""
-    return (path.format(key=key, run=run, dataset=dataset) for path in reads.paths)
+    evaluated = getattr(entry, "dataset", dataset)
+    return (path.format(key=key, run=run, dataset=dataset, evaluated=evaluated) for path in reads.paths)
 
 
 def _pruned(value: Any, tree: dict[str, Any]) -> Any:

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms.v2 import functional as tv
 from webdataset import WebDataset
 
 from stages.shard import pack
 from whole_in_parts.data import shards
-from whole_in_parts.data.pixels import resize_center_crop
 from whole_in_parts.data.shards import INDEX, Images, Shards, storage_device
 from whole_in_parts.data.source import Sample, png
 from whole_in_parts.failure import Failure
@@ -179,16 +177,3 @@ def test_an_image_with_a_palette_is_read_in_its_colours(packed):
     folder = packed([Sample("palette", 0, png(colours), "png")])
     expected = torch.tensor(np.array(colours.convert("RGB"))).permute(2, 0, 1)
     assert torch.equal(Images(Shards(folder), 12, 3)[np.array([0])][0], expected)
-
-
-@pytest.mark.parametrize("size", [8, 33])
-@pytest.mark.parametrize(("height", "width"), [(20, 20), (20, 29), (37, 21), (31, 20), (64, 48), (21, 50)])
-def test_fit_equals_torchvision_resize_and_center_crop_up_to_a_grey_level(size, height, width):
-    image_CHW = torch.tensor(np.random.default_rng(0).integers(0, 256, (3, height, width), dtype=np.uint8))
-    theirs_CHW = tv.center_crop(tv.resize(image_CHW, [size], antialias=True), [size, size])
-    assert (resize_center_crop(image_CHW, size).int() - theirs_CHW.int()).abs().max() <= 1
-
-
-def test_fit_leaves_an_image_of_the_right_size_as_it_is():
-    image_CHW = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
-    assert torch.equal(resize_center_crop(image_CHW, 16), image_CHW)

@@ -12,11 +12,12 @@ from torchvision.transforms.v2 import functional as tv
 
 from stages.shard import pack
 from whole_in_parts.augment.views import Batch, Crop
+from whole_in_parts.config.transform import ImageTransform
 from whole_in_parts.config.views import View
 from whole_in_parts.data import sample_order, shards, variable_size
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample, png
-from whole_in_parts.data.variable_size import VariableSizeImages, training_images
+from whole_in_parts.data.variable_size import VariableSizeImages, squashed_images, training_images
 from whole_in_parts.failure import Failure
 from whole_in_parts.training.loop import iter_batches
 
@@ -157,9 +158,17 @@ def test_by_number_images_are_fitted_to_the_square_as_for_evaluation(split):
 
 def test_images_that_have_the_size_are_trained_on_as_they_are(split, shards):
     digits = Shards(shards / "train")
-    assert type(training_images(digits, 8, 1, CPU)) is Images
-    assert type(training_images(digits, 6, 1, CPU)) is VariableSizeImages
-    assert type(training_images(split, 12, 3, CPU)) is VariableSizeImages
+    assert type(training_images(digits, 8, 1)) is Images
+    assert type(training_images(digits, 6, 1)) is VariableSizeImages
+    assert type(training_images(digits, 8, 1, ImageTransform(resize=9))) is VariableSizeImages
+    assert type(training_images(split, 12, 3)) is VariableSizeImages
+
+
+def test_squashed_images_are_those_of_torchvision_whatever_their_aspect(split):
+    images_BCSS = squashed_images(split, 20, 3, CPU)[np.arange(len(SIZES))]
+    for image_CSS, label in zip(images_BCSS, split.labels, strict=True):
+        theirs = tv.resize(pictures()[label], [20, 20], tv.InterpolationMode.BILINEAR)
+        assert torch.equal(image_CSS, tv.pil_to_tensor(theirs))
 
 
 def test_an_image_that_cannot_be_decoded_stops_the_batch_and_is_named(split, monkeypatch):

@@ -63,7 +63,7 @@ def test_one_direction_has_three_terms_whole_to_deep_whole_to_shallow_and_deep_t
     places = torch.tensor([3, 0, 2, 2, 1])
     monkeypatch.setattr(torch, "randint", lambda high, size, **options: places)
     position_BD = torch.stack([one.deep[place, image] for image, place in enumerate(places)])
-    pairs = [(one.whole[0], other.deep), (one.whole[0], other.shallow), (position_BD, other.deep)]
+    pairs = [(one.global_[0], other.deep), (one.global_[0], other.shallow), (position_BD, other.deep)]
     terms = [naive(*pair) for pair in pairs]
     contrast, penalty = amdim.direction(one, other)
     assert float(contrast) == pytest.approx(sum(term[0] for term in terms), rel=1e-10)

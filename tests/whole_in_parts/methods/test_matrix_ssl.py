@@ -70,8 +70,8 @@ def test_the_loss_is_that_with_the_whole_logarithms_but_for_the_rest_of_the_seri
 def test_the_loss_of_two_views_is_the_mean_of_both_directions(matrix_ssl):
     apart(matrix_ssl)
     given = batch()
-    whole = embedded(matrix_ssl, given)
-    expected = matched(whole.online[0][0], whole.target[1][0]) + matched(whole.online[1][0], whole.target[0][0])
+    global_ = embedded(matrix_ssl, given)
+    expected = matched(global_.online[0][0], global_.target[1][0]) + matched(global_.online[1][0], global_.target[0][0])
     torch.testing.assert_close(matrix_ssl(given).losses["global"], expected, **EXACT)
 
 

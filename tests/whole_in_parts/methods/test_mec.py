@@ -50,8 +50,8 @@ def test_of_one_number_the_series_is_that_of_the_logarithm(value):
 def test_the_loss_of_two_views_is_the_mean_of_both_directions(mec):
     apart(mec)
     given = batch()
-    whole = embedded(mec, given)
-    expected = coded(whole.online[0][0], whole.target[1][0]) + coded(whole.online[1][0], whole.target[0][0])
+    global_ = embedded(mec, given)
+    expected = coded(global_.online[0][0], global_.target[1][0]) + coded(global_.online[1][0], global_.target[0][0])
     torch.testing.assert_close(mec(given).losses["global"], expected, **EXACT)
 
 

@@ -48,17 +48,17 @@ def of_lightly(query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> Tensor:
 def test_both_directions_are_a_mean_of_that_of_lightly(moco):
     apart(moco)
     given = batch()
-    whole = embedded(moco, given)
+    global_ = embedded(moco, given)
     queue_KD = moco.heads.queue.vectors_KD
-    expected = [of_lightly(whole.online[n][0], whole.target[1 - n][0], queue_KD) for n in (0, 1)]
+    expected = [of_lightly(global_.online[n][0], global_.target[1 - n][0], queue_KD) for n in (0, 1)]
     torch.testing.assert_close(moco(given).losses["global"], sum(expected) / 2, **EXACT)
 
 
 def test_one_direction_is_that_of_the_first_view_to_the_key_of_the_second(one_way):
     apart(one_way)
     given = batch()
-    whole = embedded(one_way, given)
-    expected = of_lightly(whole.online[0][0], whole.target[1][0], one_way.heads.queue.vectors_KD)
+    global_ = embedded(one_way, given)
+    expected = of_lightly(global_.online[0][0], global_.target[1][0], one_way.heads.queue.vectors_KD)
     torch.testing.assert_close(one_way(given).losses["global"], expected, **EXACT)
 
 
@@ -74,10 +74,10 @@ def test_a_query_has_its_own_key_and_the_queue_and_no_key_of_its_batch(one_way):
 
 
 def test_neither_keys_nor_queue_have_a_gradient(moco):
-    whole = embedded(moco, batch())
-    assert not any(key_PBD.requires_grad for key_PBD in whole.target)
+    global_ = embedded(moco, batch())
+    assert not any(key_PBD.requires_grad for key_PBD in global_.target)
     assert not moco.heads.queue.vectors_KD.requires_grad
-    for key_PBD in whole.target:
+    for key_PBD in global_.target:
         torch.testing.assert_close(key_PBD.norm(dim=-1), torch.ones(1, IMAGES, dtype=torch.float64))
 
 
@@ -118,16 +118,16 @@ def test_under_co_the_negatives_are_of_the_kind_of_the_key_and_one_position_an_i
     co = modified(moco, COConfig(name="co", weight=1.0))
     given = batch()
     encoded = moco.encode(given.views)
-    whole, local = moco.embed_global(encoded), co.embed_local(encoded)
+    global_, local = moco.embed_global(encoded), co.embed_local(encoded)
     queues = [heads.queue.vectors_KD.clone() for heads in (moco.heads, co.local_heads)]
     assert not torch.equal(*queues)
-    to_whole = [of_lightly(query_BD, whole.target[1][0], queues[0]) for query_BD in local.online[0]]
-    to_local = [of_lightly(whole.online[0][0], key_BD, queues[1]) for key_BD in local.target[1]]
+    to_whole = [of_lightly(query_BD, global_.target[1][0], queues[0]) for query_BD in local.online[0]]
+    to_local = [of_lightly(global_.online[0][0], key_BD, queues[1]) for key_BD in local.target[1]]
     expected = (sum(to_whole) / 16 + sum(to_local) / 16) / 2
-    torch.testing.assert_close(co.local_loss(0, 1, whole, local), expected, **EXACT)
+    torch.testing.assert_close(co.local_loss(0, 1, global_, local), expected, **EXACT)
     co.update(Clock(5, 16, 4))
     for queue, before, keys in (
-        (moco.heads.queue, queues[0], [key_PBD[0] for key_PBD in whole.target]),
+        (moco.heads.queue, queues[0], [key_PBD[0] for key_PBD in global_.target]),
         (co.local_heads.queue, queues[1], [key_PBD[5] for key_PBD in local.target]),
     ):
         assert torch.equal(queue.vectors_KD, torch.cat([*keys, before[2 * IMAGES :]]))

@@ -24,8 +24,10 @@ def contrast(query_BD, key_BD):
 def test_the_loss_is_the_sum_of_both_directions_of_the_contrast_times_twice_the_temperature(moco):
     apart(moco)
     given = batch()
-    whole = embedded(moco, given)
-    expected = contrast(whole.online[0][0], whole.target[1][0]) + contrast(whole.online[1][0], whole.target[0][0])
+    global_ = embedded(moco, given)
+    expected = contrast(global_.online[0][0], global_.target[1][0]) + contrast(
+        global_.online[1][0], global_.target[0][0]
+    )
     torch.testing.assert_close(moco(given).losses["global"], expected, **EXACT)
 
 
@@ -38,8 +40,8 @@ def test_the_negatives_of_a_local_key_are_those_at_its_position(moco):
 
 
 def test_no_gradient_reaches_the_keys_and_the_predictor_is_online_alone(moco):
-    whole = embedded(moco, batch())
-    assert not any(key_PBD.requires_grad for key_PBD in whole.target)
+    global_ = embedded(moco, batch())
+    assert not any(key_PBD.requires_grad for key_PBD in global_.target)
     assert not any("predictor" in name for name, _ in moco.heads.projector.named_parameters())
 
 

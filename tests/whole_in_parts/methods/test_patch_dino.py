@@ -82,23 +82,23 @@ def entropy(method: PatchDINO, batch: Batch, crops: tuple[int, int], tokens: tup
 
 
 def pair(method: PatchDINO, batch: Batch, crops: tuple[int, int], form: str) -> Tensor:
-    """The loss of a pair of crops, as the paper has it; where no patch is matched, the whole is left."""
-    whole, *patches = [entropy(method, batch, crops, tokens) for tokens in matches(batch, *crops)]
+    """The loss of a pair of crops, as the paper has it; where no patch is matched, the global term is left."""
+    global_, *patches = [entropy(method, batch, crops, tokens) for tokens in matches(batch, *crops)]
     if form == "sum":
-        return whole + sum(patches)
+        return global_ + sum(patches)
     if form == "mean":
-        return (whole + sum(patches)) / (1 + len(patches))
-    return 0.3 * whole + (0.7 * sum(patches) / len(patches) if patches else 0)
+        return (global_ + sum(patches)) / (1 + len(patches))
+    return 0.3 * global_ + (0.7 * sum(patches) / len(patches) if patches else 0)
 
 
 @pytest.mark.parametrize("centre", ["position", "shared"])
 @pytest.mark.parametrize("form", ["mean", "sum", "lambda"])
 @pytest.mark.parametrize("places", PLACES)
 def test_the_loss_is_the_mean_over_the_pairs_of_crops_of_what_is_matched(make, places, form, centre):
-    method, batch = make(loss=form, whole_share=0.3, centre=centre), PLACES[places]
+    method, batch = make(loss=form, global_weight=0.3, centre=centre), PLACES[places]
     pairs = [(0, 1), (0, 2), (1, 0), (1, 2)]
     expected = sum(pair(method, batch, crops, form) for crops in pairs) / len(pairs)
-    torch.testing.assert_close(method(batch).losses["whole_and_patches"], expected, **EXACT)
+    torch.testing.assert_close(method(batch).losses["global_and_patches"], expected, **EXACT)
 
 
 def test_the_places_have_matches_where_they_should():
@@ -114,7 +114,7 @@ def test_crops_of_one_place_match_each_patch_with_itself(make, flip):
     batch = batch._replace(views=[batch.views[0]] * 2)
     assert sorted(matches(batch, 0, 1)) == [(number, number) for number in range(17)]
     expected = sum(entropy(method, batch, (0, 1), (number, number)) for number in range(17))
-    torch.testing.assert_close(method(batch).losses["whole_and_patches"], expected, **EXACT)
+    torch.testing.assert_close(method(batch).losses["global_and_patches"], expected, **EXACT)
 
 
 def test_there_is_a_centre_for_each_token_and_each_moves_with_its_own(make):
@@ -141,7 +141,7 @@ def test_a_shared_centre_is_one_for_whole_and_patches(make):
 
 def test_neither_teacher_nor_centre_has_a_gradient_and_the_teacher_is_kept(make):
     method = make()
-    method(PLACES["overlapping"]).losses["whole_and_patches"].backward()
+    method(PLACES["overlapping"]).losses["global_and_patches"].backward()
     assert method.backbone is method.networks.target
     for name, parameter in method.named_parameters():
         assert (parameter.grad is None) == (".target." in name)

@@ -62,10 +62,10 @@ def test_the_gradient_reaches_both_views_and_is_that_of_lightly(simclr):
 
 
 def test_the_targets_are_the_projections_with_their_gradient(simclr):
-    whole = embedded(simclr, batch())
-    assert all(target is projected for target, projected in zip(whole.target, whole.projected, strict=True))
-    assert all(target.requires_grad for target in whole.target)
-    assert both_ways(simclr, whole).requires_grad
+    global_ = embedded(simclr, batch())
+    assert all(target is projected for target, projected in zip(global_.target, global_.projected, strict=True))
+    assert all(target.requires_grad for target in global_.target)
+    assert both_ways(simclr, global_).requires_grad
 
 
 @pytest.mark.parametrize("norm", [True, False])

@@ -15,8 +15,8 @@ def simsiam(small):
 
 def test_the_loss_of_two_views_is_the_mean_of_both_directions_of_lightly(simsiam):
     given, criterion = batch(), NegativeCosineSimilarity()
-    whole = embedded(simsiam, given)
-    (p0, p1), (z0, z1) = whole.online, whole.projected
+    global_ = embedded(simsiam, given)
+    (p0, p1), (z0, z1) = global_.online, global_.projected
     expected = (criterion(p0[0], z1[0]) + criterion(p1[0], z0[0])) / 2
     torch.testing.assert_close(simsiam(given).losses["global"], expected, **EXACT)
 
@@ -28,8 +28,8 @@ def test_one_direction_is_minus_half_the_cosine_of_prediction_and_projection(sim
 
 
 def test_no_gradient_reaches_the_projection_that_is_predicted(simsiam):
-    whole = embedded(simsiam, batch())
-    for target, projected in zip(whole.target, whole.projected, strict=True):
+    global_ = embedded(simsiam, batch())
+    for target, projected in zip(global_.target, global_.projected, strict=True):
         assert torch.equal(target, projected)
         assert projected.requires_grad
         assert not target.requires_grad

@@ -60,8 +60,8 @@ def test_scores_of_any_size_stay_finite_in_single_precision():
 
 def test_the_loss_of_two_views_is_that_of_lightly(swav):
     given = batch()
-    whole = embedded(swav, given)
-    expected = SwaVLoss(0.1, 3, 0.05)([score_1BK[0] for score_1BK in whole.online], [])[0]
+    global_ = embedded(swav, given)
+    expected = SwaVLoss(0.1, 3, 0.05)([score_1BK[0] for score_1BK in global_.online], [])[0]
     torch.testing.assert_close(swav(given).losses["global"], expected, **EXACT)
 
 
@@ -70,9 +70,9 @@ def test_with_small_crops_and_a_queue_the_loss_is_that_of_lightly(small):
     options = MultiCropConfig.model_validate(MODIFIERS["multi_crop"].model_dump() | {"average": True})
     method, given = modified(swav, options), batch(small_crops=3)
     swav.prepare(LATER)
-    whole = embedded(swav, given)
+    global_ = embedded(swav, given)
     queued = [swav.heads.predictor(swav.heads.queue.vectors_KD)] * 2
-    large, small_ones = ([score_1BK[0] for score_1BK in part] for part in (whole.online[:2], whole.online[2:]))
+    large, small_ones = ([score_1BK[0] for score_1BK in part] for part in (global_.online[:2], global_.online[2:]))
     expected = SwaVLoss(0.1, 3, 0.05)(large, small_ones, queued)[0]
     torch.testing.assert_close(method(given).losses["global"], expected, **EXACT)
 
@@ -92,10 +92,10 @@ def test_the_queue_is_filled_from_the_start_and_used_from_its_epoch(small):
         assert len(swav.heads.queue.pending) == 1
         swav.heads.queue.pending.clear()
     assert not torch.allclose(balanced_by(IMAGES), balanced_by(3 * IMAGES))
-    whole = embedded(swav, batch())
+    global_ = embedded(swav, batch())
     swav.update(LATER)
     torch.testing.assert_close(
-        swav.heads.queue.vectors_KD, torch.cat([z_1BD[0] for z_1BD in whole.projected]).detach(), rtol=0, atol=0
+        swav.heads.queue.vectors_KD, torch.cat([z_1BD[0] for z_1BD in global_.projected]).detach(), rtol=0, atol=0
     )
 
 
@@ -107,16 +107,16 @@ def test_without_a_queue_nothing_is_kept(swav):
 
 
 def test_no_gradient_reaches_the_assignments(swav):
-    whole: Embedded = embedded(swav, batch())
-    assert not any(assigned.requires_grad for assigned in whole.target)
-    assert all(score.requires_grad for score in whole.online)
+    global_: Embedded = embedded(swav, batch())
+    assert not any(assigned.requires_grad for assigned in global_.target)
+    assert all(score.requires_grad for score in global_.online)
 
 
 def test_embeddings_and_prototypes_are_unit_vectors_without_a_bias(swav):
-    whole = embedded(swav, batch())
+    global_ = embedded(swav, batch())
     prototypes = swav.heads.predictor
     assert shapes(prototypes) == {"weight": (10, 16)}
-    for z_PBD, score_PBK in zip(whole.projected, whole.online, strict=True):
+    for z_PBD, score_PBK in zip(global_.projected, global_.online, strict=True):
         torch.testing.assert_close(z_PBD, unit(z_PBD), **EXACT)
         torch.testing.assert_close(score_PBK, z_PBD @ unit(prototypes.weight).T, **EXACT)
 

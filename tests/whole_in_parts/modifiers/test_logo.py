@@ -57,19 +57,19 @@ def test_there_are_two_large_and_two_local_crops(make):
 def test_the_loss_is_the_mean_of_six_directed_pairs_of_which_none_has_a_local_target(make, base):
     """As large as the base's own loss of two views, which is the mean of two directed pairs."""
     logo, given = make(base), batch(small_crops=2)
-    whole = embedded(logo.base, given)
+    global_ = embedded(logo.base, given)
     g1, g2, l1, l2 = range(4)
     pairs = [(g1, g2), (g2, g1), (l1, g1), (l1, g2), (l2, g1), (l2, g2)]
-    terms = [logo.base.align(whole.online[a], whole.target[b], logo.base.heads) for a, b in pairs]
+    terms = [logo.base.align(global_.online[a], global_.target[b], logo.base.heads) for a, b in pairs]
     torch.testing.assert_close(logo(given).losses["global"], 2 * sum(terms) / 6, **EXACT)
 
 
 def test_mocos_mean_of_one_direction_is_over_the_pairs_that_it_has(make, small):
     base = made(small, "moco_v2", symmetric=False)
     logo, given = modified(base, LoGoConfig(**OPTIONS)), batch(small_crops=2)
-    whole = embedded(base, given)
+    global_ = embedded(base, given)
     pairs = [(0, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
-    terms = [base.align(whole.online[a], whole.target[b], base.heads) for a, b in pairs]
+    terms = [base.align(global_.online[a], global_.target[b], base.heads) for a, b in pairs]
     torch.testing.assert_close(logo(given).losses["global"], sum(terms) / 5, **EXACT)
 
 

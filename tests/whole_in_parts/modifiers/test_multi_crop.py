@@ -46,9 +46,9 @@ def test_the_small_crops_are_cut_apart_from_each_other(make, images):
 def test_byols_loss_is_the_sum_over_both_targets_of_all_other_crops(make):
     """Twice 1 + S terms, as in solo-learn, less its constant 2."""
     method, given = make("byol"), batch(small_crops=3)
-    whole = embedded(method.base, given)
+    global_ = embedded(method.base, given)
     terms = [
-        -2 * (unit(whole.online[view][0]) * unit(whole.target[target][0])).sum(1).mean()
+        -2 * (unit(global_.online[view][0]) * unit(global_.target[target][0])).sum(1).mean()
         for target in range(2)
         for view in range(5)
         if view != target
@@ -62,12 +62,12 @@ def test_the_average_over_the_pairs_is_the_sum_by_how_many_times_as_many_they_ar
     given, losses = batch(small_crops=3), []
     for average in (False, True):
         method = make(base, average)
-        whole = embedded(method.base, given)
+        global_ = embedded(method.base, given)
         losses.append(method(given).losses["global"])
     torch.testing.assert_close(losses[0], 4 * losses[1], **EXACT)
     pairs = [(view, target) for target in range(2) for view in range(5) if view != target]
     mean = sum(
-        method.base.align(whole.online[view], whole.target[target], method.base.heads) for view, target in pairs
+        method.base.align(global_.online[view], global_.target[target], method.base.heads) for view, target in pairs
     ) / len(pairs)
     torch.testing.assert_close(losses[1], 2 * mean, **EXACT)
 

@@ -27,11 +27,12 @@ def test_a_stage_sees_what_its_kind_reads_and_asking_for_more_is_an_error(shippe
             ask()
 
 
-def test_an_entry_of_its_own_sees_its_run_and_the_classes_of_the_runs_dataset(shipped):
+def test_an_entry_of_its_own_sees_its_run_the_classes_of_the_runs_dataset_and_the_transform_of_its_own(shipped):
     seen = read_by(shipped, "analyse", "byol_neighbours")
     assert seen.runs == {"byol": shipped.runs["byol"]}
     assert seen.datasets["digits"].expect.classes == 10
-    assert effective(seen.datasets) == {"digits": {"expect": {"classes": 10}}}
+    transform = {"resize": None, "keep_aspect": True, "interpolation": "bicubic"}
+    assert effective(seen.datasets) == {"digits": {"expect": {"classes": 10}, "test_transform": transform}}
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

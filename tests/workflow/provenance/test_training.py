@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.transform import ImageTransform
 from whole_in_parts.data.shards import INDEX
 from whole_in_parts.failure import Failure
 from workflow.provenance.training import configuration
@@ -17,7 +18,7 @@ STATE = {"weights": {"a": torch.zeros(2)}}
 @pytest.fixture
 def begun(small, shards, tmp_path):
     """What a training was begun as, of which there is a checkpoint."""
-    facts = configuration(small.runs["byol"], "byol", shards)
+    facts = configuration(small.runs["byol"], ImageTransform(), "byol", shards)
     Checkpoints(tmp_path / "checkpoints", facts).save(STATE)
     return facts
 
@@ -27,14 +28,20 @@ def go_on(folder: Path, facts: dict[str, str]) -> dict | None:
 
 
 def test_what_is_unchanged_goes_on(begun, small, shards, tmp_path):
-    assert go_on(tmp_path, configuration(small.runs["byol"], "byol", shards)) is not None
+    assert go_on(tmp_path, configuration(small.runs["byol"], ImageTransform(), "byol", shards)) is not None
 
 
 def test_a_changed_parameter_is_refused_by_its_key_and_both_values(begun, small, shards, tmp_path):
     run = small.runs["byol"]
     changed = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"learning_rate": 0.123})})
     with pytest.raises(Failure, match=r"runs\.byol\.optimizer\.learning_rate: 0\.\d+, but now it is 0\.123"):
-        go_on(tmp_path, configuration(changed, "byol", shards))
+        go_on(tmp_path, configuration(changed, ImageTransform(), "byol", shards))
+
+
+def test_a_changed_test_transform_is_refused_by_its_key(begun, small, shards, tmp_path):
+    facts = configuration(small.runs["byol"], ImageTransform(resize=9), "byol", shards)
+    with pytest.raises(Failure, match=r"datasets\.digits\.test_transform\.resize: null, but now it is 9"):
+        go_on(tmp_path, facts)
 
 
 def test_a_parameter_that_is_gone_or_new_is_refused(begun, tmp_path):
@@ -52,7 +59,7 @@ def test_changed_data_is_refused_by_its_file(begun, small, shards, tmp_path, spl
     shutil.copytree(shards, folder)
     with (folder / split / INDEX).open("ab") as stream:
         stream.write(b"x")
-    facts = configuration(small.runs["byol"], "byol", folder)
+    facts = configuration(small.runs["byol"], ImageTransform(), "byol", folder)
     assert facts[str(folder / split / INDEX)] != begun[str(shards / split / INDEX)]
 
 

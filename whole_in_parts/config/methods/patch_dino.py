@@ -3,7 +3,7 @@
 from typing import Literal
 
 from whole_in_parts.config.method import DistillationConfig
-from whole_in_parts.config.section import Fraction
+from whole_in_parts.config.section import Count, Fraction
 from whole_in_parts.config.views import SmallCrops
 
 
@@ -17,10 +17,17 @@ class PatchDinoConfig(DistillationConfig):
     """The small crops, which the student alone sees."""
     loss: Literal["mean", "sum", "lambda"] = "mean"
     """How the terms are combined: their `mean`, their `sum`, or a `lambda`-weighted mean of global and local terms."""
-    whole_share: Fraction = 0.2
+    global_weight: Fraction = 0.2
     """The paper's λ, 0 to 1; used with `loss: lambda` alone."""
     centre: Literal["position", "shared"] = "position"
     """Centre the scores by `position`, or with a `shared` centre for all positions."""
+
+    squash: Count | None = 256
+    """Side of the square that images are resized to before they are cropped, whatever their aspect ratio; `null` crops
+    them as they are, or the centre squares of images of many sizes."""
+
+    def squashed_side(self) -> int | None:
+        return self.squash
 
     def crop_sizes(self) -> dict[str, int]:
         return {"local.size": self.local.size}

@@ -60,20 +60,15 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     model = FinetunedClassifier(context.backbone, len(shared_class_names(context))).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), options.learning_rate, momentum=MOMENTUM)
     steps = options.epochs * sample_order.steps_per_epoch(len(context.train), options.batch_size)
-    for step in progress(range(steps), "finetune", unit="step"):
+    crops = random_crops(context, options.batch_size, options.seed, steps)
+    for step, (images_BCHW, labels_B) in enumerate(progress(crops, "finetune", unit="step", total=steps)):
         # Dropout and dropped paths draw from torch's generator.
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
         optimizer.param_groups[0]["lr"] = cosine(options.learning_rate, 0.0, step / steps)
         optimizer.zero_grad()
-        batch_loss(model, context, options, step).backward()
+        F.cross_entropy(model(images_BCHW), labels_B).backward()
         optimizer.step()
 
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         raise Failure(f"task.learning_rate: at {options.learning_rate} the weights are not finite; lower it")
     return model
-
-
-def batch_loss(model: FinetunedClassifier, context: TaskContext, options: FinetuneConfig, step: int) -> Tensor:
-    """Compute the cross-entropy of the batch of a step."""
-    images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
-    return F.cross_entropy(model(images_BCHW), labels_B)

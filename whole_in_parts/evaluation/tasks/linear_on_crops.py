@@ -36,9 +36,10 @@ def train(context: TaskContext, options: LinearOnCropsConfig) -> nn.Linear:
     )
 
     steps_per_epoch = sample_order.steps_per_epoch(len(context.train), options.batch_size)
-    for step in progress(range(options.epochs * steps_per_epoch), "linear on crops", unit="step"):
+    steps = options.epochs * steps_per_epoch
+    crops = random_crops(context, options.batch_size, options.seed, steps)
+    for step, (images_BCHW, labels_B) in enumerate(progress(crops, "linear on crops", unit="step", total=steps)):
         optimizer.param_groups[0]["lr"] = linear_probe.learning_rate(options, step // steps_per_epoch)
-        images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
         with torch.no_grad():
             global_BD = context.backbone(images_BCHW).global_BD
         optimizer.zero_grad()

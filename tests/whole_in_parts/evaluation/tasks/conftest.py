@@ -14,6 +14,7 @@ from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.source import Sample
+from whole_in_parts.data.variable_size import training_images
 from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone import Backbone, build_backbone
@@ -52,12 +53,12 @@ def give(tmp_path, backbone) -> Callable[..., TaskContext]:
     def make(
         train: list[Sample], test: list[Sample], classes: list[str], others: list[str] | None = None
     ) -> TaskContext:
-        images = []
         for split, samples, names in (("train", train, classes), ("test", test, others or classes)):
             (tmp_path / split).mkdir()
             pack(samples, names, tmp_path / split, 8, split)
-            images.append(Images(Shards(tmp_path / split), SIZE, 3))
-        return TaskContext(backbone, *images, torch.device("cpu"), tmp_path)
+        images = training_images(Shards(tmp_path / "train"), SIZE, 3)
+        test_images = Images(Shards(tmp_path / "test"), SIZE, 3)
+        return TaskContext(backbone, images, test_images, torch.device("cpu"), tmp_path)
 
     return make
 

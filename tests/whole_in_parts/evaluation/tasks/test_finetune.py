@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.task import TRAIN_CROP, TaskContext
+from whole_in_parts.evaluation.task import TRAIN_CROP, TaskContext, random_crops
 from whole_in_parts.evaluation.tasks import finetune
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
@@ -53,22 +54,15 @@ def test_the_seed_decides_the_weights_and_nothing_else_does(context):
 def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
     options = OPTIONS.model_copy(update={"batch_size": len(context.train)})
     model = finetune.FinetunedClassifier(context.backbone, 10).train()
-    finetune.batch_loss(model, context, options, 0).backward()
+    ((images_BCHW, labels_B),) = random_crops(context, options.batch_size, options.seed, 1)
+    F.cross_entropy(model(images_BCHW), labels_B).backward()
     moved = finetune.finetune(context, options)
     expected = -options.learning_rate * model.layer.weight.grad
     torch.testing.assert_close(moved.layer.weight, expected)
 
 
 def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(context):
-    seen = []
-
-    class Watched(torch.nn.Module):
-        def forward(self, images_BCHW):
-            seen.append(images_BCHW)
-            return torch.zeros(len(images_BCHW), 10)
-
-    for step in range(2):
-        finetune.batch_loss(Watched(), context, OPTIONS.model_copy(update={"batch_size": len(context.train)}), step)
+    seen = [images_BCHW for images_BCHW, _ in random_crops(context, len(context.train), OPTIONS.seed, 2)]
     assert seen[0].shape == (len(context.train), 1, 16, 16)
     assert not torch.equal(seen[0], seen[1])
     assert 0 <= seen[0].min() < seen[0].max() <= 1

@@ -49,8 +49,8 @@ def test_each_step_is_one_of_sgd_with_momentum_on_the_features_of_fresh_crops(co
     options = OPTIONS.model_copy(update={"batch_size": len(context.train), "epochs": 2, "schedule": "cosine"})
     weight_CD, moved_CD = torch.zeros(10, context.backbone.features), torch.zeros(10, context.backbone.features)
     bias_C, pushed_C = torch.zeros(10), torch.zeros(10)
-    for step, rate in enumerate([0.1, 0.05]):
-        images_BCHW, labels_B = random_crops(context, options.batch_size, options.seed, step)
+    steps = random_crops(context, options.batch_size, options.seed, 2)
+    for rate, (images_BCHW, labels_B) in zip([0.1, 0.05], steps, strict=True):
         x_BD = context.backbone(images_BCHW).global_BD
         wrong_BC = (torch.softmax(x_BD @ weight_CD.T + bias_C, 1) - F.one_hot(labels_B, 10)) / len(labels_B)
         moved_CD, pushed_C = 0.9 * moved_CD + wrong_BC.T @ x_BD, 0.9 * pushed_C + wrong_BC.sum(0)
@@ -68,8 +68,7 @@ def test_the_seed_decides_the_layer_and_nothing_else_does(context):
 
 
 def test_crops_differ_from_step_to_step_and_are_at_least_8_per_cent_of_the_image(context):
-    first_BCHW, labels_B = random_crops(context, len(context.train), 0, 0)
-    second_BCHW, _ = random_crops(context, len(context.train), 0, 1)
+    (first_BCHW, labels_B), (second_BCHW, _) = random_crops(context, len(context.train), 0, 2)
     assert first_BCHW.shape == (len(context.train), 1, 16, 16)
     assert labels_B.bincount().tolist() == torch.from_numpy(context.train.shards.labels).bincount().tolist()
     assert not torch.equal(first_BCHW, second_BCHW)

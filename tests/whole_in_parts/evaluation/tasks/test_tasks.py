@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import average_precision_score
-from torchvision.transforms.v2 import functional as tv
 
 from tests.whole_in_parts.evaluation.tasks.conftest import SIZE
 from tests.whole_in_parts.evaluation.tasks.pictures import picture, sample
@@ -13,10 +13,9 @@ from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.config.tasks.linear import LinearTaskConfig
 from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.config.tasks.retrieval import RetrievalConfig
-from whole_in_parts.data.pixels import resize_center_crop
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation import task
-from whole_in_parts.evaluation.task import average_precision, load_task
+from whole_in_parts.evaluation.task import average_precision, load_task, random_crops
 from whole_in_parts.failure import Failure
 
 RANKINGS = [np.random.default_rng(seed).random(length) < 0.3 for seed in range(20) for length in (1, 4, 30)]
@@ -112,12 +111,26 @@ def test_a_corrupt_image_of_the_test_is_named_before_a_training_that_would_be_lo
         load_task(name).evaluate(give(samples, [*samples[:9], spoilt], ["cat", "dog"]), OPTIONS[name])
 
 
-@pytest.mark.parametrize(("height", "width"), [(20, 31), (64, 48)])
-def test_transfer_resizes_by_bicubic_interpolation_as_pillow_up_to_two_grey_levels(height, width):
-    image = picture(0).resize((width, height))
-    theirs = tv.center_crop(tv.resize(image, [SIZE], tv.InterpolationMode.BICUBIC), [SIZE, SIZE])
-    ours_CHW = resize_center_crop(torch.tensor(np.array(image)).permute(2, 0, 1), SIZE, "bicubic")
-    assert (ours_CHW.int() - torch.tensor(np.array(theirs)).permute(2, 0, 1).int()).abs().max() <= 2
+MARGIN = 10
+"""The red pixels around a green picture."""
+
+
+def with_margin(height: int, width: int) -> Image.Image:
+    image = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), (255, 0, 0))
+    image.paste(Image.new("RGB", (width, height), (0, 255, 0)), (MARGIN, MARGIN))
+    return image
+
+
+def test_crops_of_a_probe_reach_the_margins_of_photographs_and_are_those_of_torchvision(give):
+    """A centre square of an image of 30 by 120 has nothing of the margins at its sides."""
+    samples = [sample(f"{number}", number % 2, with_margin(30, 120)) for number in range(8)]
+    context = give(samples, samples, ["cat", "dog"])
+    assert float(context.test[np.arange(8)][:, 0, SIZE // 2].float().mean()) < 1
+
+    crops_BCSS = torch.cat([crops for crops, _ in random_crops(context, 8, 0, 20)])
+    reached = (crops_BCSS[:, 0, SIZE // 2, [0, -1]] > 0.9).any(1).double().mean()
+    assert reached > 0.1
+    assert crops_BCSS.shape == (160, 3, SIZE, SIZE)
 
 
 def test_an_image_of_its_own_size_is_the_decoded_one(give):
