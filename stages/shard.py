@@ -17,6 +17,7 @@ from whole_in_parts.cores import cores
 from whole_in_parts.data.packing import index, parts
 from whole_in_parts.data.packing.plan import Plan, identity
 from whole_in_parts.data.packing.processes import map_in_processes
+from whole_in_parts.data.selection import select
 from whole_in_parts.data.source import Sample, load_source
 from whole_in_parts.progress import progress
 from whole_in_parts.results import result_dir, scratch_dir
@@ -26,11 +27,12 @@ from workflow.provenance.options import implementations
 
 
 def shard(study: Study, dataset: str, directory: Path) -> None:
-    """Pack both splits of a dataset."""
+    """Pack both splits of a dataset, or the part of them that it asks for."""
     options = study.datasets[dataset]
     fetched = result_dir("fetch", dataset)
     scratch = scratch_dir("shard", dataset)
     content = load_source(options.source.name).read(options.source, fetched)
+    content = select(content, dataset, options.classes, options.fraction)
 
     # Shards of an interrupted packing are reused only if options, files and code are the same.
     name = identity(options, fetched, code.hashes("stages.shard", implementations(options)))

@@ -41,6 +41,20 @@ def test_both_splits_of_a_fetched_dataset_are_packed_in_shards_of_the_given_leng
     assert not scratch_dir("shard", "digits").exists()
 
 
+def test_the_part_of_a_dataset_that_is_asked_for_is_packed(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = small.datasets["digits"].model_copy(update={"classes": ["7", "1"], "fraction": 0.1})
+    with atomic_output_dir("fetch", "digits") as directory:
+        digits.fetch(options.source, directory)
+    with atomic_output_dir("shard", "digits") as directory:
+        shard(small.model_copy(update={"datasets": {"digits": options}}), "digits", directory)
+    train, test = (Shards(result_dir("shard", "digits") / split) for split in ("train", "test"))
+    labels = digits.read(options.source, result_dir("fetch", "digits")).splits["test"].labels
+    assert train.classes == test.classes == ["7", "1"]
+    assert np.bincount(test.labels).tolist() == [(labels == 7).sum(), (labels == 1).sum()]
+    assert len(test) / 3 * 0.25 < len(train) < len(test) / 3 * 1.25  # a quarter of all images is test
+
+
 @pytest.fixture
 def photographs(root, tmp_path, monkeypatch) -> Path:
     """A place with a study of a folder of 320 images, fetched."""

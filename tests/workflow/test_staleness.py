@@ -36,7 +36,7 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for key, dataset in datasets.items():
         read[f"fetch@{key}"] = dataset["source"]
-        read[f"shard@{key}"] = [dataset["source"], dataset["samples_per_shard"]]
+        read[f"shard@{key}"] = [dataset[name] for name in ("source", "classes", "fraction", "samples_per_shard")]
         read[f"contract@{key}"] = dataset["expect"]
     for key, run in runs.items():
         transform = datasets[run["dataset"]]["test_transform"]

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from whole_in_parts.config.section import Count, Section, Sizes
+from whole_in_parts.config.section import Count, PositiveFraction, Section, Sizes, unique
 from whole_in_parts.config.source import SourceConfig
 from whole_in_parts.config.transform import ImageTransform
 from whole_in_parts.config.variants import union_of
@@ -49,6 +49,10 @@ class Dataset(Section):
 
     source: AnySource
     """The source of the images and its options, chosen by `name`."""
+    classes: Annotated[list[str], Field(min_length=2), AfterValidator(unique)] | None = None
+    """Names of the classes to pack, in the order of their labels; all classes of the source if left out."""
+    fraction: PositiveFraction = 1.0
+    """Fraction of the train images of each class to pack, above 0; the choice is always the same."""
     samples_per_shard: Count
     """Number of images in each shard."""
     expect: Expectations

@@ -1,22 +1,14 @@
 """The sections of the evaluations: one section for each stage that follows pretraining."""
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from whole_in_parts.config.section import Count, Name, NotNegative, Positive, Section
-
-Item = TypeVar("Item")
+from whole_in_parts.config.section import Count, Name, NotNegative, Positive, Section, unique
 
 CORRUPTIONS = sorted(file.stem for file in Path(__file__).parents[1].glob("evaluation/corruptions/[!_]*.py"))
 """The names of all corruptions, from their files; the package is not imported, so a study does not depend on it."""
-
-
-def _unique(items: list[Item]) -> list[Item]:
-    if repeated := sorted({str(item) for item in items if items.count(item) > 1}):
-        raise ValueError(f"named more than once: {', '.join(repeated)}")
-    return items
 
 
 def _includes_global(names: list[str]) -> list[str]:
@@ -33,13 +25,13 @@ def _includes_all_labels(percentages: list[int]) -> list[int]:
 
 Representation = Annotated[str, Field(pattern=r"^(global|patch|layer_[1-9][0-9]*)$")]
 Percentage = Annotated[int, Field(gt=0, le=100)]
-Percentages = Annotated[list[Percentage], AfterValidator(_unique), AfterValidator(_includes_all_labels)]
+Percentages = Annotated[list[Percentage], AfterValidator(unique), AfterValidator(_includes_all_labels)]
 
 
 class Extract(Section):
     """The representations of each image that are stored as features."""
 
-    representations: Annotated[list[Representation], AfterValidator(_unique), AfterValidator(_includes_global)]
+    representations: Annotated[list[Representation], AfterValidator(unique), AfterValidator(_includes_global)]
     """`global` (required), `patch` (pooled, before the last layers), `layer_1`, `layer_2`, … (pooled maps)."""
 
 
@@ -91,7 +83,7 @@ Corruption = Annotated[str, AfterValidator(_is_corruption), Field(json_schema_ex
 class Corrupt(Section):
     """Accuracy under image corruptions, each at five severities, on a subset of the test images."""
 
-    corruptions: Annotated[list[Corruption], AfterValidator(_unique)]
+    corruptions: Annotated[list[Corruption], AfterValidator(unique)]
     """Names of the corruptions."""
     subset: Count
     """Approximate number of test images, stratified by class; all of them if there are fewer."""

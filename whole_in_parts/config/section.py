@@ -1,8 +1,10 @@
 """The number types and the base class that all sections of a study are made of."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Item = TypeVar("Item")
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -10,6 +12,13 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
     if low > high:
         raise ValueError(f"the first bound, {low}, is above the second, {high}")
     return bounds
+
+
+def unique(items: list[Item]) -> list[Item]:
+    """Refuse a list that names something twice."""
+    if repeated := sorted({str(item) for item in items if items.count(item) > 1}):
+        raise ValueError(f"named more than once: {', '.join(repeated)}")
+    return items
 
 
 Count = Annotated[int, Field(gt=0)]

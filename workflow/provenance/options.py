@@ -23,9 +23,11 @@ class Reads(NamedTuple):
 _TRANSFORM = "datasets.{evaluated}.test_transform"
 _INPUTS = ("runs.{run}.dataset", "runs.{run}.backbone", _TRANSFORM)
 
+_PACKING = ("source", "classes", "fraction", "samples_per_shard")
+
 KINDS = {
     "fetch": Reads("datasets", ("datasets.{key}.source",)),
-    "shard": Reads("datasets", ("datasets.{key}.source", "datasets.{key}.samples_per_shard")),
+    "shard": Reads("datasets", tuple(f"datasets.{{key}}.{name}" for name in _PACKING)),
     "contract": Reads("datasets", ("datasets.{key}.expect",)),
     "pretrain": Reads("runs", ("runs.{key}", _TRANSFORM)),
     "extract": Reads("runs", ("extract", *_INPUTS)),

@@ -14,6 +14,11 @@ class FolderConfig(SourceConfig):
     """Selects a folder of images."""
     path: Path
     """The folder or tar."""
+    val_labels: Path | None = None
+    """File, relative to the folder, with the class of each image of a `val` folder without class folders: the image and
+    the class begin a line, as in `val_annotations.txt` of Tiny-ImageNet and `LOC_val_solution.csv` of ILSVRC."""
+    test: Literal["test", "val"] | None = None
+    """The folder that is the test split, of a set that has both `test` and `val`; the other one is left out."""
     sha256: Sha256 | None = None
     """Expected sha256 of the images, 64 hexadecimal digits, as `fetch` prints it; not checked if left out."""
     resize: Resize | None = None

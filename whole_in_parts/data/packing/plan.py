@@ -40,7 +40,7 @@ def identity(options: Dataset, fetched: Path, code: Mapping[str, str]) -> str:
     """
     files = sorted(file for file in fetched.rglob("*") if file.is_file())
     inputs = {
-        "options": options.model_dump(mode="json", exclude={"expect"}),
+        "options": options.model_dump(mode="json", exclude={"expect", "test_transform"}),
         "files": [(str(file.relative_to(fetched)), file.stat().st_size, file.stat().st_mtime_ns) for file in files],
         "code": dict(code),
     }

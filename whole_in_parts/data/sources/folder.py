@@ -1,13 +1,16 @@
 """A folder of images, `<split>/<class>/<image>` or `<class>/<image>`, or a tar of it, compressed or not.
 
 The images are stored as one uncompressed tar, since many small files are slow to hash and to push. The splits are
-`train` and `test` (or `val`); without splits, a fifth of each class is held out for test.
+`train` and `test` (or `val`); without splits, a fifth of each class is held out for test. Folders may be symbolic
+links. A folder `images` between class and image, as in Tiny-ImageNet, is left out, and a `val` folder without class
+folders takes the classes from a file.
 """
 
 import os
+import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -31,10 +34,10 @@ def fetch(options: FolderConfig, directory: Path) -> None:
     Raises:
         Failure: there is no folder or tar at the path, or the checksum differs.
     """
-    store(options.path, options.sha256, directory)
+    store(options.path, options.sha256, directory, options.val_labels)
 
 
-def store(source: Path, sha256: str | None, directory: Path) -> None:
+def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | None = None) -> None:
     """Write the images of a folder or a tar to one uncompressed tar, and verify their checksum.
 
     Raises:
@@ -42,7 +45,7 @@ def store(source: Path, sha256: str | None, directory: Path) -> None:
     """
     packed = directory / FILE
     if source.is_dir():
-        pack(source, packed)
+        pack(source, packed, read_labels(source / val_labels) if val_labels else None)
         digest = check(str(source), _chunks(packed), sha256)
     elif source.is_file() and tarfile.is_tarfile(source):
         digest = check(str(source), _chunks(source), sha256)
@@ -52,15 +55,74 @@ def store(source: Path, sha256: str | None, directory: Path) -> None:
     print(f"sha256 of {source}: {digest}", flush=True)
 
 
-def pack(folder: Path, packed: Path) -> None:
-    """Write the images of a folder to a tar whose bytes depend on names and contents alone."""
+def pack(folder: Path, packed: Path, val_labels: Mapping[str, str] | None = None) -> None:
+    """Write the images of a folder to a tar whose bytes depend on names and contents alone.
+
+    Args:
+        val_labels: the class of each image of `val`, by its name without extension.
+
+    Raises:
+        Failure: an image of `val` has no class, or a class no image.
+    """
+    names = {file: tar_name(file.relative_to(folder), val_labels) for file in image_files(folder)}
+    if val_labels is not None:
+        check_labels(val_labels, names)
     with tarfile.open(packed, "w") as tar:
-        for file in progress(sorted(folder.rglob("*")), "pack", unit="file"):
-            if file.suffix.lower() in EXTENSIONS:
-                member = tarfile.TarInfo(file.relative_to(folder).as_posix())
-                member.size = file.stat().st_size
-                with file.open("rb") as content:
-                    tar.addfile(member, content)
+        for file in progress(sorted(names, key=lambda file: names[file]), "pack", unit="file"):
+            member = tarfile.TarInfo(names[file])
+            member.size = file.stat().st_size
+            with file.open("rb") as content:
+                tar.addfile(member, content)
+
+
+def image_files(folder: Path) -> Iterator[Path]:
+    """Yield the images below a folder, also through folders that are symbolic links."""
+    for parent, _, files in os.walk(folder, followlinks=True):
+        yield from (Path(parent, file) for file in files if PurePosixPath(file).suffix.lower() in EXTENSIONS)
+
+
+def tar_name(path: Path, val_labels: Mapping[str, str] | None) -> str:
+    """Return the name in the tar of a path relative to the folder: with its class, and without a folder `images`."""
+    parts = [*path.parts]
+    if len(parts) > 2 and parts[-2] == "images":
+        del parts[-2]
+    if val_labels is not None and parts[0] == "val" and len(parts) == 2:
+        parts.insert(1, val_labels.get(path.stem, ""))
+    return "/".join(parts)
+
+
+def read_labels(file: Path) -> dict[str, str]:
+    """Read the class of each image, by its name without extension: the first two words of every line, or columns.
+
+    Raises:
+        Failure: there is no such file, or a line has no two words.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"source.val_labels: {file} cannot be read ({error})") from error
+    labels = {}
+    for number, line in enumerate(filter(None, lines), 1):
+        words = re.split(r"[\s,]+", line.strip())
+        if len(words) < 2:
+            raise Failure(f"source.val_labels: {file}: line {number} has no image and class: {line!r}")
+        labels[PurePosixPath(words[0]).stem] = words[1]
+    return labels
+
+
+def check_labels(val_labels: Mapping[str, str], names: Mapping[Path, str]) -> None:
+    """Check that the images of `val` are those that have labels; a heading of the file is not one of them.
+
+    Raises:
+        Failure: some images have no label, or some labels have no image.
+    """
+    images = {file.stem: file for file, name in names.items() if name.startswith("val/")}
+    classes = {PurePosixPath(name).parts[1] for name in names.values() if name.startswith("train/")}
+    if unlabelled := sorted(images.keys() - val_labels.keys()):
+        raise Failure(f"source.val_labels: {len(unlabelled)} images of val have no class, such as {unlabelled[0]}")
+    known = {image for image, label in val_labels.items() if label in classes}
+    if absent := sorted(known - images.keys()):
+        raise Failure(f"source.val_labels: {len(absent)} images that have a class are not in val, such as {absent[0]}")
 
 
 def unpack(archive: Path, packed: Path) -> None:
@@ -77,6 +139,7 @@ class Members(Sequence[Sample]):
     def __init__(self, packed: Path, members: list[tuple[str, int, int, int]]):
         self.file = os.open(packed, os.O_RDONLY)
         self.members = members
+        self.labels = [label for _, label, _, _ in members]
 
     def __len__(self) -> int:
         return len(self.members)
@@ -99,6 +162,7 @@ def read(options: FolderConfig, directory: Path) -> Dataset:
     if not images:
         raise Failure(f"{options.path}: no image ({', '.join(EXTENSIONS)}) is in it")
 
+    images = only_test_split(images, options)
     parts = [PurePosixPath(name).parts for name, *_ in images]
     if shallow := next((name for (name, *_), path in zip(images, parts, strict=True) if len(path) < 2), None):
         raise Failure(f"{options.path}: {shallow} lies in no folder that names its class")
@@ -121,6 +185,26 @@ def read(options: FolderConfig, directory: Path) -> Dataset:
             for split in ("train", "test")
         },
     )
+
+
+def only_test_split(images: list[tuple[str, int, int]], options: FolderConfig) -> list[tuple[str, int, int]]:
+    """Leave out the images of `val` or of `test`, of a set that has both.
+
+    Raises:
+        Failure: the set has both, and the options do not say which one is the test split.
+    """
+
+    def split(name: str) -> str:
+        """The folder of the split; images of a test split without labels lie directly in it."""
+        parts = PurePosixPath(name).parts
+        return parts[-3] if len(parts) > 2 else parts[0]
+
+    if not {"test", "val"} <= {split(name) for name, *_ in images}:
+        return images
+    if options.test is None:
+        raise Failure(f"source.test: {options.path} has both val and test; say which is the test split: test or val")
+    other = "val" if options.test == "test" else "test"
+    return [image for image in images if split(image[0]) != other]
 
 
 def key(name: str) -> str:

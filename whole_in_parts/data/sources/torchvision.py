@@ -1,12 +1,15 @@
 """A class of `torchvision.datasets` that can download itself, selected by name: CIFAR10, CIFAR100, STL10, SVHN, …
 
-A validation split is part of train; tasks that need one hold out a part of train. Caltech-101 has no splits: a fixed
-choice of 30 images of each class is train, and the other images are test.
+A validation split is part of train; tasks that need one hold out a part of train. The published validation images of
+ImageNet, Places365 (the small images) and Imagenette are test. Caltech-101 has no splits: a fixed choice of 30 images
+of each class is train, and the other images are test. ImageNet cannot be downloaded: `path` is a folder that
+torchvision.datasets.ImageNet can read.
 """
 
 import inspect
 import shutil
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,15 @@ SPLITS = {
     "Flowers102": ("train", "val"),
     "FGVCAircraft": ("trainval",),
     "OxfordIIITPet": ("trainval",),
+    "Places365": ("train-standard",),
 }
 """The torchvision splits that make up train, where these are not `train` alone."""
+
+TESTS = {"ImageNet": "val", "Imagenette": "val", "Places365": "val"}
+"""The torchvision split that is test, where it is not `test`."""
+
+KEYWORDS = {"Places365": {"small": True}}
+"""Further arguments of a dataset."""
 
 PER_CLASS = {"Caltech101": 30}
 """Number of train images of each class, for datasets without splits."""
@@ -68,17 +78,21 @@ def load(name: str, directory: Path, split: str, download: bool = False) -> list
 
     kind = getattr(datasets, name, None)
     parameters = set(inspect.signature(kind).parameters) if kind else set()
-    if kind is None or "download" not in parameters or not ({"train", "split"} & parameters or name in PER_CLASS):
+    is_loaded = "download" in parameters or name in TESTS
+    if kind is None or not is_loaded or not ({"train", "split"} & parameters or name in PER_CLASS):
         raise Failure(f"source.dataset: torchvision has no dataset {name} that downloads a train and a test split")
 
-    options = {"download": download} | ({"loader": Path} if "loader" in parameters else {})
+    options: dict[str, Any] = KEYWORDS.get(name, {}) | ({"loader": Path} if "loader" in parameters else {})
+    options |= {"download": download} if "download" in parameters else {}
+    # ImageNet passes further arguments on to ImageFolder, which has a loader.
+    options |= {"loader": Path} if name == "ImageNet" else {}
     if name in PER_CLASS:
         unsplit = kind(str(directory), **options)
         is_train = sample_per_class(np.array(unsplit.y), PER_CLASS[name])
         return [Subset(unsplit, np.flatnonzero(is_train if split == "train" else ~is_train).tolist())]
     if "train" in parameters:
         return [kind(str(directory), train=split == "train", **options)]
-    parts = SPLITS.get(name, ("train",)) if split == "train" else ("test",)
+    parts = SPLITS.get(name, ("train",)) if split == "train" else (TESTS.get(name, "test"),)
     return [kind(str(directory), split=part, **options) for part in parts]
 
 
@@ -90,6 +104,14 @@ def sample_per_class(labels: NDArray[np.integer], count: int) -> NDArray[np.bool
         members = np.flatnonzero(labels == label)
         chosen[members[np.argsort(rank[members])[:count]]] = True
     return chosen
+
+
+def labels_of_part(part: Any) -> Sequence[int]:
+    """Return the labels of a torchvision dataset."""
+    for name in ("targets", "labels", "_labels"):
+        if hasattr(part, name):
+            return getattr(part, name)
+    return [part[index][1] for index in range(len(part))]
 
 
 class Pairs(Sequence[Sample]):
@@ -111,6 +133,11 @@ class Pairs(Sequence[Sample]):
         with Image.open(image) as opened:
             return Sample(f"{index:08d}", int(label), png(opened.convert("RGB")), "png")
 
+    @cached_property
+    def labels(self) -> list[int]:
+        """The labels (N,), without decoding where torchvision has them apart."""
+        return [int(label) for part in self.parts for label in labels_of_part(part)]
+
     def pair(self, index: int) -> tuple[Image.Image | Path, int]:
         """Return an image and its label."""
         part = int(np.searchsorted(self.ends, index, side="right"))
@@ -119,7 +146,8 @@ class Pairs(Sequence[Sample]):
     def classes(self) -> list[str]:
         """Return the names of the classes, or their indices if they have no names."""
         dataset = getattr(self.parts[0], "dataset", self.parts[0])
-        for name in ("classes", "categories"):
+        # ImageNet's classes have several names each, and one WordNet ID.
+        for name in ("wnids", "classes", "categories"):
             if hasattr(dataset, name):
                 return list(getattr(dataset, name))
         return [str(label) for label in sorted({int(self.pair(index)[1]) for index in range(len(self))})]

@@ -43,8 +43,8 @@ def images(tmp_path) -> Path:
 def fetched(tmp_path):
     """A function that fetches a path and reads what came."""
 
-    def fetch(path: Path, sha256: str | None = None) -> Dataset:
-        options = FolderConfig(name="folder", path=path, sha256=sha256)
+    def fetch(path: Path, sha256: str | None = None, **changes) -> Dataset:
+        options = FolderConfig(name="folder", path=path, sha256=sha256, **changes)
         directory = tmp_path / f"fetched {path.name}"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
@@ -106,8 +106,8 @@ def test_the_same_images_give_the_same_packed_bytes_whenever_and_in_whatever_ord
     for file in images.rglob("*.png"):
         os.utime(file, (0, 0))
         file.chmod(0o600)
-    genuine = Path.rglob
-    monkeypatch.setattr(Path, "rglob", lambda place, pattern: sorted(genuine(place, pattern), reverse=True))
+    genuine = os.walk
+    monkeypatch.setattr(os, "walk", lambda place, **options: reversed([*genuine(place, **options)]))
     folder.pack(images, tmp_path / "second.tar")
     assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
 
@@ -156,3 +156,97 @@ def test_what_is_neither_a_folder_nor_a_tar_is_refused_by_name(tmp_path, fetched
 def test_two_images_that_would_share_a_key_are_refused_by_name(images, fetched, twin):
     with pytest.raises(Failure, match="2 images are called train/cat/0"):
         fetched(fill(images, [twin]))
+
+
+def test_class_folders_may_be_symbolic_links(tmp_path, fetched):
+    elsewhere = fill(tmp_path / "elsewhere", ["cat/0.png", "dog/0.png"])
+    place = fill(tmp_path / "images", [f"{split}/ant/0.png" for split in ("train", "val")])
+    for split in ("train", "val"):
+        for kind in ("cat", "dog"):
+            (place / split / kind).symlink_to(elsewhere / kind)
+    found = content(fetched(place))
+    assert [(key, kind) for key, kind, _ in found["train"]] == [
+        (f"train/{kind}/0", kind) for kind in ("ant", "cat", "dog")
+    ]
+
+
+def tiny_imagenet(place: Path) -> Path:
+    """Tiny-ImageNet-200 as it is released, but for two classes of two images."""
+    names = [f"train/{wnid}/images/{wnid}_{number}.png" for wnid in ("n01", "n02") for number in range(2)]
+    names += [f"val/images/val_{number}.png" for number in range(3)] + ["test/images/test_0.png"]
+    fill(place, names)
+    rows = [f"val_{number}.png\t{wnid}\t0\t32\t44\t62" for number, wnid in enumerate(["n02", "n01", "n02"])]
+    (place / "val/val_annotations.txt").write_text("\n".join(rows) + "\n")
+    (place / "wnids.txt").write_text("n01\nn02\n")
+    return place
+
+
+def test_tiny_imagenet_is_read_as_it_is_released(tmp_path, fetched):
+    place = tiny_imagenet(tmp_path / "tiny-imagenet-200")
+    found = content(fetched(place, val_labels=Path("val/val_annotations.txt"), test="val"))
+    assert [(key, kind) for key, kind, _ in found["train"]] == [
+        (f"train/{kind}/{kind}_{number}", kind) for kind in ("n01", "n02") for number in range(2)
+    ]
+    assert sorted((kind, image) for _, kind, image in found["test"]) == sorted(
+        (kind, (place / f"val/images/val_{number}.png").read_bytes())
+        for number, kind in enumerate(["n02", "n01", "n02"])
+    )
+
+
+def ilsvrc(place: Path) -> Path:
+    """ILSVRC 2012 with a flat `val` and its table, but for two classes of one image."""
+    fill(place, ["train/n01/n01_7.png", "train/n02/n02_7.png", "val/ILSVRC2012_val_1.png", "val/ILSVRC2012_val_2.png"])
+    table = [
+        "ImageId,PredictionString",
+        "ILSVRC2012_val_1,n02 85 1 499 272",
+        "ILSVRC2012_val_2,n01 1 2 3 4 n01 5 6 7 8",
+    ]
+    (place / "LOC_val_solution.csv").write_text("\n".join(table) + "\n")
+    return place
+
+
+def test_ilsvrc_with_a_flat_val_takes_the_classes_from_its_table(tmp_path, fetched):
+    found = content(fetched(ilsvrc(tmp_path / "ilsvrc"), val_labels=Path("LOC_val_solution.csv")))
+    assert [(key, kind) for key, kind, _ in found["test"]] == [
+        ("val/n01/ILSVRC2012_val_2", "n01"),
+        ("val/n02/ILSVRC2012_val_1", "n02"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda place: (place / "LOC_val_solution.csv").unlink(), r"LOC_val_solution\.csv cannot be read"),
+        (lambda place: (place / "LOC_val_solution.csv").write_text("one\n"), "line 1 has no image and class: 'one'"),
+        (
+            lambda place: (place / "LOC_val_solution.csv").write_text("ILSVRC2012_val_1,n02\n"),
+            "1 images of val have no class, such as ILSVRC2012_val_2",
+        ),
+        (
+            lambda place: (place / "val/ILSVRC2012_val_1.png").unlink(),
+            "1 images that have a class are not in val, such as ILSVRC2012_val_1",
+        ),
+    ],
+)
+def test_a_table_that_does_not_fit_the_images_is_refused(tmp_path, fetched, change, message):
+    place = ilsvrc(tmp_path / "ilsvrc")
+    change(place)
+    with pytest.raises(Failure, match=rf"source\.val_labels: .*{message}"):
+        fetched(place, val_labels=Path("LOC_val_solution.csv"))
+
+
+BOTH = [f"{split}/{kind}/0.png" for split in ("train", "val", "test") for kind in ("cat", "dog")]
+
+
+def test_val_and_test_are_never_merged_without_a_word(tmp_path, fetched):
+    with pytest.raises(
+        Failure, match=r"source\.test: .* has both val and test; say which is the test split: test or val"
+    ):
+        fetched(fill(tmp_path / "images", BOTH))
+
+
+@pytest.mark.parametrize("test", ["test", "val"])
+def test_of_val_and_test_the_one_that_is_named_is_the_test_split(tmp_path, fetched, test):
+    found = content(fetched(fill(tmp_path / "images", BOTH), test=test))
+    assert [key for key, *_ in found["test"]] == [f"{test}/cat/0", f"{test}/dog/0"]
+    assert [key for key, *_ in found["train"]] == ["train/cat/0", "train/dog/0"]

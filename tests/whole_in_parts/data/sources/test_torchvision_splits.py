@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import torchvision
 from PIL import Image
 
@@ -149,3 +150,55 @@ def test_what_was_downloaded_by_hand_is_copied_and_nothing_is_downloaded(tmp_pat
     assert {file.name for file in (tmp_path / "fetched").iterdir()} == {"train", "test"}
     with pytest.raises(Failure, match=r"could not fetch StanfordCars: .*absent.* name that in source\.path"):
         source.fetch(options("StanfordCars", tmp_path / "absent"), tmp_path / "fetched")
+
+
+def wordnet_folder(place: Path, splits: list[str], wnids: list[str]) -> dict[str, list[tuple[str, bytes]]]:
+    """Write two JPEGs for each class of each split, as ImageNet and Imagenette lie; return their class and bytes."""
+    found: dict[str, list[tuple[str, bytes]]] = {}
+    for split in splits:
+        for wnid in wnids:
+            for number in range(2):
+                file = place / split / wnid / f"{wnid}_{number}.JPEG"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                dice = np.random.default_rng([len(split), int(wnid[1:]), number])
+                Image.fromarray(dice.integers(0, 256, (5, 7, 3), np.uint8)).save(file, "jpeg")
+                found.setdefault(split, []).append((wnid, file.read_bytes()))
+    return found
+
+
+def read_files(name: str, path: Path, directory: Path) -> dict[str, list[tuple[str, bytes]]]:
+    directory.mkdir()
+    source.fetch(options(name, path), directory)
+    content = source.read(options(name, path), directory)
+    for samples in content.splits.values():
+        assert samples.labels == [sample.label for sample in samples]
+    return {split: [(content.classes[s.label], s.image) for s in samples] for split, samples in content.splits.items()}
+
+
+def test_imagenet_is_read_as_torchvision_lays_it_out_with_its_validation_images_as_test(tmp_path):
+    wnids = ["n01440764", "n02102040"]
+    expected = wordnet_folder(tmp_path / "imagenet", ["train", "val"], wnids)
+    names = {wnid: (f"a name of {wnid}",) for wnid in wnids}
+    torch.save((names, ["n01440764"]), tmp_path / "imagenet/meta.bin")
+    found = read_files("ImageNet", tmp_path / "imagenet", tmp_path / "fetched")
+    assert found == {"train": expected["train"], "test": expected["val"]}
+
+
+def test_imagenette_is_read_as_it_is_released_with_its_validation_images_as_test(tmp_path):
+    wnids = sorted(torchvision.datasets.Imagenette._WNID_TO_CLASS)
+    expected = wordnet_folder(tmp_path / "set/imagenette2", ["train", "val"], wnids)
+    found = read_files("Imagenette", tmp_path / "set", tmp_path / "fetched")
+    assert found == {"train": expected["train"], "test": expected["val"]}
+
+
+def test_places365_asks_for_the_small_images_and_the_published_validation_images(monkeypatch):
+    asked = []
+
+    class Places365:
+        def __init__(self, root, split="train-standard", small=False, download=False, loader=None):
+            asked.append((split, small, loader))
+
+    monkeypatch.setattr(torchvision.datasets, "Places365", Places365)
+    for split in ("train", "test"):
+        source.load("Places365", Path("anywhere"), split)
+    assert asked == [("train-standard", True, Path), ("val", True, Path)]
