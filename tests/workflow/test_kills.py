@@ -65,10 +65,23 @@ KILLS = [
 ]
 
 
+def longer(study: dict) -> None:
+    """Give the training enough epochs to be killed in."""
+    study["runs"]["byol"].update(epochs=8)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(built, tmp_path_factory) -> bytes:
+    """The weights that the longer training ends in."""
+    study = built.copy(tmp_path_factory.mktemp("uninterrupted") / "study")
+    study.edit(longer)
+    study.run("python", "-m", "stages.pretrain", "byol", OMP_NUM_THREADS="1")
+    return (study / MODEL).read_bytes()
+
+
 @pytest.mark.parametrize(("moment", "whole_group"), KILLS)
-def test_after_a_kill_the_same_command_goes_on_and_ends_in_the_same_bytes(study, tmp_path, moment, whole_group):
-    study.edit(lambda study: study["runs"]["byol"].update(epochs=8))
-    whole = study.copy(tmp_path / "whole")
+def test_after_a_kill_the_same_command_goes_on_and_ends_in_the_same_bytes(study, uninterrupted, moment, whole_group):
+    study.edit(longer)
     build = start(study)
     wait_for(lambda: MOMENTS[moment](study) or build.poll() is not None, moment)
     assert build.poll() is None
@@ -77,8 +90,7 @@ def test_after_a_kill_the_same_command_goes_on_and_ends_in_the_same_bytes(study,
     assert "report" in study.would_run()
     study.run(*BUILD)
     assert_nothing_to_do(study)
-    whole.run("python", "-m", "stages.pretrain", "byol", OMP_NUM_THREADS="1")
-    assert (study / MODEL).read_bytes() == (whole / MODEL).read_bytes()
+    assert (study / MODEL).read_bytes() == uninterrupted
 
 
 @contextmanager
