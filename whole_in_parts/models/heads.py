@@ -17,12 +17,18 @@ from whole_in_parts.shapes import Float
 
 
 class Heads(nn.Module):
-    """A projector, and on top of it a predictor if the method has one."""
+    """A projector, and on top of it a predictor if the method has one.
 
-    def __init__(self, projector: nn.Module, predictor: nn.Module | None = None) -> None:
+    With `constant_predictor_rate` the predictor is trained at the peak learning rate in every step.
+    """
+
+    def __init__(
+        self, projector: nn.Module, predictor: nn.Module | None = None, constant_predictor_rate: bool = False
+    ) -> None:
         super().__init__()
         self.projector = projector
         self.predictor = predictor or nn.Identity()
+        self.constant_predictor_rate = constant_predictor_rate
 
     def project(self, x_PBC: Float[Tensor, "P B C"]) -> Float[Tensor, "P B D"]:
         """Map representations to embeddings (P, B, D)."""

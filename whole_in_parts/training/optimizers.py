@@ -1,6 +1,6 @@
 """The optimizers of a run and their schedules of learning rate and weight decay."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -9,7 +9,8 @@ from torch.optim import Optimizer
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.training import OptimizerOptions
 from whole_in_parts.methods.base import Method
-from whole_in_parts.models.weight_decay import DECAYED, parameter_groups
+from whole_in_parts.models.heads import Heads
+from whole_in_parts.models.weight_decay import parameter_groups
 from whole_in_parts.schedules import cosine
 
 MOMENTUM = 0.9
@@ -24,10 +25,11 @@ TINY = 1e-6
 
 
 class Rates(NamedTuple):
-    """Learning rate and weight decay of a step."""
+    """Learning rate and weight decay of a step, and the peak learning rate of the run."""
 
     learning_rate: float
     weight_decay: float
+    peak: float
 
 
 class Schedule(NamedTuple):
@@ -56,7 +58,12 @@ class Schedule(NamedTuple):
 def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:
     """Build the optimizer of the trainable parameters of a method."""
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
-    groups = parameter_groups(trained, options.weight_decay, decays_1d(options, method))
+    constant = constant_rate_parameters(method)
+    groups: list[dict[str, Any]] = []
+    for is_constant in (False, True):
+        part = [parameter for parameter in trained if (parameter in constant) == is_constant]
+        pair = parameter_groups(part, options.weight_decay, decays_1d(options, method))
+        groups += [group | {"constant_rate": is_constant} for group in pair]
     fused = all(parameter.is_cuda for parameter in trained)
     if options.name == "adamw":
         return torch.optim.AdamW(groups, lr=options.learning_rate, fused=fused)
@@ -64,7 +71,8 @@ def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, fused=fused)
     from timm.optim.lars import Lars
 
-    groups[DECAYED]["always_adapt"] = True  # timm scales no group without weight decay, unless it is told to
+    for group in groups:
+        group["always_adapt"] = group["decays"]  # timm scales no group without weight decay, unless it is told to
     return Lars(
         groups,
         lr=options.learning_rate,
@@ -72,6 +80,12 @@ def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:
         trust_coeff=options.trust,
         trust_clip=options.clip_trust,
     )
+
+
+def constant_rate_parameters(method: Method) -> set[nn.Parameter]:
+    """The parameters that are trained at the peak learning rate in every step."""
+    heads = [module for module in method.modules() if isinstance(module, Heads) and module.constant_predictor_rate]
+    return {parameter for module in heads for parameter in module.predictor.parameters()}
 
 
 def decays_1d(options: OptimizerOptions, method: Method) -> bool:
@@ -88,7 +102,7 @@ def scheduled_rates(run: Run, step: int, steps_per_epoch: int) -> Rates:
         start=options.learning_rate_start, end=options.learning_rate_end
     )
     decay = weight_decay(step, schedule.steps, options.weight_decay, options.weight_decay_end)
-    return Rates(schedule.learning_rate(step), decay)
+    return Rates(schedule.learning_rate(step), decay, schedule.peak)
 
 
 def run_schedule(run: Run, steps_per_epoch: int, learning_rate: float) -> Schedule:
@@ -110,8 +124,9 @@ def weight_decay(step: int, steps: int, start: float, end: float | None = None) 
 def set_rates(optimizer: Optimizer, rates: Rates) -> None:
     """Set learning rate and weight decay for the next step."""
     for group in optimizer.param_groups:
-        group["lr"] = rates.learning_rate
-    optimizer.param_groups[DECAYED]["weight_decay"] = rates.weight_decay
+        group["lr"] = rates.peak if group["constant_rate"] else rates.learning_rate
+        if group["decays"]:
+            group["weight_decay"] = rates.weight_decay
 
 
 @torch.no_grad()

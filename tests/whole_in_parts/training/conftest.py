@@ -21,7 +21,7 @@ def run(small):
 
     def make(name: str = "byol", optimizer: dict | None = None, **changes) -> Run:
         chosen = small.runs[name].model_dump()
-        optimizer = chosen["optimizer"] | (optimizer or {})
+        optimizer = small.runs[name].optimizer.model_dump(exclude_defaults=True) | (optimizer or {})
         return Run.model_validate(chosen | {"epochs": 1, "optimizer": optimizer} | changes)
 
     return make

@@ -3,8 +3,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from tests.every_method import METHODS
-from tests.whole_in_parts.methods.examples import made
+from tests.every_method import METHODS, MODIFIERS
+from tests.whole_in_parts.methods.examples import made, modified
 from whole_in_parts.config.training import OptimizerOptions
 from whole_in_parts.methods.base import Method
 from whole_in_parts.training import optimizers
@@ -59,10 +59,10 @@ def test_the_rates_of_a_run_are_for_its_batch_and_its_epochs(small):
     options = opt("adamw", learning_rate_end=0.08, weight_decay=0.04, weight_decay_end=0.4, warmup_epochs=2)
     run = small.runs["byol"].model_copy(update={"optimizer": options, "epochs": 6, "batch_size": 64})
     assert optimizers.scheduled_rates(run, 20, 10) == pytest.approx(
-        (RATE / 4, optimizers.weight_decay(20, 60, 0.04, 0.4))
+        (RATE / 4, optimizers.weight_decay(20, 60, 0.04, 0.4), RATE / 4)
     )
     assert optimizers.scheduled_rates(run, 40, 10) == pytest.approx(
-        ((RATE / 4 + 0.08) / 2, optimizers.weight_decay(40, 60, 0.04, 0.4))
+        ((RATE / 4 + 0.08) / 2, optimizers.weight_decay(40, 60, 0.04, 0.4), RATE / 4)
     )
 
 
@@ -104,13 +104,30 @@ def test_an_optimizer_moves_what_is_trained_and_decays_its_matrices_alone(module
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     for weight_decay in (0.1, 0.3):
-        optimizers.set_rates(optimizer, Rates(0.5, weight_decay))
+        optimizers.set_rates(optimizer, Rates(0.5, weight_decay, 0.5))
         optimizer.step()
     momentum = 0 if name == "adamw" else 0.9 * 0.1
     for number, (old, new) in enumerate(zip(before, module.parameters(), strict=True)):
         decayed = number == 0
         twice = old * ((1 - 0.5 * 0.1) * (1 - 0.5 * 0.3) - 0.5 * momentum)
         torch.testing.assert_close(new, twice if decayed else old)
+
+
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("modifier", ["none", "co"])
+def test_the_predictor_of_simsiam_keeps_the_peak_rate_as_in_its_paper_unless_the_run_says_otherwise(
+    small, constant, modifier
+):
+    base = made(small, "simsiam", **({} if constant else {"constant_predictor_rate": False}))
+    method = modified(base, MODIFIERS[modifier])
+    optimizer = optimizers.build_optimizer(opt("sgd"), method)
+    optimizers.set_rates(optimizer, Rates(0.1, 0.0, 0.7))
+    rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    found = {name: rates[parameter] for name, parameter in method.named_parameters()}
+    assert len(found) == sum(len(group["params"]) for group in optimizer.param_groups)
+    for name, rate in found.items():
+        assert rate == (0.7 if constant and ".predictor." in name else 0.1), name
+    assert sum(".predictor." in name for name in found) == 5 * (1 + (modifier == "co"))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -154,7 +171,7 @@ def test_lars_is_its_formula_for_matrices_over_several_steps_and_sgd_for_all_els
     for rate, each in zip(rates, gradients, strict=True):
         for parameter, gradient in zip(module.parameters(), each, strict=True):
             parameter.grad = gradient.clone()
-        optimizers.set_rates(optimizer, Rates(rate, weight_decay))
+        optimizers.set_rates(optimizer, Rates(rate, weight_decay, rate))
         optimizer.step()
     for number, (parameter, *given) in enumerate(zip(module.parameters(), *gradients, strict=True)):
         plain = torch.optim.SGD([start := before[number].clone().requires_grad_(parameter.requires_grad)], momentum=0.9)
@@ -171,7 +188,7 @@ def test_lars_has_the_pair_of_small_images_unless_told_otherwise():
 
 def test_the_second_step_of_sgd_has_nine_tenths_of_the_first(module):
     optimizer, start = build_optimizer("sgd", module, 0.0), module.get_submodule("0").bias.clone()
-    optimizers.set_rates(optimizer, Rates(1.0, 0.0))
+    optimizers.set_rates(optimizer, Rates(1.0, 0.0, 1.0))
     for gradient in (1.0, 0.0):
         module.get_submodule("0").bias.grad = torch.full((4,), gradient)
         optimizer.step()

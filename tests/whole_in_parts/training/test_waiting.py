@@ -63,7 +63,7 @@ def accelerator(images, shards, run):
         put(*method.parameters(), *method.buffers(), *online.probe.parameters(), *online.probe.buffers(), labels)
         put(watch.first)
         crops = method.crops(options.views, SIZE)
-        rates = optimizers.Rates(0.01, 0.0)
+        rates = optimizers.Rates(0.01, 0.0, 0.01)
         with Accelerator() as seen:
             for step in range(STEPS):
                 batches = iter_batches(held, labels, crops, options, step)

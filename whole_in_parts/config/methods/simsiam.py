@@ -13,3 +13,5 @@ class SimSiamConfig(JointEmbeddingConfig):
     """Selects SimSiam."""
     predictor: Count
     """Width of the hidden layer of the predictor."""
+    constant_predictor_rate: bool = True
+    """Train the predictor at the peak learning rate throughout, as the paper does; else by the run's schedule."""
