@@ -27,7 +27,8 @@ def mask(study: Study, run: str, directory: Path) -> None:
     device = default_device()
     inputs = eval_inputs(study, run, study.mask.subset, device)
     metrics = {f"mask_{rate}": masked_top1(inputs, rate, device) for rate in [0, *study.mask.rates]}
-    metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)
+    if study.mask.rates:
+        metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)
     write_metrics(directory, metrics | {"samples": len(inputs.indices)})
 
 

@@ -133,7 +133,11 @@ def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
             for k in study.knn.neighbours
         ],
         "corrupt": ["clean", *severities, *study.corrupt.corruptions, *(["mean"] if severities else [])],
-        "mask": ["mask_0", *[f"mask_{rate}" for rate in study.mask.rates if rate], "mean"],
+        "mask": [
+            "mask_0",
+            *[f"mask_{rate}" for rate in study.mask.rates if rate],
+            *(["mean"] if study.mask.rates else []),
+        ],
         "attack": ["clean", *study.attack.settings],
         "transfer": [headline(transfer) for transfer in study.transfer.values() if transfer.run == run],
     }[kind]
