@@ -84,5 +84,5 @@ def test_the_stage_reports_each_rate_no_rate_and_the_mean_over_the_rates(small, 
 def test_without_rates_there_is_the_accuracy_without_a_mask_and_no_mean(small, built, tmp_path):
     content = small.model_dump()
     content["mask"]["rates"] = []
-    mask(Study.model_validate(content), "byol", tmp_path)
+    mask(Study.model_validate(content), "supervised", tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text()).keys() == {"mask_0", "samples"}

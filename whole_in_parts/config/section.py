@@ -1,10 +1,11 @@
 """The number types and the base class that all sections of a study are made of."""
 
-from typing import Annotated, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-Item = TypeVar("Item")
+Items = TypeVar("Items", bound=Sequence[Any])
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -14,7 +15,7 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-def unique(items: list[Item]) -> list[Item]:
+def unique(items: Items) -> Items:
     """Refuse a list that names something twice."""
     if repeated := sorted({str(item) for item in items if items.count(item) > 1}):
         raise ValueError(f"named more than once: {', '.join(repeated)}")

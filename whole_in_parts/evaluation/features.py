@@ -54,7 +54,7 @@ def representation_names(backbone: Backbone) -> list[str]:
     return [GLOBAL, PATCH, *[f"{LAYER}{number + 1}" for number in range(len(backbone.widths))]]
 
 
-def require_representations(backbone: Backbone, names: Iterable[str]) -> None:
+def require_representations(backbone: Backbone, names: Iterable[str], key: str = "extract.representations") -> None:
     """Check that a backbone has the named representations.
 
     Raises:
@@ -63,7 +63,7 @@ def require_representations(backbone: Backbone, names: Iterable[str]) -> None:
     allowed = representation_names(backbone)
     for name in names:
         if name not in allowed:
-            raise Failure(f"extract.representations: the backbone has no {name}; it has: {', '.join(allowed)}")
+            raise Failure(f"{key}: the backbone has no {name}; it has: {', '.join(allowed)}")
 
 
 def select_representation(representations: Representations, name: str) -> Tensor:

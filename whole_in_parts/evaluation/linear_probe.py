@@ -41,7 +41,7 @@ def train(features: Features, classes: int, options: Linear) -> nn.Linear:
     )
 
     for epoch in progress(range(options.epochs), "linear probe", unit="epoch"):
-        optimizer.param_groups[0]["lr"] = learning_rate(options, epoch)
+        optimizer.param_groups[0]["lr"] = learning_rate(options.learning_rate, options, epoch)
         order_N = copy_async(torch.from_numpy(permutation(len(y_N), epoch, "linear")), y_N.device)
         for batch_B in order_N.split(options.batch_size):
             optimizer.zero_grad()
@@ -51,11 +51,11 @@ def train(features: Features, classes: int, options: Linear) -> nn.Linear:
     return fold_standardisation(layer, mean_D, std_D)
 
 
-def learning_rate(options: Linear | LinearOnCropsConfig, epoch: int) -> float:
+def learning_rate(initial: float, options: Linear | LinearOnCropsConfig, epoch: int) -> float:
     """Compute the learning rate of an epoch: a cosine to zero, or a division by ten at each of `MILESTONES`."""
     if options.schedule == "steps":
-        return options.learning_rate * 0.1 ** sum(100 * epoch >= percent * options.epochs for percent in MILESTONES)
-    return cosine(options.learning_rate, 0.0, epoch / options.epochs)
+        return initial * 0.1 ** sum(100 * epoch >= percent * options.epochs for percent in MILESTONES)
+    return cosine(initial, 0.0, epoch / options.epochs)
 
 
 def zero_linear(x_ND: Float[Tensor, "N D"], classes: int) -> nn.Linear:

@@ -71,8 +71,10 @@ def decode_all(images: Images) -> None:
         images[indices]
 
 
-def random_crops(context: TaskContext, batch_size: int, seed: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield random crops (B, C, S, S) in [0, 1] of the training images of each step, and labels (B,).
+def random_crops(
+    context: TaskContext, indices_N: NDArray[np.int64], batch_size: int, seed: int, steps: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield random crops (B, C, S, S) in [0, 1] of the indexed training images, and labels (B,), for each step.
 
     Images are cropped at their original size; those of the next steps are decoded and cropped ahead.
 
@@ -83,7 +85,7 @@ def random_crops(context: TaskContext, batch_size: int, seed: int, steps: int) -
     crops = [Crop(TRAIN_CROP, context.train.size)]
 
     def pieces(step: int) -> list[NDArray[np.int64]]:
-        return [sample_order.batch(step, len(context.train), batch_size, seed)]
+        return [indices_N[sample_order.batch(step, len(indices_N), batch_size, seed)]]
 
     for step in range(steps):
         (batch,) = context.train.batches(labels_N, crops, pieces, seed, range(step, steps))

@@ -83,7 +83,7 @@ def test_a_classifier_that_is_not_there_is_refused_with_how_to_make_it(tmp_path)
 def test_the_learning_rate_follows_a_cosine_or_steps_at_three_and_four_fifths():
     def rates(schedule: str) -> list[float]:
         options = OPTIONS.model_copy(update={"schedule": schedule, "epochs": 10, "learning_rate": 0.5})
-        return [linear_probe.learning_rate(options, epoch) for epoch in range(10)]
+        return [linear_probe.learning_rate(options.learning_rate, options, epoch) for epoch in range(10)]
 
     assert rates("steps") == pytest.approx([0.5] * 6 + [0.05] * 2 + [0.005] * 2)
     assert rates("cosine") == pytest.approx([0.25 * (1 + np.cos(np.pi * epoch / 10)) for epoch in range(10)])

@@ -60,7 +60,7 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     model = FinetunedClassifier(context.backbone, len(shared_class_names(context))).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), options.learning_rate, momentum=MOMENTUM)
     steps = options.epochs * sample_order.steps_per_epoch(len(context.train), options.batch_size)
-    crops = random_crops(context, options.batch_size, options.seed, steps)
+    crops = random_crops(context, np.arange(len(context.train)), options.batch_size, options.seed, steps)
     for step, (images_BCHW, labels_B) in enumerate(progress(crops, "finetune", unit="step", total=steps)):
         # Dropout and dropped paths draw from torch's generator.
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))

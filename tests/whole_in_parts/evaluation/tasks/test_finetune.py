@@ -54,7 +54,9 @@ def test_the_seed_decides_the_weights_and_nothing_else_does(context):
 def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
     options = OPTIONS.model_copy(update={"batch_size": len(context.train)})
     model = finetune.FinetunedClassifier(context.backbone, 10).train()
-    ((images_BCHW, labels_B),) = random_crops(context, options.batch_size, options.seed, 1)
+    ((images_BCHW, labels_B),) = random_crops(
+        context, np.arange(len(context.train)), options.batch_size, options.seed, 1
+    )
     F.cross_entropy(model(images_BCHW), labels_B).backward()
     moved = finetune.finetune(context, options)
     expected = -options.learning_rate * model.layer.weight.grad
@@ -62,7 +64,10 @@ def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
 
 
 def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(context):
-    seen = [images_BCHW for images_BCHW, _ in random_crops(context, len(context.train), OPTIONS.seed, 2)]
+    seen = [
+        images_BCHW
+        for images_BCHW, _ in random_crops(context, np.arange(len(context.train)), len(context.train), OPTIONS.seed, 2)
+    ]
     assert seen[0].shape == (len(context.train), 1, 16, 16)
     assert not torch.equal(seen[0], seen[1])
     assert 0 <= seen[0].min() < seen[0].max() <= 1

@@ -127,7 +127,7 @@ def test_crops_of_a_probe_reach_the_margins_of_photographs_and_are_those_of_torc
     context = give(samples, samples, ["cat", "dog"])
     assert float(context.test[np.arange(8)][:, 0, SIZE // 2].float().mean()) < 1
 
-    crops_BCSS = torch.cat([crops for crops, _ in random_crops(context, 8, 0, 20)])
+    crops_BCSS = torch.cat([crops for crops, _ in random_crops(context, np.arange(8), 8, 0, 20)])
     reached = (crops_BCSS[:, 0, SIZE // 2, [0, -1]] > 0.9).any(1).double().mean()
     assert reached > 0.1
     assert crops_BCSS.shape == (160, 3, SIZE, SIZE)
