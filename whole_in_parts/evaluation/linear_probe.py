@@ -7,8 +7,10 @@ best epoch on the test split would bias the accuracy upwards. Shapes: N samples,
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -85,18 +87,25 @@ def label_fraction(features: Features, percent: int, section: str = "linear") ->
     """
     if percent == 100:
         return features
+    indices = label_fraction_indices(features.labels_N.cpu().numpy(), percent, section)
+    chosen = torch.from_numpy(indices)
+    keys = [features.keys[index] for index in indices]
+    return Features(keys, features.labels_N[chosen], features.features_ND[chosen])
 
-    labels = features.labels_N.cpu().numpy()
+
+def label_fraction_indices(labels: NDArray[np.int64], percent: int, section: str) -> NDArray[np.int64]:
+    """Draw the indices of a percentage of the samples of each class from the labels (N,), as `label_fraction` does.
+
+    Raises:
+        Failure: the percentage is less than one sample of a class.
+    """
     indices = stratified(labels, percent / 100 * len(labels), "labels")
     if lost := sorted(set(labels.tolist()) - set(labels[indices].tolist())):
         count = (labels == lost[0]).sum()
         raise Failure(
             f"{section}.labels: {percent} % of the {count} training samples with label {lost[0]} is not one sample"
         )
-
-    chosen = torch.from_numpy(indices)
-    keys = [features.keys[index] for index in indices]
-    return Features(keys, features.labels_N[chosen], features.features_ND[chosen])
+    return indices
 
 
 def top1(logits_NK: Float[Tensor, "N K"], labels_N: Int[Tensor, "N"]) -> float:

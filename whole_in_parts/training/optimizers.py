@@ -11,14 +11,11 @@ from whole_in_parts.config.training import OptimizerOptions
 from whole_in_parts.methods.base import Method
 from whole_in_parts.models.heads import Heads
 from whole_in_parts.models.weight_decay import parameter_groups
-from whole_in_parts.schedules import cosine
+from whole_in_parts.schedules import Schedule, cosine
 
 MOMENTUM = 0.9
 BATCH = 256
 """The batch size for which learning rates are given; they are scaled linearly to the run's."""
-
-DROP = 0.1
-"""The factor of the learning rate at a milestone."""
 
 TINY = 1e-6
 """Added to a norm that a gradient is divided by."""
@@ -30,29 +27,6 @@ class Rates(NamedTuple):
     learning_rate: float
     weight_decay: float
     peak: float
-
-
-class Schedule(NamedTuple):
-    """A learning rate over the steps of a training.
-
-    It rises linearly over `warmup` steps from `start` to `peak`, and then falls: on a half cosine to `end`, or to a
-    tenth at each of the `milestones`, in steps.
-    """
-
-    steps: int
-    warmup: float
-    peak: float
-    start: float = 0.0
-    end: float = 0.0
-    milestones: tuple[float, ...] = ()
-
-    def learning_rate(self, step: int) -> float:
-        """The learning rate of a step in 0 … steps − 1; the last step of the warm-up has the peak."""
-        if step < self.warmup:
-            return self.start + (self.peak - self.start) * min(1.0, step / max(1.0, self.warmup - 1))
-        if self.milestones:
-            return self.peak * DROP ** sum(step >= milestone for milestone in self.milestones)
-        return cosine(self.peak, self.end, (step - self.warmup) / max(1, self.steps - self.warmup))
 
 
 def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:

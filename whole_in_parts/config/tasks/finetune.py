@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from whole_in_parts.config.section import Count, Positive
+from whole_in_parts.config.evaluations import Percentage
+from whole_in_parts.config.section import Count, NotNegative, Positive
 from whole_in_parts.config.task import TaskConfig
 
 
 class FinetuneConfig(TaskConfig):
-    """Fine-tuning of the backbone with a linear layer, by SGD with a half cosine to 0."""
+    """Fine-tuning of the backbone with a linear layer, by SGD with a half cosine to 0 after the warm-up."""
 
     name: Literal["finetune"]
     """Selects fine-tuning."""
@@ -18,7 +19,13 @@ class FinetuneConfig(TaskConfig):
     batch_size: Annotated[int, Field(ge=2)]
     """Images in a batch; at least 2."""
     learning_rate: Positive
-    """Initial learning rate of SGD."""
+    """Peak learning rate of SGD."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs over which the learning rate rises from 0."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay of SGD, of biases and norms too."""
+    labels: Percentage = 100
+    """Percentage of the training images of each class that are trained on, 1 to 100."""
     seed: int = 0
     """Random seed of the training."""
 

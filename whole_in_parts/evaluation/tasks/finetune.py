@@ -15,12 +15,12 @@ from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation.features import iter_batches
-from whole_in_parts.evaluation.linear_probe import top1
+from whole_in_parts.evaluation.linear_probe import label_fraction_indices, top1
 from whole_in_parts.evaluation.task import TaskContext, decode_all, random_crops, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
-from whole_in_parts.schedules import cosine
+from whole_in_parts.schedules import Schedule
 
 MOMENTUM = 0.9
 
@@ -55,16 +55,20 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     """Fine-tune a copy of the backbone; deterministic for the same backbone, images and options.
 
     Raises:
-        Failure: a weight is not finite after the training.
+        Failure: a class has no image in the percentage of labels, or a weight is not finite after the training.
     """
     model = FinetunedClassifier(context.backbone, len(shared_class_names(context))).to(context.device).train()
-    optimizer = torch.optim.SGD(model.parameters(), options.learning_rate, momentum=MOMENTUM)
-    steps = options.epochs * sample_order.steps_per_epoch(len(context.train), options.batch_size)
-    crops = random_crops(context, np.arange(len(context.train)), options.batch_size, options.seed, steps)
+    optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
+
+    indices_N = label_fraction_indices(context.train.shards.labels, options.labels, "task")
+    steps_per_epoch = sample_order.steps_per_epoch(len(indices_N), options.batch_size)
+    steps = options.epochs * steps_per_epoch
+    schedule = Schedule(steps, options.warmup_epochs * steps_per_epoch, options.learning_rate)
+    crops = random_crops(context, indices_N, options.batch_size, options.seed, steps)
     for step, (images_BCHW, labels_B) in enumerate(progress(crops, "finetune", unit="step", total=steps)):
         # Dropout and dropped paths draw from torch's generator.
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
-        optimizer.param_groups[0]["lr"] = cosine(options.learning_rate, 0.0, step / steps)
+        optimizer.param_groups[0]["lr"] = schedule.learning_rate(step)
         optimizer.zero_grad()
         F.cross_entropy(model(images_BCHW), labels_B).backward()
         optimizer.step()

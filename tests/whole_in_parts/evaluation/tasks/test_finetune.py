@@ -98,3 +98,38 @@ def test_the_test_images_are_seen_whole_and_all_of_them(context, monkeypatch):
     }
     monkeypatch.setattr(finetune, "finetune", lambda *_: Known())
     assert finetune.evaluate(context, OPTIONS) == {"top1": 100}
+
+
+def test_the_rate_rises_over_the_warmup_and_weight_decay_pulls_all_weights(context):
+    """The first step of a warm-up has a rate of 0; in a step without, decay adds its part to the gradient's."""
+    warm = OPTIONS.model_copy(update={"warmup_epochs": 1.0, "epochs": 1, "batch_size": len(context.train)})
+    moved = finetune.finetune(context, warm).backbone
+    before = state(context.backbone)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in moved.named_parameters())
+
+    plain, decayed = (
+        finetune.finetune(context, OPTIONS.model_copy(update={"weight_decay": decay, "batch_size": len(context.train)}))
+        for decay in (0.0, 0.5)
+    )
+    for (name, one), other in zip(plain.backbone.named_parameters(), decayed.backbone.parameters(), strict=True):
+        torch.testing.assert_close(other, one - OPTIONS.learning_rate * 0.5 * before[name], atol=1e-6, rtol=1e-5)
+
+
+def test_a_percentage_of_the_labels_trains_on_that_much_of_each_class(context, monkeypatch):
+    seen = []
+
+    def watched(_, indices_N, *rest):
+        seen.append(indices_N)
+        return random_crops(context, indices_N, *rest)
+
+    monkeypatch.setattr(finetune, "random_crops", watched)
+    finetune.finetune(context, OPTIONS.model_copy(update={"labels": 10, "batch_size": 32}))
+    labels = context.train.shards.labels
+    expected = [round(0.1 * count) for count in np.bincount(labels)]
+    assert np.bincount(labels[seen[0]]).tolist() == expected
+
+
+def test_a_percentage_that_leaves_a_class_without_an_image_is_refused(context, monkeypatch):
+    monkeypatch.setattr(context.train.shards, "labels", np.repeat([0, 1], [len(context.train) - 3, 3]))
+    with pytest.raises(Failure, match=r"task\.labels: 10 % of the 3 training samples with label 1 is not one sample"):
+        finetune.finetune(context, OPTIONS.model_copy(update={"labels": 10}))
