@@ -22,6 +22,10 @@ class ModifierConfig(Section):
         """Return whether the method can be combined with this modifier."""
         return method.modifiable and isinstance(method, cls.modifies)
 
+    def incompatibility(self, method: MethodConfig) -> str | None:
+        """Return what is wrong with these options for a method that the modifier supports, beginning with the key."""
+        return None
+
     def crop_sizes(self) -> dict[str, int]:
         """Return the sides in pixels of the crops that the modifier adds to the views, by option key."""
         return {}

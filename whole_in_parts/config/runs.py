@@ -82,6 +82,12 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
+    def modifier_fits_the_method(self) -> Self:
+        if problem := self.modifier.incompatibility(self.method):
+            raise ValueError(f"modifier.{problem}")
+        return self
+
+    @model_validator(mode="after")
     def batch_is_divisible(self) -> Self:
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be cut in {self.accumulate} pieces")

@@ -17,11 +17,11 @@ from whole_in_parts.shapes import Float
 class BYOL(TargetNetwork[ByolConfig, TeacherHeads]):
     """Projector and predictor are MLPs with batch norm after each hidden layer."""
 
-    def make_heads(self, features: int) -> TeacherHeads:
-        projector = self.options.projector
+    def make_heads(self, features: int, options: ByolConfig) -> TeacherHeads:
+        projector = options.projector
         output = projector[-1]
-        predictor = mlp([output, self.options.predictor, output])
-        return TeacherHeads(mlp([features, *projector]), predictor, self.options.momentum)
+        predictor = mlp([output, options.predictor, output])
+        return TeacherHeads(mlp([features, *projector]), predictor, options.momentum)
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads

@@ -21,8 +21,8 @@ class DINO(TargetNetwork[DinoConfig, DistillationHeads]):
         super().__init__(backbone, options)
         self.keep = options.keep
 
-    def make_heads(self, features: int) -> DistillationHeads:
-        return DistillationHeads(features, self.options)
+    def make_heads(self, features: int, options: DinoConfig) -> DistillationHeads:
+        return DistillationHeads(features, options)
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: DistillationHeads

@@ -54,13 +54,17 @@ class JointEmbedding(Method, Generic[OptionsT, HeadsT]):
         super().__init__()
         self.options = options
         self.add_backbone(backbone)
-        self.heads = self.make_heads(backbone.features)
+        self.heads = self.make_heads(backbone.features, options)
 
     def add_backbone(self, backbone: Backbone) -> None:
         self.backbone = backbone
 
-    def make_heads(self, features: int) -> HeadsT:
-        """Build heads for representations of `features` dimensions."""
+    def make_heads(self, features: int, options: OptionsT) -> HeadsT:
+        """Build heads for representations of `features` dimensions.
+
+        Args:
+            options: those of the method, of which a modifier may have changed widths.
+        """
         raise NotImplementedError
 
     def align(

@@ -24,8 +24,8 @@ class MatrixSSL(TargetNetwork[MatrixSSLConfig, TeacherHeads]):
 
     needs_global_batch = True
 
-    def make_heads(self, features: int) -> TeacherHeads:
-        return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
+    def make_heads(self, features: int, options: MatrixSSLConfig) -> TeacherHeads:
+        return TeacherHeads(*simsiam_mlps(features, options), options.momentum)
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads

@@ -28,8 +28,8 @@ class MEC(TargetNetwork[MECConfig, TeacherHeads]):
     decays_1d = True
     inverse_lambda_factor = 1.0
 
-    def make_heads(self, features: int) -> TeacherHeads:
-        return TeacherHeads(*simsiam_mlps(features, self.options), self.options.momentum)
+    def make_heads(self, features: int, options: MECConfig) -> TeacherHeads:
+        return TeacherHeads(*simsiam_mlps(features, options), options.momentum)
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads

@@ -40,8 +40,7 @@ class MoCoV2(TargetNetwork[MoCoV2Config, QueueHeads]):
 
     decays_1d = True
 
-    def make_heads(self, features: int) -> QueueHeads:
-        options = self.options
+    def make_heads(self, features: int, options: MoCoV2Config) -> QueueHeads:
         projector = mlp([features, *options.projector], norm=False)
         return QueueHeads(projector, options.momentum, options.queue, options.projector[-1])
 

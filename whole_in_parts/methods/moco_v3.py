@@ -19,11 +19,11 @@ class MoCoV3(TargetNetwork[MoCoV3Config, TeacherHeads]):
 
     needs_global_batch = True
 
-    def make_heads(self, features: int) -> TeacherHeads:
-        widths = [features, *self.options.projector]
+    def make_heads(self, features: int, options: MoCoV3Config) -> TeacherHeads:
+        widths = [features, *options.projector]
         output = widths[-1]
-        predictor = mlp([output, self.options.predictor, output], bias=False)
-        return TeacherHeads(mlp(widths, bias=False, last_norm=True), predictor, self.options.momentum)
+        predictor = mlp([output, options.predictor, output], bias=False)
+        return TeacherHeads(mlp(widths, bias=False, last_norm=True), predictor, options.momentum)
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: TeacherHeads

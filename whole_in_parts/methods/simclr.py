@@ -18,8 +18,8 @@ class SimCLR(JointEmbedding[SimCLRConfig, Heads]):
 
     needs_global_batch = True
 
-    def make_heads(self, features: int) -> Heads:
-        return Heads(mlp([features, *self.options.projector], norm=self.options.norm))
+    def make_heads(self, features: int, options: SimCLRConfig) -> Heads:
+        return Heads(mlp([features, *options.projector], norm=options.norm))
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads

@@ -18,8 +18,8 @@ class SimSiam(JointEmbedding[SimSiamConfig, Heads]):
 
     decays_1d = True
 
-    def make_heads(self, features: int) -> Heads:
-        return Heads(*simsiam_mlps(features, self.options), self.options.constant_predictor_rate)
+    def make_heads(self, features: int, options: SimSiamConfig) -> Heads:
+        return Heads(*simsiam_mlps(features, options), options.constant_predictor_rate)
 
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: Heads) -> list[Tensor]:
         return [z_PBD.detach() for z_PBD in projected[: len(target)]]

@@ -56,8 +56,8 @@ class AssignmentHeads(Heads):
 class SwAV(JointEmbedding[SwAVConfig, AssignmentHeads]):
     """The targets are the assignments, which no gradient reaches."""
 
-    def make_heads(self, features: int) -> AssignmentHeads:
-        return AssignmentHeads(features, self.options)
+    def make_heads(self, features: int, options: SwAVConfig) -> AssignmentHeads:
+        return AssignmentHeads(features, options)
 
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: AssignmentHeads) -> list[Tensor]:
         return [heads.assign(z_PBD.detach()) for z_PBD in projected[: len(target)]]

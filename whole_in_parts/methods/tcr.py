@@ -18,8 +18,8 @@ class TCR(JointEmbedding[TCRConfig, Heads]):
 
     needs_global_batch = True
 
-    def make_heads(self, features: int) -> Heads:
-        return Heads(mlp([features, *self.options.projector]))
+    def make_heads(self, features: int, options: TCRConfig) -> Heads:
+        return Heads(mlp([features, *options.projector]))
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads

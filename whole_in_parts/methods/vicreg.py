@@ -19,8 +19,8 @@ class VICReg(JointEmbedding[VICRegConfig, Heads]):
 
     needs_global_batch = True
 
-    def make_heads(self, features: int) -> Heads:
-        return Heads(mlp([features, *self.options.projector], last_bias=False))
+    def make_heads(self, features: int, options: VICRegConfig) -> Heads:
+        return Heads(mlp([features, *options.projector], last_bias=False))
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: Heads

@@ -3,7 +3,7 @@ self-supervised representation learning", section 3.1).
 
 For views v and v': the base's loss between (local i of v, global of v') and between (global of v, local i of v'), each
 a mean over the positions i, in both directions, weighted by w_s and added to the base's own loss. The base builds the
-local heads, of the same sizes as its own, and gives the directions in which it compares views.
+local heads, of the widths of its own unless the options give others, and gives the directions of the comparisons.
 """
 
 import torch.nn.functional as F
@@ -27,7 +27,8 @@ class CO(Modified[AnyJointEmbedding, COConfig]):
         super().__init__(base, options)
         check(base.backbone, options, size)
         width = base.backbone.widths[options.layer - 1]
-        self.local_heads = base.heads if options.shared_heads else base.make_heads(width)
+        local_options = base.options.model_copy(update=options.head_widths())
+        self.local_heads = base.heads if options.shared_heads else base.make_heads(width, local_options)
 
     def forward(self, batch: Batch) -> Output:
         encoded = self.base.encode(batch.views)

@@ -157,3 +157,44 @@ def test_resizing_by_the_mean_takes_the_means_of_parts_of_the_map(make):
     taken_PBC = co.positions(Representations((local_BCNN,), local_BCNN.mean((2, 3)), local_BCNN.mean((2, 3))))
     parts = [local_BCNN[:, :, y : y + 2, x : x + 2].mean((2, 3)) for y in (0, 2) for x in (0, 2)]
     torch.testing.assert_close(taken_PBC, torch.stack(parts))
+
+
+def widths(head: torch.nn.Module) -> list[int]:
+    return [layer.out_features for layer in head.modules() if isinstance(layer, torch.nn.Linear)]
+
+
+@pytest.mark.parametrize("method", CO_BASES)
+def test_local_heads_may_have_hidden_layers_of_their_own_and_end_in_the_width_of_the_global_ones(make, method):
+    co = make(method, 0.2, projector=[48, 24, 16])
+    plain = make(method, 0.2)
+    local = co.local_heads.projector
+    assert widths(getattr(local, "online", local)) == [48, 24, 16]
+    assert widths(co.base.heads) == widths(plain.base.heads)
+    losses = co(batch()).losses
+    sum(losses.values()).backward()
+    assert losses["local"].isfinite()
+
+
+def test_the_local_predictor_may_have_a_width_of_its_own(make):
+    co = make("byol", 0.2, predictor=24)
+    assert widths(co.local_heads.predictor) == [24, 16]
+    assert widths(co.base.heads.predictor) == [32, 16]
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        (
+            "byol",
+            {"projector": [48, 8]},
+            r"modifier\.projector: the local embeddings have 8 dimensions, .* method's 16",
+        ),
+        ("simclr", {"predictor": 24}, r"modifier\.predictor: the method simclr has no predictor; leave it out"),
+        ("byol", {"projector": [48, 16], "shared_heads": True}, r"projector: shared heads are the method's own"),
+    ],
+)
+def test_widths_that_cannot_be_are_refused_by_their_key(small, method, changes, message):
+    modifier = {"name": "co", "weight": 0.2} | changes
+    run = small.runs["byol"].model_dump() | {"method": METHODS[method].model_dump(), "modifier": modifier}
+    with pytest.raises(ValueError, match=message):
+        Run.model_validate(run)
