@@ -50,9 +50,9 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
     size = options.image_size
     channels = options.backbone.channels
     train_shards = Shards(shards / "train")
-    bank = images = training_images(train_shards, size, channels, transform, device)
-    if side := options.method.squashed_side():
-        images = squashed_images(train_shards, side, channels, device)
+    bank = training_images(train_shards, size, channels, transform, device)
+    side = options.method.squashed_side()
+    images = squashed_images(train_shards, side, channels, device) if side else bank
     test = Images(Shards(shards / "test"), size, channels, transform, device)
     method = build(options, len(images.shards.classes))
 

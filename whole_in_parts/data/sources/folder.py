@@ -47,6 +47,8 @@ def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | 
     if source.is_dir():
         pack(source, packed, read_labels(source / val_labels) if val_labels else None)
         digest = check(str(source), _chunks(packed), sha256)
+    elif val_labels:
+        raise Failure(f"source.val_labels: takes a folder, and {source} is none; unpack it")
     elif source.is_file() and tarfile.is_tarfile(source):
         digest = check(str(source), _chunks(source), sha256)
         unpack(source, packed)
@@ -68,7 +70,7 @@ def pack(folder: Path, packed: Path, val_labels: Mapping[str, str] | None = None
     if val_labels is not None:
         check_labels(val_labels, names)
     with tarfile.open(packed, "w") as tar:
-        for file in progress(sorted(names, key=lambda file: names[file]), "pack", unit="file"):
+        for file in progress(sorted(names, key=lambda file: PurePosixPath(names[file])), "pack", unit="file"):
             member = tarfile.TarInfo(names[file])
             member.size = file.stat().st_size
             with file.open("rb") as content:
@@ -84,7 +86,8 @@ def image_files(folder: Path) -> Iterator[Path]:
 def tar_name(path: Path, val_labels: Mapping[str, str] | None) -> str:
     """Return the name in the tar of a path relative to the folder: with its class, and without a folder `images`."""
     parts = [*path.parts]
-    if len(parts) > 2 and parts[-2] == "images":
+    # A class may be called so: the folder is superfluous below a class, or where the labels are in a file.
+    if parts[-2:-1] == ["images"] and (len(parts) > 3 or val_labels is not None):
         del parts[-2]
     if val_labels is not None and parts[0] == "val" and len(parts) == 2:
         parts.insert(1, val_labels.get(path.stem, ""))

@@ -250,3 +250,20 @@ def test_of_val_and_test_the_one_that_is_named_is_the_test_split(tmp_path, fetch
     found = content(fetched(fill(tmp_path / "images", BOTH), test=test))
     assert [key for key, *_ in found["test"]] == [f"{test}/cat/0", f"{test}/dog/0"]
     assert [key for key, *_ in found["train"]] == ["train/cat/0", "train/dog/0"]
+
+
+def test_a_class_may_be_called_images(tmp_path, fetched):
+    names = [f"{split}/{kind}/0.png" for split in ("train", "val") for kind in ("images", "others")]
+    assert fetched(fill(tmp_path / "images", names)).classes == ["images", "others"]
+
+
+def test_the_order_of_the_packed_images_is_that_of_their_folders(tmp_path):
+    """A hyphen sorts before the slash: by whole names the folder `a-b` would come before `a`."""
+    folder.pack(fill(tmp_path / "images", ["train/a/0.png", "train/a-b/0.png"]), tmp_path / "packed.tar")
+    with tarfile.open(tmp_path / "packed.tar") as packed:
+        assert packed.getnames() == ["train/a/0.png", "train/a-b/0.png"]
+
+
+def test_labels_of_a_tar_are_refused(images, fetched):
+    with pytest.raises(Failure, match=r"source\.val_labels: takes a folder, and .*a\.tar is none; unpack it"):
+        fetched(tar(images, "a.tar", "w"), val_labels=Path("labels.csv"))
