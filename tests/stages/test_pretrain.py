@@ -5,7 +5,9 @@ import re
 import pytest
 import torch
 
+from stages import pretrain as program
 from stages.pretrain import pretrain
+from tests.every_method import METHODS
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.study import Study
 from whole_in_parts.data import shards
@@ -135,3 +137,21 @@ def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(plac
     exec(code, names)
     assert names["local"].shape == (2, 32, 4, 4)
     assert names["global_features"].shape == (2, 32)
+
+
+def test_patch_wise_dino_crops_squashed_images_and_is_evaluated_on_those_of_the_test_transform(
+    place, study, monkeypatch
+):
+    method = METHODS["patch_dino"].model_copy(update={"squash": 10})
+    run = study.runs["byol"].model_dump() | {"method": method.model_dump()}
+    study = Study.model_validate(study.model_dump() | {"runs": study.runs | {"byol": run}})
+    genuine, seen = program.train, []
+
+    def watched(method, images, online, *rest):
+        seen.extend([images, online.bank.images, online.test.images])
+        return genuine(method, images, online, *rest)
+
+    monkeypatch.setattr(program, "train", watched)
+    assert set(make(study, "byol")) == FILES
+    assert [images.size for images in seen] == [10, 8, 8]
+    assert not seen[0].transform.keep_aspect
