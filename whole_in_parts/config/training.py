@@ -72,6 +72,9 @@ class LARS(Optimizer):
     """Learning rate of the first step of the warm-up, whatever the batch size."""
     trust: Positive = 0.02
     """Trust coefficient η."""
+    trust_norm: Literal["separate", "decayed"] = "separate"
+    """The norm that divides: of gradient and weight decay `separate`, ‖g‖ + wd ‖p‖ (solo-learn), or of the `decayed`
+    gradient, ‖g + wd · p‖ (VICReg, MoCo v3)."""
     clip_trust: bool = True
     """Limit the rate of every matrix to the run's learning rate."""
 

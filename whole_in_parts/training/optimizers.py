@@ -43,11 +43,12 @@ def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:
         return torch.optim.AdamW(groups, lr=options.learning_rate, fused=fused)
     if options.name == "sgd":
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, fused=fused)
-    from timm.optim.lars import Lars
+    # A local import, since timm takes two seconds to import.
+    from whole_in_parts.training.lars import DecayedNormLars, Lars
 
     for group in groups:
         group["always_adapt"] = group["decays"]  # timm scales no group without weight decay, unless it is told to
-    return Lars(
+    return (DecayedNormLars if options.trust_norm == "decayed" else Lars)(
         groups,
         lr=options.learning_rate,
         momentum=MOMENTUM,

@@ -112,11 +112,13 @@ def test_biases_and_norms_decay_in_sgd_as_in_the_paper_of_the_method_unless_the_
         assert {p for group in groups for p in group["params"]} == {p for p in built.parameters() if p.requires_grad}
 
 
-def lars(p, gradients, rates, weight_decay, trust, clips):
+def lars(p, gradients, rates, weight_decay, trust, clips, norm):
     """The formula written out, step by step, with momentum 0.9 (`docs/methods.md`, section D)."""
     moved = torch.zeros_like(p)
     for gradient, rate in zip(gradients, rates, strict=True):
-        ratio = trust * p.norm() / (gradient.norm() + weight_decay * p.norm() + 1e-8)
+        separate = gradient.norm() + weight_decay * p.norm()
+        length = separate if norm == "separate" else (gradient + weight_decay * p).norm()
+        ratio = trust * p.norm() / (length + 1e-8)
         ratio = min(ratio / rate, 1.0) if clips else ratio
         moved = 0.9 * moved + ratio * (gradient + weight_decay * p)
         p = p - rate * moved
@@ -126,10 +128,11 @@ def lars(p, gradients, rates, weight_decay, trust, clips):
 @pytest.mark.parametrize(("trust", "clips"), [(0.02, True), (0.001, False)], ids=["small images", "ImageNet"])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 10.0])
+@pytest.mark.parametrize("norm", ["separate", "decayed"])
 def test_lars_is_its_formula_for_matrices_over_several_steps_and_sgd_for_all_else(
-    module, weight_decay, scale, trust, clips
+    module, weight_decay, scale, trust, clips, norm
 ):
-    optimizer = build_optimizer("lars", module, weight_decay, trust=trust, clip_trust=clips)
+    optimizer = build_optimizer("lars", module, weight_decay, trust=trust, clip_trust=clips, trust_norm=norm)
     before, rates = [p.detach().clone() for p in module.parameters()], [0.1, 0.5, 0.02, 0.3]
     gradients = [[scale * torch.randn_like(p) for p in module.parameters()] for _ in rates]
     for rate, each in zip(rates, gradients, strict=True):
@@ -142,7 +145,7 @@ def test_lars_is_its_formula_for_matrices_over_several_steps_and_sgd_for_all_els
         for rate, gradient in zip(rates, given, strict=True):
             start.grad, plain.param_groups[0]["lr"] = gradient, rate
             plain.step()
-        expected = lars(before[0], given, rates, weight_decay, trust, clips) if number == 0 else start
+        expected = lars(before[0], given, rates, weight_decay, trust, clips, norm) if number == 0 else start
         torch.testing.assert_close(parameter.detach(), expected.detach() if parameter.requires_grad else before[number])
 
 
