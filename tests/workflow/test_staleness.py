@@ -219,6 +219,10 @@ REFUSED_WITHOUT = {(AttackSetting, "restarts"): "random_start"}
 """Defaults that are valid only if that of another option of the class changes with them."""
 
 
+ALLOWED = {(COConfig, "projector"): [48, 32]}
+"""Other defaults of options that the study compares with those of the method."""
+
+
 def other_default(default: Any, annotation: Any = None) -> Any:
     """Another value for a default; it need not be valid, since defaults are not validated."""
     if default is None and (options := [cls for cls in get_args(annotation) if isinstance(cls, type(Section))]):
@@ -272,7 +276,8 @@ def changed_default():
         for field in fields.values():
             taken.append((field, field.default, field.default_factory))
             default = field.default if field.default is not PydanticUndefined else field.default_factory()
-            field.default, field.default_factory = other_default(default, field.annotation), None
+            other = ALLOWED.get((cls, name)) or other_default(default, field.annotation)
+            field.default, field.default_factory = other, None
         rebuilt()
 
     yield change
