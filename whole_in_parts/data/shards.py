@@ -200,9 +200,10 @@ class Images:
 
     @cached_property
     def have_target_size(self) -> bool:
-        """Whether all images have the side `size` already and none is resized."""
+        """Whether all images are known to have the side `size` already and none is resized."""
         is_resized = self.transform.resize not in {None, self.size}
-        return not is_resized and bool((self.shards.extents_N2 == self.size).all())
+        extents_N2 = self.shards.extents_N2
+        return not is_resized and len(extents_N2) > 0 and bool((extents_N2 == self.size).all())
 
     def _decode(self, indices: NDArray[np.int64]) -> Iterable[Tensor]:
         """Yield images (C, size, size); those that need a resize are decoded in parallel."""
