@@ -66,9 +66,8 @@ def _select_fraction(content: Dataset, name: str, fraction: float) -> Dataset:
     labels = labels_of(samples)
     indices = stratified(labels, fraction * len(labels), "fraction")
 
-    counts = np.bincount(labels, minlength=len(content.classes))
-    left = np.bincount(labels[indices], minlength=len(content.classes))
-    if len(lost := np.flatnonzero((counts > 0) & (left == 0))):
+    if len(lost := np.setdiff1d(labels, labels[indices])):
+        counts = np.bincount(labels)
         raise Failure(
             f"datasets.{name}.fraction: {fraction} of the {counts[lost[0]]} train images of class "
             f"{content.classes[lost[0]]} is less than one image; allowed is at least {1 / counts[lost].min():.4g}"

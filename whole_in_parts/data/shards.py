@@ -136,9 +136,8 @@ class Shards:
 class Images:
     """The images (N, C, size, size) of a split in uint8, transformed for evaluation.
 
-    Each image is decoded once if all fit in memory.
-
-    If the model's device is a GPU with enough free memory, the images are held there.
+    Each image is decoded once if all fit in memory. If the model's device is a GPU with enough free memory, the images
+    are held there.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ def label_fraction_indices(labels: NDArray[np.int64], percent: int, section: str
         Failure: the percentage is less than one sample of a class.
     """
     indices = stratified(labels, percent / 100 * len(labels), "labels")
-    if lost := sorted(set(labels.tolist()) - set(labels[indices].tolist())):
+    if len(lost := np.setdiff1d(labels, labels[indices])):
         count = (labels == lost[0]).sum()
         raise Failure(
             f"{section}.labels: {percent} % of the {count} training samples with label {lost[0]} is not one sample"
