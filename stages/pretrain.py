@@ -59,7 +59,7 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
     training = Training(steps=0)
     if options.epochs:
         checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, transform, run, shards))
-        online = OnlineEvaluation(options, method.backbone.features, bank, test, device)
+        online = OnlineEvaluation(options, method.backbone, bank, test, device)
         training = train(method, images, online, options, checkpoints, device)
 
     saved_backbone.save(method.backbone, options.backbone, size, directory / "model")

@@ -57,7 +57,7 @@ class AMDIM(Method):
             contrast, penalty = self.direction(first, second)
             other_contrast, other_penalty = self.direction(second, first)
         losses = {"contrast": (contrast + other_contrast) / 2, "penalty": (penalty + other_penalty) / 2}
-        return Output(losses, kept_features([view.global_BD for view in views]))
+        return Output(losses, kept_features(views))
 
     def embed(self, view: Representations) -> Embedding:
         """The embeddings of a view, gathered from all processes (a collective)."""

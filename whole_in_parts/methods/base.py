@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from whole_in_parts.augment.views import Batch, Crop
 from whole_in_parts.config.method import MethodConfig
 from whole_in_parts.config.views import View
-from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.schedules import Clock
 from whole_in_parts.shapes import Float
 
@@ -24,12 +24,13 @@ Losses = dict[str, Tensor]
 class Output(NamedTuple):
     """The result of a method's forward pass.
 
-    `features` are the global representations (B, D) of the run's views by the backbone that is kept, without gradients;
-    the online evaluation learns from them.
+    `features` are the representations of the run's views, one view after the other, by the backbone that is kept,
+    without gradients: `global` (V·B, D) and, if layers follow the pooling, `patch` (V·B, C). The online evaluation
+    learns from them.
     """
 
     losses: Losses
-    features: list[Tensor]
+    features: dict[str, Tensor]
 
 
 class Method(nn.Module):
@@ -66,9 +67,15 @@ class Method(nn.Module):
         """Update EMA teachers, queues and centres after an optimizer step, which `clock.step` includes already."""
 
 
-def kept_features(global_BD: Sequence[Tensor]) -> list[Tensor]:
-    """Global representations as the online evaluation takes them: in single precision, without gradients."""
-    return [view_BD.detach().float() for view_BD in global_BD]
+def kept_features(views: Sequence[Representations]) -> dict[str, Tensor]:
+    """The representations of views as the online evaluation takes them: in single precision, without gradients.
+
+    `patch` is left out if it is `global`, since nothing follows the pooling.
+    """
+    features = {"global": [view.global_BD for view in views]}
+    if views[0].pooled_BC is not views[0].global_BD:
+        features["patch"] = [view.pooled_BC for view in views]
+    return {name: torch.cat(of_views).detach().float() for name, of_views in features.items()}
 
 
 def build_method(options: MethodConfig, backbone: Backbone, classes: int, size: int) -> Method:

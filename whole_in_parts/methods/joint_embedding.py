@@ -88,9 +88,9 @@ class JointEmbedding(Method, Generic[OptionsT, HeadsT]):
     def encode_online(self, view_BCSS: Tensor) -> Representations:
         return self.backbone(view_BCSS)
 
-    def kept_features(self, encoded: Encoded) -> list[Tensor]:
-        """The global representations (B, C) of the large views by the network that is kept."""
-        return kept_features([view.global_BD for view in encoded.online[:TARGETS]])
+    def kept_features(self, encoded: Encoded) -> dict[str, Tensor]:
+        """The representations of the large views by the network that is kept."""
+        return kept_features(encoded.online[:TARGETS])
 
     def embed_global(self, encoded: Encoded) -> Embedded:
         """The embeddings of the global representations, with P = 1."""

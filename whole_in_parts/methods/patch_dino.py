@@ -66,7 +66,7 @@ class PatchDINO(Method):
         pairs = [(t, s) for t in range(TARGETS) for s in range(len(student)) if s != t]
         terms = [self.pair(teacher[t], student[s], placed[t], placed[s]) for t, s in pairs]
         losses = {"global_and_patches": torch.stack(terms).mean()}
-        return Output(losses, kept_features([view.global_BD for view in targets]))
+        return Output(losses, kept_features(targets))
 
     def score(self, tokens_TBC: Tensor) -> Tensor:
         return to_float32(self.heads.predict(self.heads.project(tokens_TBC)))

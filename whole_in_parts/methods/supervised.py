@@ -22,10 +22,10 @@ class Supervised(Method):
         self.classifier = nn.Linear(backbone.features, classes)
 
     def forward(self, batch: Batch) -> Output:
-        global_BD = self.backbone(batch.views[0]).global_BD
-        logits_BK = self.classifier(global_BD)
+        view = self.backbone(batch.views[0])
+        logits_BK = self.classifier(view.global_BD)
         losses = {"classification": F.cross_entropy(to_float32(logits_BK), batch.labels_B)}
-        return Output(losses, kept_features([global_BD]))
+        return Output(losses, kept_features([view]))
 
 
 def build(options: SupervisedConfig, backbone: Backbone, classes: int, size: int) -> Supervised:

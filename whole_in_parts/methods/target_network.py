@@ -62,9 +62,8 @@ class TargetNetwork(JointEmbedding[OptionsT, HeadsT]):
     def encode_online(self, view_BCSS: Tensor) -> Representations:
         return self.networks.online(view_BCSS)
 
-    def kept_features(self, encoded: Encoded) -> list[Tensor]:
-        kept = encoded.target if self.keep == "target" else encoded.online[:TARGETS]
-        return kept_features([view.global_BD for view in kept])
+    def kept_features(self, encoded: Encoded) -> dict[str, Tensor]:
+        return kept_features(encoded.target if self.keep == "target" else encoded.online[:TARGETS])
 
     @torch.no_grad()
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: HeadsT) -> list[Tensor]:

@@ -93,15 +93,22 @@ class Backbone(nn.Module):
         """Copy the backbone to the meta device, in evaluation mode: it infers shapes and computes nothing."""
         return copy.deepcopy(self).to("meta").eval().requires_grad_(False)
 
+    def infer(self, image_size: int) -> Representations:
+        """Infer the shapes of the representations of an image, on the meta device.
+
+        Raises:
+            ValueError: the backbone does not accept images of that size.
+        """
+        with torch.device("meta"):
+            return self.meta_copy()(torch.empty(1, self.mean.shape[1], image_size, image_size))
+
     def map_sizes(self, image_size: int) -> list[int]:
         """Infer the side N of every map at an image size.
 
         Raises:
             ValueError: the backbone does not accept images of that size.
         """
-        with torch.device("meta"):
-            maps = self.meta_copy()(torch.empty(1, self.mean.shape[1], image_size, image_size)).maps
-        return [map_BCNN.shape[-1] for map_BCNN in maps]
+        return [map_BCNN.shape[-1] for map_BCNN in self.infer(image_size).maps]
 
 
 def build_backbone(options: BackboneConfig) -> Backbone:

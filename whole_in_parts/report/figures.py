@@ -15,7 +15,7 @@ from whole_in_parts.report import captions
 from whole_in_parts.report.drawing import FULL, HALF, PANELS, STYLE, legend, panels, svg
 from whole_in_parts.report.groups import Group, Summary, summarise
 from whole_in_parts.report.palette import DASHES, MUTED, Look, looks
-from whole_in_parts.report.results import ONLINE_METRICS, RunResults
+from whole_in_parts.report.results import ONLINE_METRICS, PATCH_METRICS, RunResults
 
 TERMS = ["--", ":", "-."]
 
@@ -100,7 +100,8 @@ def losses(scene: Scene) -> list[Drawing]:
 def terms_of(scene: Scene, group: Group) -> list[str]:
     """Return the terms of a loss that is a sum, or nothing for a loss of a single term."""
     columns = scene.measured.histories[group.runs[0]].columns
-    terms = [name for name in columns if name not in ("step", "epoch", "learning_rate", "loss", *ONLINE_METRICS)]
+    others = {"step", "epoch", "learning_rate", "loss", *ONLINE_METRICS, *PATCH_METRICS}
+    terms = [name for name in columns if name not in others]
     return terms if len(terms) > 1 else []
 
 

@@ -27,8 +27,9 @@ OWNERS |= {kind: kind for kind in ("transfer", "analyse")}
 
 ALWAYS = ["steps", "epochs", "seconds", "peak_memory_mb", "parameters", "receptive_field", "stride", "map_size"]
 IF_CONVOLUTIONAL = ["receptive_field", "stride"]
-ONLINE_METRICS = ["online_linear", "online_knn", "rank", "spread", "collapsed"]
-"""Metrics of the evaluation during training, measured at some of its steps."""
+ONLINE_METRICS = ["online_linear", "online_plain", "online_knn", "rank", "spread", "collapsed"]
+PATCH_METRICS = ["online_linear_patch", "online_plain_patch"]
+"""Metrics of the evaluation during training, measured at some of its steps; those of `patch` for some backbones."""
 
 IF_TRAINED = ["images_per_second", "loss", *ONLINE_METRICS]
 CURVES = {"step", "epoch", "loss"}
@@ -210,7 +211,7 @@ def history(run: str, flags: list[Flag]) -> pd.DataFrame:
         flags.append(Flag(run, "pretrain", f"missing: the curves in {file}: {error}"))
         return pd.DataFrame({name: [] for name in sorted(CURVES)})
 
-    is_bad = ~rows.drop(columns=ONLINE_METRICS, errors="ignore").map(math.isfinite).all(axis=1)
+    is_bad = ~rows.drop(columns=ONLINE_METRICS + PATCH_METRICS, errors="ignore").map(math.isfinite).all(axis=1)
     if is_bad.any():
         flags.append(
             Flag(run, "pretrain", f"the curves are not finite from step {rows.loc[is_bad, 'step'].iloc[0]:.0f}")

@@ -108,7 +108,8 @@ def train(
             training.step = step + 1
 
             # Whether to evaluate, log and stop is the same in all processes; rank zero alone saves.
-            evaluates = online.due(clock._replace(step=step + 1))
+            done = clock._replace(step=step + 1)
+            evaluates = online.due(done)
             logs = training.logs() or evaluates
             stops = any_process(interruption.requested)  # collective
             saves = is_rank_zero() and (stops or checkpoints.due())
@@ -122,7 +123,7 @@ def train(
             training.seconds += time.monotonic() - started
 
             if evaluates:
-                training.history[-1] |= online.evaluate(method)  # collective
+                training.history[-1] |= online.evaluate(method, done)  # collective
             if saves:
                 checkpoints.save(state.state_dict() | {"training": asdict(training)})
             if stops:

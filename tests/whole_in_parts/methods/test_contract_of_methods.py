@@ -178,9 +178,10 @@ def test_features_are_those_of_the_kept_backbone_on_the_runs_views_without_gradi
     batch = training.batch(0)
     features = training.method(batch).features
     with torch.no_grad():
-        expected = [training.method.backbone(view).global_BD for view in batch.views[: training.method.views]]
-    assert not any(view_BD.requires_grad for view_BD in features)
-    torch.testing.assert_close(features, expected)
+        views = [training.method.backbone(view) for view in batch.views[: training.method.views]]
+    assert not any(x_BD.requires_grad for x_BD in features.values())
+    torch.testing.assert_close(features["global"], torch.cat([view.global_BD for view in views]))
+    torch.testing.assert_close(features.get("patch", features["global"]), torch.cat([view.pooled_BC for view in views]))
 
 
 @pytest.mark.parametrize(("method", "modifier"), CARRIES)

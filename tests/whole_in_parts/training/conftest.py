@@ -33,7 +33,7 @@ def begin(images, shards, tmp_path):
 
     def go(method: Method, options: Run, online=None, folder: str = "checkpoints") -> Training:
         test = Images(Shards(shards / "test"), 8, 1)
-        online = online or OnlineEvaluation(options, method.backbone.features, images, test, CPU)
+        online = online or OnlineEvaluation(options, method.backbone, images, test, CPU)
         return loop.train(method, images, online, options, Checkpoints(tmp_path / folder), CPU)
 
     return go

@@ -51,16 +51,14 @@ def accelerator(images, shards, run):
         options = run(image_size=SIZE, views=[EVERYTHING, EVERYTHING], batch_size=BATCH, **changes)
         base = build_method(METHODS[name], build_backbone(BACKBONE), 10, SIZE)
         method = apply_modifier(base, MODIFIERS[modifier], SIZE).train()
-        online = OnlineEvaluation(
-            options, method.backbone.features, images, Images(Shards(shards / "test"), SIZE, 1), CPU
-        )
+        online = OnlineEvaluation(options, method.backbone, images, Images(Shards(shards / "test"), SIZE, 1), CPU)
         held = Held(images, home)
         parts, watch = (
             TrainState(method, optimizers.build_optimizer(options.optimizer, method), online),
             NonFiniteGuard(CPU),
         )
         labels = torch.from_numpy(images.shards.labels)
-        put(*method.parameters(), *method.buffers(), *online.probe.parameters(), *online.probe.buffers(), labels)
+        put(*method.parameters(), *method.buffers(), *online.probes.parameters(), *online.probes.buffers(), labels)
         put(watch.first)
         crops = method.crops(options.views, SIZE)
         rates = optimizers.Rates(0.01, 0.0, 0.01)
