@@ -124,7 +124,8 @@ def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
         f"{side}×{side} local representations{f' that see {size} px' if size else ''}.\n\n"
         "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom whole_in_parts.models import saved_backbone\n\n"
         'backbone, image_size = saved_backbone.load(Path("model"), torch.device("cpu"))\n'
-        "maps, pooled, global_features = backbone(images)  # (B, C, H, W) in [0, 1]\nlocal = maps[-1]\n```\n\n"
+        "representations = backbone(images)  # (B, C, H, W) in [0, 1]\n"
+        "global_features, local_features = representations.global_BD, representations.local_BCNN\n```\n\n"
         f"## Settings\n\n```json\n{settings}\n```\n"
     )
 

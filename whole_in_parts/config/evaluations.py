@@ -23,7 +23,9 @@ def _includes_all_labels(percentages: list[int]) -> list[int]:
     return percentages
 
 
-Representation = Annotated[str, Field(pattern=r"^(global|patch|layer_[1-9][0-9]*)$")]
+Representation = Annotated[
+    str, Field(pattern=r"^(global|patch|global_patch|layer_[1-9][0-9]*|class_tokens_[1-9][0-9]*)$")
+]
 Percentage = Annotated[int, Field(gt=0, le=100)]
 Percentages = Annotated[list[Percentage], AfterValidator(unique), AfterValidator(_includes_all_labels)]
 
@@ -32,7 +34,8 @@ class Extract(Section):
     """The representations of each image that are stored as features."""
 
     representations: Annotated[list[Representation], AfterValidator(unique), AfterValidator(_includes_global)]
-    """`global` (required), `patch` (pooled, before the last layers), `layer_1`, `layer_2`, … (pooled maps)."""
+    """`global` (required), `patch` (pooled, before the last layers), `global_patch` (both, joined), `layer_1`, …
+    (pooled maps), `class_tokens_1`, … (the class tokens of so many last blocks, joined)."""
 
 
 class Linear(Section):

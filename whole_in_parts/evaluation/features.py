@@ -1,7 +1,9 @@
 """Features of a split: extracted by a backbone, stored in a memory-mappable Arrow file of key, label, representations.
 
 A representation is `global`, `patch` (the pooled local map that the backbone's last layers start from:
-CO-SSL, section 4.1) or `layer_1` … `layer_N` (the mean over positions of the map of a stage: CO-SSL, Table 10).
+CO-SSL, section 4.1), `global_patch` (both, joined), `layer_1` … `layer_N` (the mean over positions of the map of a
+stage: CO-SSL, Table 10) or `class_tokens_1` … `class_tokens_N` (the class tokens of so many last blocks, joined: DINO;
+`docs/methods.md` E.2).
 
 Shapes: N images of a split, B of a batch, D features.
 """
@@ -23,7 +25,7 @@ from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.progress import progress
 
 BATCH = 500
-GLOBAL, PATCH, LAYER = "global", "patch", "layer_"
+GLOBAL, PATCH, BOTH, LAYER, CLASS_TOKENS = "global", "patch", "global_patch", "layer_", "class_tokens_"
 
 
 class Features(NamedTuple):
@@ -51,7 +53,9 @@ def iter_batches(
 
 def representation_names(backbone: Backbone) -> list[str]:
     """List the names of the representations that a backbone has."""
-    return [GLOBAL, PATCH, *[f"{LAYER}{number + 1}" for number in range(len(backbone.widths))]]
+    layers = [f"{LAYER}{number + 1}" for number in range(len(backbone.widths))]
+    class_tokens = [f"{CLASS_TOKENS}{number + 1}" for number in range(backbone.class_tokens)]
+    return [GLOBAL, PATCH, BOTH, *layers, *class_tokens]
 
 
 def require_representations(backbone: Backbone, names: Iterable[str], key: str = "extract.representations") -> None:
@@ -72,6 +76,10 @@ def select_representation(representations: Representations, name: str) -> Tensor
         return representations.global_BD
     if name == PATCH:
         return representations.pooled_BC
+    if name == BOTH:
+        return torch.cat([representations.global_BD, representations.pooled_BC], 1)
+    if name.startswith(CLASS_TOKENS):
+        return torch.cat(representations.class_tokens[-int(name.removeprefix(CLASS_TOKENS)) :], 1)
     return representations.maps[int(name.removeprefix(LAYER)) - 1].mean((2, 3))
 
 

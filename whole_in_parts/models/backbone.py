@@ -22,12 +22,14 @@ class Representations(NamedTuple):
 
     `maps` are the feature maps (B, C, N, N) of its stages or blocks, first to last; `pooled_BC` is the mean of the
     last map over its positions ("patch" in the CO-SSL paper, section 4.1); `global_BD` is the global representation:
-    `pooled_BC`, or the output of the layers that follow the last map.
+    `pooled_BC`, or the output of the layers that follow the last map. `class_tokens` are those (B, C) of a
+    transformer's blocks, first to last, each after the final norm; a network without a class token has none.
     """
 
     maps: tuple[Tensor, ...]
     pooled_BC: Tensor
     global_BD: Tensor
+    class_tokens: tuple[Tensor, ...] = ()
 
     @property
     def local_BCNN(self) -> Tensor:
@@ -46,6 +48,9 @@ class Backbone(nn.Module):
     std: Tensor
     features: int
     widths: list[int]
+    class_tokens = 0
+    """The number of class tokens that the network gives, one for each block of a transformer."""
+
     convolutional = True
     """Whether the convolutions and pools, in order and without shortcuts, form the longest path of the network."""
 

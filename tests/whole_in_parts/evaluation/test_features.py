@@ -51,10 +51,22 @@ def test_what_a_backbone_offers_is_what_it_gives(name):
     with torch.no_grad():
         given = backbone(torch.rand(2, TINY[name].channels, 32, 32))
     offered = features.representation_names(backbone)
-    assert offered[:2] == ["global", "patch"]
-    assert len(offered) == 2 + len(given.maps)
-    assert all(features.select_representation(given, each).shape[0] == 2 for each in offered)
-    assert [features.select_representation(given, each).shape[1] for each in offered[2:]] == backbone.widths
+    assert offered[:3] == ["global", "patch", "global_patch"]
+    assert len(offered) == 3 + len(given.maps) + len(given.class_tokens)
+    selected = {each: features.select_representation(given, each) for each in offered}
+    assert all(len(x_BD) == 2 for x_BD in selected.values())
+    layers = [selected[each].shape[1] for each in offered if each.startswith("layer_")]
+    assert layers == backbone.widths
+    assert torch.equal(selected["global_patch"], torch.cat([selected["global"], selected["patch"]], 1))
+
+
+def test_class_tokens_are_those_of_the_last_blocks_first_to_last():
+    backbone = build_backbone(TINY["timm vit"]).eval()
+    with torch.no_grad():
+        given = backbone(torch.rand(2, 3, 32, 32))
+    torch.testing.assert_close(features.select_representation(given, "class_tokens_1"), given.global_BD)
+    joined_BD = torch.cat(given.class_tokens[-2:], 1)
+    assert torch.equal(features.select_representation(given, "class_tokens_2"), joined_BD)
 
 
 @pytest.mark.parametrize("batch", [500, 7])

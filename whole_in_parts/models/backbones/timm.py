@@ -7,6 +7,7 @@ computed from the map, and then `aggregate` gives the pooled mean instead.
 """
 
 import difflib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ class Timm(Backbone):
         meta_backbone = self.meta_copy()
         try:
             with torch.device("meta"):
-                maps, final = meta_backbone.run(torch.empty(1, options.channels, size, size))
+                maps, final, class_tokens = meta_backbone.run(torch.empty(1, options.channels, size, size))
                 global_BD = meta_backbone.network.forward_head(final, pre_logits=True)
         except Exception as error:  # timm's networks raise errors of many types
             raise ValueError(
@@ -47,32 +48,40 @@ class Timm(Backbone):
         self.head_reads_map = final is maps[-1]
         self.widths = [map_BCNN.shape[1] for map_BCNN in maps]
         self.features = global_BD.shape[1]
+        self.class_tokens = len(class_tokens)
 
     @property
     def stored(self) -> nn.Module:
         return self.network
 
     def forward(self, images_BCHW: Tensor) -> Representations:
-        maps, final = self.run(self.normalised(images_BCHW))
+        maps, final, class_tokens = self.run(self.normalised(images_BCHW))
         global_BD = self.network.forward_head(final, pre_logits=True)
-        return Representations(tuple(maps), maps[-1].mean((2, 3)), global_BD)
+        return Representations(tuple(maps), maps[-1].mean((2, 3)), global_BD, class_tokens)
 
     def maps(self, x_BCHW: Tensor) -> list[Tensor]:
         return self.run(x_BCHW)[0]
 
-    def run(self, x_BCHW: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Compute the maps, and the input of timm's head in its own layout.
+    def run(self, x_BCHW: Tensor) -> tuple[list[Tensor], Tensor, tuple[Tensor, ...]]:
+        """Compute the maps, the input of timm's head in its own layout, and the class tokens (B, C) of all blocks.
 
         Raises:
             ValueError: the network does not accept images of that size.
         """
+        with_tokens = gives_class_tokens(self.network)
+        options = {"return_prefix_tokens": True} if with_tokens else {}
         try:
-            final, maps = self.network.forward_intermediates(x_BCHW)
+            final, maps = self.network.forward_intermediates(x_BCHW, **options)
         except AssertionError as error:
             raise ValueError(
                 f"backbone.model: {self.name} does not take images of {x_BCHW.shape[2]}×{x_BCHW.shape[3]}: {error}"
             ) from error
-        return [*maps[:-1], as_map(final, maps[-1])], final
+
+        class_tokens: tuple[Tensor, ...] = ()
+        if with_tokens:
+            maps, prefixes = zip(*maps, strict=True)
+            class_tokens = tuple(self.network.norm(tokens_BLC[:, 0]) for tokens_BLC in prefixes)
+        return [*maps[:-1], as_map(final, maps[-1])], final, class_tokens
 
     def global_features(self, pooled_BC: Tensor, local_BCNN: Tensor) -> Tensor:
         """Apply the head to the map, or take the pooled mean if the head reads tokens.
@@ -88,6 +97,12 @@ class Timm(Backbone):
                 f"{self.local_features} channels; allowed are models where both numbers are equal"
             )
         return pooled_BC
+
+
+def gives_class_tokens(network: Any) -> bool:
+    """Whether a network has a class token, and timm returns it for each block."""
+    options = inspect.signature(network.forward_intermediates).parameters
+    return getattr(network, "cls_token", None) is not None and "return_prefix_tokens" in options
 
 
 def as_map(final: Tensor, last_BCNN: Tensor) -> Tensor:

@@ -38,13 +38,14 @@ def images(size: int = SIZE, batch: int = 3) -> torch.Tensor:
 
 
 def test_representations_are_maps_the_mean_of_the_last_and_a_global_one(backbone):
-    maps, pooled_BC, global_BD = said = backbone(images())
+    said = backbone(images())
+    maps = said.maps
     assert [map_BCNN.shape[:2] for map_BCNN in maps] == [(3, width) for width in backbone.widths]
     assert all(map_BCNN.shape[2] == map_BCNN.shape[3] for map_BCNN in maps)
     assert said.local_BCNN is maps[-1]
     assert backbone.local_features == maps[-1].shape[1]
-    torch.testing.assert_close(pooled_BC, maps[-1].mean((2, 3)))
-    assert global_BD.shape == (3, backbone.features)
+    torch.testing.assert_close(said.pooled_BC, maps[-1].mean((2, 3)))
+    assert said.global_BD.shape == (3, backbone.features)
 
 
 def test_the_global_representation_is_the_pooled_one_where_nothing_follows_the_pooling(name, backbone):

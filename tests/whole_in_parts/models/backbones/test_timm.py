@@ -40,6 +40,23 @@ def test_a_vit_has_a_map_for_each_block(vit):
     torch.testing.assert_close(maps[0], first_BCNN)
 
 
+@torch.no_grad()
+def test_a_vit_gives_the_class_token_of_each_block_behind_the_final_norm(vit):
+    images_BCHW = torch.rand(2, 3, 32, 32)
+    tokens_BLC = vit.network._pos_embed(vit.network.patch_embed(vit.normalised(images_BCHW)))
+    found = vit(images_BCHW).class_tokens
+    assert len(found) == vit.class_tokens == VIT["depth"]
+    for block, token_BC in zip(vit.network.blocks, found, strict=True):
+        tokens_BLC = block(tokens_BLC)
+        torch.testing.assert_close(token_BC, vit.network.norm(tokens_BLC)[:, 0])
+
+
+def test_a_network_without_a_class_token_gives_none():
+    backbone = build_backbone(TINY["timm vit without class token"]).eval()
+    assert backbone.class_tokens == 0
+    assert backbone(torch.rand(2, 3, 32, 32)).class_tokens == ()
+
+
 @pytest.mark.parametrize("patch", [8, 16, 32])
 @pytest.mark.parametrize("model", ["vit_tiny_patch16_224", "vit_small_patch16_224", "vit_base_patch16_224"])
 def test_vits_of_the_papers_take_large_and_small_crops(model, patch):
