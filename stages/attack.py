@@ -10,8 +10,6 @@ weak; a setting with random starts, restarts and more steps is stronger. In ever
 of the true robustness. A killed attack resumes from its checkpoint if everything that it depends on is unchanged.
 """
 
-import hashlib
-from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,11 +24,11 @@ from whole_in_parts.data.shards import INDEX
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.pgd import predict_under_attack
-from whole_in_parts.evaluation.probed_backbone import EvalInputs, eval_inputs
+from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS, EvalInputs, eval_inputs
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.results import result_dir, scratch_dir
 from workflow import program
-from workflow.provenance.record import record, text
+from workflow.provenance.inputs import digest
 
 CLEAN = AttackSetting(epsilon=0, step=1, iterations=1)
 BATCH = 100
@@ -42,8 +40,8 @@ NORMAL_95 = 1.959964
 
 def attack(study: Study, run: str, directory: Path) -> None:
     device = default_device()
-    inputs = eval_inputs(study, run, study.attack.subset, device)
-    checkpoints = Checkpoints(scratch_dir("attack", run) / digest(study, run, device))
+    inputs = eval_inputs(study, run, study.attack, device)
+    checkpoints = Checkpoints(scratch_dir("attack", run) / checkpoint_name(study, run, device))
     predictions = predict_all(inputs, {"clean": CLEAN} | study.attack.settings, checkpoints, device)
 
     metrics: dict[str, float] = {}
@@ -90,18 +88,14 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     return round(100 * max(0.0, middle - half), 4), round(100 * min(1.0, middle + half), 4)
 
 
-def digest(study: Study, run: str, device: torch.device) -> str:
+def checkpoint_name(study: Study, run: str, device: torch.device) -> str:
     """Hash all that predictions under attack depend on: options, code, versions, model, classifier and images."""
-    versions = f"{torch.__version__} {version('foolbox')} {device.type}"
-    state = hashlib.sha256((text(record(study, "attack", run)) + versions).encode())
     files = [
         *(result_dir("pretrain", run) / "model").iterdir(),
-        result_dir("linear", run) / "classifier.safetensors",
+        result_dir("linear", run) / CLASSIFIERS[study.attack.classifier],
         result_dir("shard", study.runs[run].dataset) / "test" / INDEX,
     ]
-    for file in sorted(files):
-        state.update(file.read_bytes())
-    return state.hexdigest()[:16]
+    return digest(study, "attack", run, device, files, ["foolbox"])
 
 
 if __name__ == "__main__":

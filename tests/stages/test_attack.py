@@ -129,14 +129,14 @@ def test_nothing_is_taken_up_that_another_attack_has_left(small, built, tmp_path
 
 def test_what_an_attack_has_left_is_of_its_classifier_alone(small, built, monkeypatch, tmp_path):
     study, cpu = asked(small), default_device()
-    before = stage.digest(study, "supervised", cpu)
-    assert stage.digest(study, "supervised", cpu) == before
+    before = stage.checkpoint_name(study, "supervised", cpu)
+    assert stage.checkpoint_name(study, "supervised", cpu) == before
     genuine = result_dir
     other = tmp_path / "linear"
     other.mkdir()
     (other / "classifier.safetensors").write_bytes(b"another")
     monkeypatch.setattr(stage, "result_dir", lambda kind, key: other if kind == "linear" else genuine(kind, key))
-    assert stage.digest(study, "supervised", cpu) != before
+    assert stage.checkpoint_name(study, "supervised", cpu) != before
 
 
 def test_a_run_without_a_classifier_is_refused_with_how_to_make_it(small, built, tmp_path, monkeypatch):

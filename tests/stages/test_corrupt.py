@@ -16,7 +16,7 @@ from stages.corrupt import (
     predict,
     summarise,
 )
-from whole_in_parts.config.evaluations import CORRUPTIONS
+from whole_in_parts.config.evaluations import CORRUPTIONS, Robustness
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.corruption import SEVERITIES
 from whole_in_parts.evaluation.corruption import corrupt as apply
@@ -33,7 +33,7 @@ def changed(small: Study, **options: object) -> Study:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, name):
-    given = eval_inputs(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
     task = CorruptedSubset(name, 5, given.images, given.indices, True)
     whole_N = predict(given.model, task, CPU)
     monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
@@ -43,7 +43,7 @@ def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, nam
 @torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
 def test_corrupted_images_are_given_to_the_model(small, built, name):
-    given = eval_inputs(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
     images_BCHW = apply(name, given.images[given.indices].float() / 255, 5, given.indices)
     task = CorruptedSubset(name, 5, given.images, given.indices, True)
     assert torch.equal(predict(given.model, task, CPU), given.model(images_BCHW).argmax(1))
@@ -51,7 +51,7 @@ def test_corrupted_images_are_given_to_the_model(small, built, name):
 
 @torch.no_grad()
 def test_clean_images_are_given_to_the_model_as_they_are(small, built):
-    given = eval_inputs(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
     clean = next(iter_subsets(given, small.corrupt))
     expected_N = given.model(given.images[given.indices].float() / 255).argmax(1)
     assert torch.equal(predict(given.model, clean, CPU), expected_N)
@@ -88,7 +88,7 @@ def test_a_study_without_corruptions_has_the_clean_accuracy_alone(small, built, 
 @pytest.fixture
 def released(small, built, tmp_path):
     """The test images of a subset, uncorrupted, laid out as a released set."""
-    given = eval_inputs(small, "supervised", 100, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=100), CPU)
     for number, image_CHW in zip(given.indices, given.images[given.indices], strict=True):
         for severity in SEVERITIES:
             place = tmp_path / "set" / "fog" / str(severity) / str(given.images.shards.labels[number])
@@ -116,7 +116,7 @@ def test_of_a_folder_too_a_subset_is_taken(small, released, tmp_path):
 
 def test_arrays_are_read_as_twins_of_the_clean_images_of_the_subset(small, built, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "apply", None)
-    given = eval_inputs(small, "supervised", 100, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=100), CPU)
     order = np.argsort(np.array(given.images.shards.keys))
     pixels_NHWC = given.images[order].permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
     np.save(tmp_path / "fog.npy", np.tile(pixels_NHWC, (5, 1, 1, 1)))

@@ -2,14 +2,17 @@ import json
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+import whole_in_parts.results
 from stages.extract import extract
 from stages.linear import linear
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation import features, linear_probe, logistic_probe
+from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS
 from whole_in_parts.failure import Failure
 from whole_in_parts.report import results
 from whole_in_parts.report.tables import columns
@@ -89,6 +92,43 @@ def test_logistic_regression_takes_the_place_of_sgd_and_tells_its_penalty(small,
     assert list(metrics) == ["top1", "penalty"]
     assert metrics["penalty"] in weights[:2]
     claim("top1 less that by SGD", metrics["top1"] - written(result_dir("linear", "supervised"))["top1"], above=-6)
+
+
+def test_a_probe_on_crops_stands_beside_the_others_and_leaves_them_as_they_are(small, built, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_in_parts.results, "SCRATCH", tmp_path / "scratch")
+    crops = {"epochs": 1, "batch_size": 64, "representations": ["global", "layer_2"], "learning_rates": [0.1, 1.0]}
+    study = changed(small, crops=crops)
+    directory = tmp_path / "result"
+    directory.mkdir()
+    linear(study, "supervised", directory)
+    metrics = written(directory)
+    before = written(result_dir("linear", "supervised"))
+    assert {name: value for name, value in metrics.items() if not name.startswith("crops_")} == before
+    assert set(results.expected_metrics(study, "byol", "linear")) <= set(metrics)
+    shown = [column.metric for column in columns(study) if column.kind == "linear"]
+    assert shown == ["top1", "crops_top1", "crops_top1_layer_2"]
+
+    rows = pq.read_table(directory / "predictions.parquet").to_pydict()
+    right = np.mean(np.equal(rows["predicted_crops"], rows["label"]))
+    assert metrics["crops_top1"] == round(100 * float(right), 4)
+    layer = linear_probe.load(directory / CLASSIFIERS["crops"], CPU)
+    test = features.read(result_dir("extract", "supervised") / "test.arrow")
+    assert np.mean(np.equal(layer(test.features_ND).argmax(1).numpy(), rows["predicted_crops"])) > 0.99
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "mask", "attack"])
+@pytest.mark.parametrize("crops", [None, {"representations": ["patch"]}], ids=["no crops", "no global"])
+def test_an_evaluation_that_names_a_classifier_that_nothing_trains_is_refused(small, kind, crops):
+    content = small.model_dump()
+    content["linear"]["crops"] = crops
+    content[kind]["classifier"] = "crops"
+    with pytest.raises(ValueError, match=rf"{kind}\.classifier: crops needs a probe on crops of the global"):
+        Study.model_validate(content)
+
+
+def test_a_representation_that_the_backbone_lacks_is_refused_before_the_crops(small, built, tmp_path):
+    with pytest.raises(Failure, match=r"linear\.crops\.representations: the backbone has no class_tokens_4"):
+        linear(changed(small, crops={"representations": ["class_tokens_4"]}), "supervised", tmp_path)
 
 
 def test_a_share_of_the_labels_that_is_no_sample_of_a_class_is_refused(small, built, tmp_path, monkeypatch):

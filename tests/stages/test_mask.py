@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from stages.mask import draw_kept, fill_dropped, mask, masked_top1
+from whole_in_parts.config.evaluations import Robustness
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.linear_probe import top1
 from whole_in_parts.evaluation.probed_backbone import eval_inputs
@@ -53,7 +54,7 @@ def test_the_positions_that_are_dropped_change_nothing():
 
 @torch.no_grad()
 def test_the_model_without_a_mask_is_the_plain_model(small, built):
-    given = eval_inputs(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
     images_BCHW = given.images[given.indices].float() / 255
     backbone = given.model.backbone
     said = backbone(images_BCHW)
@@ -63,7 +64,7 @@ def test_the_model_without_a_mask_is_the_plain_model(small, built):
 
 
 def test_accuracy_does_not_depend_on_the_batches(small, built, monkeypatch):
-    given = eval_inputs(small, "supervised", 200, CPU)
+    given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
     whole = masked_top1(given, 75, CPU)
     monkeypatch.setattr("whole_in_parts.evaluation.features.BATCH", 7)
     assert masked_top1(given, 75, CPU) == pytest.approx(whole, abs=1)  # two images on an edge

@@ -43,7 +43,7 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
         looks_at = [run["dataset"], run["backbone"], transform]
         read[f"pretrain@{key}"] = [run, transform]
         read[f"extract@{key}"] = [looks_at, content["extract"]]
-        read[f"linear@{key}"] = content["linear"]
+        read[f"linear@{key}"] = [looks_at, content["linear"]]
         read[f"knn@{key}"] = content["knn"]
         for kind in ("corrupt", "mask", "attack"):
             read[f"{kind}@{key}"] = [looks_at, content[kind]]

@@ -38,6 +38,38 @@ class Extract(Section):
     (pooled maps), `class_tokens_1`, … (the class tokens of so many last blocks, joined)."""
 
 
+class LinearOnCrops(Section):
+    """Linear layers on frozen features of random crops, new in each epoch; the defaults are CO-SSL's."""
+
+    epochs: Count = 100
+    """Epochs of SGD."""
+    batch_size: Count = 256
+    """Images in a batch of SGD, over all processes."""
+    representations: Annotated[list[Representation], Field(min_length=1), AfterValidator(unique)] = Field(
+        default=["global"]
+    )
+    """The representations to classify: `global`, `patch`, `global_patch`, `layer_1`, …, `class_tokens_1`, …"""
+    learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(unique)] = (0.1,)
+    """Initial learning rates of SGD. A layer is trained at each of them, all in one pass of the backbone; of several,
+    the one that is best on held-out training images is evaluated."""
+    best_epoch: bool = False
+    """Evaluate also the layer of the epoch that is best on held-out training images."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Fraction of the training images of each class that choose among several learning rates, or the best epoch; not
+    trained on."""
+    schedule: Literal["cosine", "steps"] = "steps"
+    """Learning rate over time: a half `cosine` to 0, or `steps`: divided by 10 after 60 % and 80 % of the epochs."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay of SGD."""
+    seed: int = 0
+    """Random seed of the training."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether held-out images choose among learning rates or epochs."""
+        return self.best_epoch or len(self.learning_rates) > 1
+
+
 class Linear(Section):
     """The linear probe on frozen features; `lbfgs` ignores all keys of SGD."""
 
@@ -55,6 +87,8 @@ class Linear(Section):
     """Weight decay of SGD."""
     labels: Percentages = Field(default=[100])
     """Percentages of the labels of each class, 1 to 100; one probe is trained per percentage, and 100 is required."""
+    crops: LinearOnCrops | None = None
+    """A probe on random crops, as the papers train theirs, beside those on stored features; none if left out."""
 
 
 class KNN(Section):
@@ -83,26 +117,32 @@ def _inside_project(folder: str) -> str:
 Corruption = Annotated[str, AfterValidator(_is_corruption), Field(json_schema_extra={"enum": CORRUPTIONS})]
 
 
-class Corrupt(Section):
+class Robustness(Section):
+    """An evaluation of the backbone with a linear classifier on a subset of the test images."""
+
+    classifier: Literal["features", "crops"] = "features"
+    """The linear probe that classifies: the one on stored `features`, or the one on random `crops` (`linear.crops`), as
+    in the papers."""
+    subset: Count
+    """Approximate number of test images, stratified by class; all of them if there are fewer."""
+
+
+class Corrupt(Robustness):
     """Accuracy under image corruptions, each at five severities, on a subset of the test images."""
 
     corruptions: Annotated[list[Corruption], AfterValidator(unique)]
     """Names of the corruptions."""
-    subset: Count
-    """Approximate number of test images, stratified by class; all of them if there are fewer."""
     folder: Annotated[str, AfterValidator(_inside_project)] | None = None
     """Folder of released corrupted images, relative to the project's root, to read instead of generating them:
     `<corruption>/<severity>/<class>/<image>` as ImageNet-C, or `<corruption>.npy` and `labels.npy` as CIFAR-10-C.
     DVC does not track the folder: after a change of its images, rename it or run the stage with `--force`."""
 
 
-class Mask(Section):
+class Mask(Robustness):
     """Accuracy when a part of the local representations is dropped before pooling."""
 
     rates: list[Annotated[int, Field(ge=0, lt=100)]]
     """Percentages of the local representations that are dropped, 0 to 99."""
-    subset: Count
-    """Approximate number of test images, stratified by class; all of them if there are fewer."""
 
 
 class AttackSetting(Section):
@@ -126,13 +166,11 @@ class AttackSetting(Section):
         return self
 
 
-class Attack(Section):
+class Attack(Robustness):
     """Accuracy under adversarial attack (L∞ PGD) on a subset of the test images."""
 
     settings: dict[Name, AttackSetting]
     """The attacks by name; a name becomes a metric."""
-    subset: Count
-    """Approximate number of test images, stratified by class; all of them if there are fewer."""
 
     @model_validator(mode="after")
     def names_are_free(self) -> Self:

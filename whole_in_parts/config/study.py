@@ -78,6 +78,17 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def classifiers_are_trained(self) -> Self:
+        crops = self.linear.crops
+        for name in ("corrupt", "mask", "attack"):
+            if getattr(self, name).classifier == "crops" and not (crops and "global" in crops.representations):
+                raise ValueError(
+                    f"{name}.classifier: crops needs a probe on crops of the global representation; add linear.crops, "
+                    "or take features"
+                )
+        return self
+
+    @model_validator(mode="after")
     def runs_can_be_analysed(self) -> Self:
         for name, entry in self.analyse.items():
             if problem := entry.analysis.incompatibility(self.runs[entry.run]):

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.randomness import permutation, stratified
-from whole_in_parts.config.evaluations import Linear
-from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
+from whole_in_parts.config.evaluations import Linear, LinearOnCrops
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
@@ -53,7 +52,7 @@ def train(features: Features, classes: int, options: Linear) -> nn.Linear:
     return fold_standardisation(layer, mean_D, std_D)
 
 
-def learning_rate(initial: float, options: Linear | LinearOnCropsConfig, epoch: int) -> float:
+def learning_rate(initial: float, options: Linear | LinearOnCrops, epoch: int) -> float:
     """Compute the learning rate of an epoch: a cosine to zero, or a division by ten at each of `MILESTONES`."""
     if options.schedule == "steps":
         return initial * 0.1 ** sum(100 * epoch >= percent * options.epochs for percent in MILESTONES)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import stratified
+from whole_in_parts.config.evaluations import Robustness
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation import linear_probe
@@ -38,18 +39,24 @@ class EvalInputs(NamedTuple):
     labels_N: Tensor
 
 
-def eval_inputs(study: Study, run: str, subset: int, device: torch.device) -> EvalInputs:
-    """Load the probed backbone of a run and draw a stratified subset of its test images, always the same.
+CLASSIFIERS = {"features": "classifier.safetensors", "crops": "classifier_on_crops.safetensors"}
+"""The files in the results of the stage `linear` of the probes that an evaluation of robustness can name."""
+
+
+def eval_inputs(study: Study, run: str, evaluation: Robustness, device: torch.device) -> EvalInputs:
+    """Load the backbone of a run with the classifier that an evaluation names, and draw its subset of the test images.
+
+    The subset is stratified and always the same.
 
     Raises:
         Failure: the subset has images of fewer than two classes, or the run's classifier is missing.
     """
     options = study.runs[run]
     shards = Shards(result_dir("shard", options.dataset) / "test")
-    indices = stratified_subset(shards, subset)
+    indices = stratified_subset(shards, evaluation.subset)
 
     backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device)
-    layer = linear_probe.load(result_dir("linear", run) / "classifier.safetensors", device)
+    layer = linear_probe.load(result_dir("linear", run) / CLASSIFIERS[evaluation.classifier], device)
     model = ProbedBackbone(backbone, layer).eval()
 
     images = Images(shards, size, options.backbone.channels, study.datasets[options.dataset].test_transform)

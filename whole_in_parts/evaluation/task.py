@@ -1,25 +1,20 @@
 """Transfer tasks: evaluations of a pretrained backbone on another dataset; each module of `tasks/` is a task."""
 
+import hashlib
 import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.augment.views import Crop
-from whole_in_parts.config.views import View
-from whole_in_parts.data import sample_order
-from whole_in_parts.data.shards import Images
+from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.config.task import TaskConfig
+from whole_in_parts.data.shards import INDEX, Images
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
-
-TRAIN_CROP = View(crop_scale=(0.08, 1.0), jitter=0.0, greyscale=0.0)
-"""The augmentation of ImageNet classifiers: a random resized crop, flipped horizontally half of the time."""
 
 DECODE_BATCH = 500
 """About how many images `decode_all` holds at once."""
@@ -71,25 +66,14 @@ def decode_all(images: Images) -> None:
         images[indices]
 
 
-def random_crops(
-    context: TaskContext, indices_N: NDArray[np.int64], batch_size: int, seed: int, steps: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield random crops (B, C, S, S) in [0, 1] of the indexed training images, and labels (B,), for each step.
-
-    Images are cropped at their original size; those of the next steps are decoded and cropped ahead.
-
-    Raises:
-        ValueError: there are fewer images than `batch_size`.
-    """
-    labels_N = torch.from_numpy(context.train.shards.labels).to(context.device)
-    crops = [Crop(TRAIN_CROP, context.train.size)]
-
-    def pieces(step: int) -> list[NDArray[np.int64]]:
-        return [indices_N[sample_order.batch(step, len(indices_N), batch_size, seed)]]
-
-    for step in range(steps):
-        (batch,) = context.train.batches(labels_N, crops, pieces, seed, range(step, steps))
-        yield batch.views[0], batch.labels_B
+def checkpoints(context: TaskContext, options: TaskConfig) -> Checkpoints:
+    """Return the checkpoints of a task, which depend on its options, torch's version, backbone, data and code."""
+    state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
+    for tensor in context.backbone.state_dict().values():
+        state.update(tensor.cpu().contiguous().numpy().tobytes())
+    state.update((context.train.shards.folder / INDEX).read_bytes())
+    state.update(context.code_digest.encode())
+    return Checkpoints(context.directory.parent / f"{options.name}_{state.hexdigest()[:16]}")
 
 
 def average_precision(relevant_R: Tensor, positives: int) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from whole_in_parts.config.evaluations import AttackSetting
+from whole_in_parts.config.evaluations import AttackSetting, Robustness
 from whole_in_parts.report.groups import Group, Summary, summarise
 from whole_in_parts.report.results import RunResults
 
@@ -33,6 +33,11 @@ def errors(groups: list[Group], measured: RunResults) -> str:
 def value(summary: Summary) -> str:
     """Format a mean with one decimal."""
     return "missing" if summary.mean is None else f"{summary.mean:.1f}"
+
+
+def classifier(options: Robustness) -> str:
+    """Name the classifier of an evaluation of robustness."""
+    return "the linear probe" if options.classifier == "features" else "the linear probe trained on random crops"
 
 
 def attack(settings: Mapping[str, AttackSetting]) -> str:

@@ -154,7 +154,8 @@ def corruptions(scene: Scene) -> list[Drawing]:
         axes.set_xticklabels(["clean", *map(str, SEVERITIES)])
 
     caption = (
-        f"{captions.means(scene.groups)} Each severity of a corruption, the linear probe on corrupted test images."
+        f"{captions.means(scene.groups)} Each severity of a corruption, "
+        f"{captions.classifier(scene.study.corrupt)} on corrupted test images."
         f"{captions.errors(scene.groups, scene.measured)}"
     )
     return [shared_panels(scene, "corruptions", "Accuracy under corruption", caption, names, fill, FULL)]
@@ -168,7 +169,10 @@ def masks(scene: Scene) -> list[Drawing]:
         curves(axes, scene, rates, "mask", [f"mask_{rate}" for rate in rates])
         axes.set(xlabel="local representations dropped, %", xticks=rates)
 
-    caption = f"{captions.means(scene.groups)} Positions of the map are dropped before it is pooled."
+    caption = (
+        f"{captions.means(scene.groups)} Positions of the map are dropped before it is pooled; the classifier is "
+        f"{captions.classifier(scene.study.mask)}."
+    )
     return [shared_panels(scene, "masks", "Accuracy under internal masking", caption, ["masks"], fill, width(scene))]
 
 
@@ -185,7 +189,8 @@ def attacks(scene: Scene) -> list[Drawing]:
         axes.grid(visible=False, axis="x")
 
     caption = (
-        f"{captions.means(scene.groups)} Pale bars are 95 % intervals of a run, by the number of its images. "
+        f"{captions.means(scene.groups)} Pale bars are 95 % intervals of a run, by the number of its images; "
+        f"the classifier is {captions.classifier(scene.study.attack)}. "
         f"{captions.attack(scene.study.attack.settings)}"
     )
     return [shared_panels(scene, "attacks", "Robust accuracy under attack", caption, ["attacks"], fill, width(scene))]

@@ -126,7 +126,13 @@ def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
     representations = study.extract.representations
     return {
         "pretrain": [name for name in ALWAYS + IF_TRAINED if applies(options, name)],
-        "linear": [f"top1{suffix(name, percent)}" for name in representations for percent in study.linear.labels],
+        "linear": [
+            *[f"top1{suffix(name, percent)}" for name in representations for percent in study.linear.labels],
+            *[
+                f"crops_top1{suffix(name)}"
+                for name in (study.linear.crops.representations if study.linear.crops else [])
+            ],
+        ],
         "knn": [
             f"top1_k{k}{suffix(name, percent)}"
             for name in representations

@@ -53,6 +53,10 @@ def columns(study: Study) -> list[Column]:
             for percent in study.linear.labels
         ],
         *[
+            Column("linear", f"crops_top1{suffix(name)}", "Probes", f"linear on crops{of(name)}")
+            for name in (study.linear.crops.representations if study.linear.crops else [])
+        ],
+        *[
             Column(
                 "knn", f"top1_k{k}{suffix(name, percent)}", "Probes", f"kNN, k{NBSP}={NBSP}{k}{of(name)}{by(percent)}"
             )

@@ -31,7 +31,7 @@ KINDS = {
     "contract": Reads("datasets", ("datasets.{key}.expect",)),
     "pretrain": Reads("runs", ("runs.{key}", _TRANSFORM)),
     "extract": Reads("runs", ("extract", *_INPUTS)),
-    "linear": Reads("runs", ("linear",)),
+    "linear": Reads("runs", ("linear", *_INPUTS)),
     "knn": Reads("runs", ("knn",)),
     "corrupt": Reads("runs", ("corrupt", *_INPUTS)),
     "mask": Reads("runs", ("mask", *_INPUTS)),

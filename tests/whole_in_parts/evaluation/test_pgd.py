@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from whole_in_parts.config.evaluations import AttackSetting
+from whole_in_parts.config.evaluations import AttackSetting, Robustness
 from whole_in_parts.evaluation import pgd
 from whole_in_parts.evaluation.probed_backbone import EvalInputs, eval_inputs
 from whole_in_parts.failure import Failure
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def given(small, built) -> EvalInputs:
     """A model that learned something, and 100 test images."""
-    return eval_inputs(small, "supervised", 100, CPU)
+    return eval_inputs(small, "supervised", Robustness(subset=100), CPU)
 
 
 def setting(epsilon: float, step: float = 0.25, iterations: int = 10, **more: object) -> AttackSetting:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_results import BYOL, change, fill, made, page, runs, study
-from whole_in_parts.config.evaluations import AttackSetting
+from whole_in_parts.config.evaluations import AttackSetting, Robustness
 from whole_in_parts.config.study import Study
 from whole_in_parts.report import captions
 
@@ -49,7 +49,7 @@ def test_the_page_has_the_errors_under_corruption_and_the_mce_where_it_was_measu
 
 def test_intervals_are_drawn_and_said_to_be(plan):
     before = made(plan, "before")
-    assert "Pale bars are 95 % intervals of a run, by the number of its images." in (before / "index.html").read_text()
+    assert "Pale bars are 95 % intervals of a run, by the number of its images; the classifier is the linear probe." in (before / "index.html").read_text()
     change("attack", "byol", weak_low=1.0)
     after = made(plan, "after")
     name = "figures/images_attacks.svg"
@@ -61,3 +61,8 @@ def test_the_page_says_how_the_probe_was_trained(plan, solver, said):
     content = plan.model_dump()
     text = page(Study.model_validate(content | {"linear": content["linear"] | {"solver": solver}}))
     assert f"linear probe,\n{said}, and of" in text
+
+
+def test_the_figures_say_which_probe_was_attacked_and_corrupted():
+    assert captions.classifier(Robustness(subset=10)) == "the linear probe"
+    assert captions.classifier(Robustness(subset=10, classifier="crops")) == "the linear probe trained on random crops"

@@ -2,19 +2,15 @@
 statistics ("PreciseBN"). Batches are functions of seed and step; a killed training resumes from its checkpoint.
 """
 
-import hashlib
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
-from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.tasks.detection import DetectionConfig
-from whole_in_parts.data.shards import INDEX
 from whole_in_parts.evaluation.detection.model import Detector, Losses
 from whole_in_parts.evaluation.detection.samples import TrainingBatches
-from whole_in_parts.evaluation.task import TaskContext
+from whole_in_parts.evaluation.task import TaskContext, checkpoints
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
@@ -35,8 +31,8 @@ def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detec
     model = Detector(context.backbone, classes, options).to(context.device).train()
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
 
-    checkpoints = Checkpoints(context.directory.parent / f"detection_{digest(context, options)}")
-    first = resume(checkpoints.load(), model, optimizer)
+    saved = checkpoints(context, options)
+    first = resume(saved.load(), model, optimizer)
     bar = progress(range(first, options.steps), "train", unit="step", initial=first, total=options.steps)
 
     for step in bar:
@@ -48,9 +44,9 @@ def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detec
         total_loss(losses, step, options).backward()
         optimizer.step()
 
-        if checkpoints.due():
+        if saved.due():
             state = {"step": step + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            checkpoints.save(state)
+            saved.save(state)
             bar.set_postfix({name: round(loss.item(), 3) for name, loss in losses.items()})
 
     recompute_statistics(model, batches, options)
@@ -103,13 +99,3 @@ def resume(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["step"]
-
-
-def digest(context: TaskContext, options: DetectionConfig) -> str:
-    """Hash all that a training depends on: options, torch's version, backbone, data and code."""
-    state = hashlib.sha256(options.model_dump_json().encode() + torch.__version__.encode())
-    for tensor in context.backbone.state_dict().values():
-        state.update(tensor.cpu().contiguous().numpy().tobytes())
-    state.update((context.train.shards.folder / INDEX).read_bytes())
-    state.update(context.code_digest.encode())
-    return state.hexdigest()[:16]

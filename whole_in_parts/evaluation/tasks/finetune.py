@@ -16,7 +16,8 @@ from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.linear_probe import label_fraction_indices, top1
-from whole_in_parts.evaluation.task import TaskContext, decode_all, random_crops, shared_class_names
+from whole_in_parts.evaluation.random_crops import random_crops
+from whole_in_parts.evaluation.task import TaskContext, decode_all, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
@@ -64,7 +65,7 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     steps_per_epoch = sample_order.steps_per_epoch(len(indices_N), options.batch_size)
     steps = options.epochs * steps_per_epoch
     schedule = Schedule(steps, options.warmup_epochs * steps_per_epoch, options.learning_rate)
-    crops = random_crops(context, indices_N, options.batch_size, options.seed, steps)
+    crops = random_crops(context.train, indices_N, options.batch_size, options.seed, range(steps), context.device)
     for step, (images_BCHW, labels_B) in enumerate(progress(crops, "finetune", unit="step", total=steps)):
         # Dropout and dropped paths draw from torch's generator.
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))

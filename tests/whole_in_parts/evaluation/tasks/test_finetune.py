@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.evaluation.task import TRAIN_CROP, TaskContext, random_crops
+from whole_in_parts.evaluation.random_crops import TRAIN_CROP, random_crops
+from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.evaluation.tasks import finetune
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
@@ -55,7 +56,7 @@ def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
     options = OPTIONS.model_copy(update={"batch_size": len(context.train)})
     model = finetune.FinetunedClassifier(context.backbone, 10).train()
     ((images_BCHW, labels_B),) = random_crops(
-        context, np.arange(len(context.train)), options.batch_size, options.seed, 1
+        context.train, np.arange(len(context.train)), options.batch_size, options.seed, range(1), context.device
     )
     F.cross_entropy(model(images_BCHW), labels_B).backward()
     moved = finetune.finetune(context, options)
@@ -66,7 +67,9 @@ def test_a_step_goes_down_the_gradient_of_the_first_batch(context):
 def test_images_are_seen_in_crops_of_their_own_and_mirrored_half_of_the_time(context):
     seen = [
         images_BCHW
-        for images_BCHW, _ in random_crops(context, np.arange(len(context.train)), len(context.train), OPTIONS.seed, 2)
+        for images_BCHW, _ in random_crops(
+            context.train, np.arange(len(context.train)), len(context.train), OPTIONS.seed, range(2), context.device
+        )
     ]
     assert seen[0].shape == (len(context.train), 1, 16, 16)
     assert not torch.equal(seen[0], seen[1])
@@ -118,9 +121,9 @@ def test_the_rate_rises_over_the_warmup_and_weight_decay_pulls_all_weights(conte
 def test_a_percentage_of_the_labels_trains_on_that_much_of_each_class(context, monkeypatch):
     seen = []
 
-    def watched(_, indices_N, *rest):
+    def watched(images, indices_N, *rest):
         seen.append(indices_N)
-        return random_crops(context, indices_N, *rest)
+        return random_crops(images, indices_N, *rest)
 
     monkeypatch.setattr(finetune, "random_crops", watched)
     finetune.finetune(context, OPTIONS.model_copy(update={"labels": 10, "batch_size": 32}))

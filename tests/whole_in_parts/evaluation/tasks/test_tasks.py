@@ -15,7 +15,8 @@ from whole_in_parts.config.tasks.linear_on_crops import LinearOnCropsConfig
 from whole_in_parts.config.tasks.retrieval import RetrievalConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation import task
-from whole_in_parts.evaluation.task import average_precision, load_task, random_crops
+from whole_in_parts.evaluation.random_crops import random_crops
+from whole_in_parts.evaluation.task import average_precision, load_task
 from whole_in_parts.failure import Failure
 
 RANKINGS = [np.random.default_rng(seed).random(length) < 0.3 for seed in range(20) for length in (1, 4, 30)]
@@ -101,7 +102,7 @@ def test_a_corrupt_image_is_named_whatever_the_task(give, name):
         load_task(name).evaluate(give([*samples[:3], spoilt, *samples[4:]], samples, ["cat", "dog"]), SPOILT[name])
 
 
-@pytest.mark.parametrize(("name", "training"), [("finetune", "finetune"), ("linear_on_crops", "train")])
+@pytest.mark.parametrize(("name", "training"), [("finetune", "finetune"), ("linear_on_crops", "crops_probe")])
 def test_a_corrupt_image_of_the_test_is_named_before_a_training_that_would_be_lost(give, monkeypatch, name, training):
     monkeypatch.setattr(load_task(name), training, None)
     monkeypatch.setattr(task, "DECODE_BATCH", 3)
@@ -127,7 +128,9 @@ def test_crops_of_a_probe_reach_the_margins_of_photographs_and_are_those_of_torc
     context = give(samples, samples, ["cat", "dog"])
     assert float(context.test[np.arange(8)][:, 0, SIZE // 2].float().mean()) < 1
 
-    crops_BCSS = torch.cat([crops for crops, _ in random_crops(context, np.arange(8), 8, 0, 20)])
+    crops_BCSS = torch.cat(
+        [crops for crops, _ in random_crops(context.train, np.arange(8), 8, 0, range(20), context.device)]
+    )
     reached = (crops_BCSS[:, 0, SIZE // 2, [0, -1]] > 0.9).any(1).double().mean()
     assert reached > 0.1
     assert crops_BCSS.shape == (160, 3, SIZE, SIZE)
