@@ -49,7 +49,10 @@ def test_the_page_has_the_errors_under_corruption_and_the_mce_where_it_was_measu
 
 def test_intervals_are_drawn_and_said_to_be(plan):
     before = made(plan, "before")
-    assert "Pale bars are 95 % intervals of a run, by the number of its images; the classifier is the linear probe." in (before / "index.html").read_text()
+    assert (
+        "Pale bars are 95 % intervals of a run, by the number of its images; the classifier is the linear probe."
+        in (before / "index.html").read_text()
+    )
     change("attack", "byol", weak_low=1.0)
     after = made(plan, "after")
     name = "figures/images_attacks.svg"

@@ -7,12 +7,12 @@ from torch import nn
 from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
 from tests.whole_in_parts.models.backbones.examples import SMALL, resnet
+from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.sources.coco import CocoConfig
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.sources import coco
 from whole_in_parts.evaluation.detection import samples, training
-from whole_in_parts.evaluation.detection.training import Checkpoints
 from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import build_backbone
