@@ -24,7 +24,7 @@ def analyse(study: Study, entry: str, directory: Path) -> None:
     device = default_device()
 
     # The whole method, not its backbone alone: analyses also use projectors and affinities.
-    untrained = build(run, study.datasets[run.dataset].expect.classes)
+    untrained = build(run, study.expectations(run.dataset).classes)
     method = method_weights.load(untrained, result_dir("pretrain", options.run), device)
 
     folder = result_dir("shard", options.dataset)

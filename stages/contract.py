@@ -4,10 +4,13 @@ The contract consists of `datasets.<dataset>.expect` in params.yaml and of the i
 `contract.json` gives for each expectation whether it held, the observed value and the first rows that break it. If an
 expectation is broken, the stage fails and keeps the file in `scratch/contract/<dataset>/`. The expectations are
 evaluated by Great Expectations.
+
+The first time, `expect` may be left out: `--propose` prints what the shards hold, to be read and kept in params.yaml.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from whole_in_parts.config.datasets import Expectations
 from whole_in_parts.config.study import Study
@@ -40,12 +44,13 @@ class Split(NamedTuple):
 
 
 def contract(study: Study, dataset: str, directory: Path) -> None:
-    """Check both splits, write all verdicts, and fail if an expectation is broken."""
+    """Check both splits, write all verdicts, and fail if an expectation is broken or there are none."""
+    expect = study.expectations(dataset)
     splits = [read(result_dir("shard", dataset) / name) for name in ("train", "test")]
     # The other expectations cannot be evaluated on an index without the right columns.
     verdicts = judge(columns(split) for split in splits)
     if all(verdict["held"] for verdict in verdicts):
-        verdicts += judge(content(splits, study.datasets[dataset].expect))
+        verdicts += judge(content(splits, expect))
 
     broken = [verdict for verdict in verdicts if not verdict["held"]]
     sizes = {split.name: split.size for split in splits}
@@ -60,6 +65,29 @@ def contract(study: Study, dataset: str, directory: Path) -> None:
     if broken:
         summary = f"{len(broken)} of {len(verdicts)} expectations are broken; {kept} has them all"
         raise Failure("\n".join([summary, *(complaint(dataset, verdict) for verdict in broken)]))
+
+
+def propose(study: Study, dataset: str) -> str:
+    """Return the line of params.yaml that expects what the shards hold: `expect: {train: …, …}`."""
+    splits = [read(result_dir("shard", dataset) / name) for name in ("train", "test")]
+    train, test = (split.index.to_pandas() for split in splits)
+    sizes = pd.concat([train, test])[["height", "width"]].agg(["min", "max"])
+
+    counts = [samples_per_class(split) for split in splits]
+    imbalance = max(samples.max() / samples[samples > 0].min() for samples in counts)
+    expect = Expectations(
+        train=len(train),
+        test=len(test),
+        classes=len(splits[0].classes),
+        height=sizes["height"].tolist(),
+        width=sizes["width"].tolist(),
+        # Two decimals, rounded up; the inner rounding leaves 1.1 as it is.
+        imbalance=math.ceil(round(100 * imbalance, 6)) / 100,
+        empty=max(int((samples == 0).sum()) for samples in counts),
+        duplicates=len(in_both(train, test)),
+    )
+    values = yaml.safe_dump(expect.model_dump(mode="json"), default_flow_style=True, sort_keys=False, width=math.inf)
+    return f"    expect: {values.strip()}"
 
 
 def read(folder: Path) -> Split:
@@ -94,7 +122,7 @@ def content(splits: list[Split], expect: Expectations) -> Iterator[TableContract
         rows[split.name], shards = measure(split)
         yield of_shards(split, shards, getattr(expect, split.name))
         yield of_samples(split, rows[split.name], expect)
-        yield of_classes(split, rows[split.name], expect, splits[0].classes)
+        yield of_classes(split, expect, splits[0].classes)
     yield of_overlap(rows["train"], rows["test"], expect.duplicates)
 
 
@@ -151,9 +179,9 @@ def of_samples(split: Split, rows: pd.DataFrame, expect: Expectations) -> TableC
     return TableContract(split.name, rows, ["key", "shard"], expectations)
 
 
-def of_classes(split: Split, rows: pd.DataFrame, expect: Expectations, names: list[str]) -> TableContract:
+def of_classes(split: Split, expect: Expectations, names: list[str]) -> TableContract:
     """Expect the declared classes, the same names as in train, and balanced samples."""
-    samples = rows["label"].value_counts().reindex(range(len(split.classes)), fill_value=0)
+    samples = samples_per_class(split)
     # Empty classes have an expectation of their own, so balance is relative to the smallest non-empty class.
     times = samples / samples[samples > 0].min()
     table = pd.DataFrame({"class": split.classes, "samples": samples, "times": times}).rename_axis(None)
@@ -171,13 +199,24 @@ def of_classes(split: Split, rows: pd.DataFrame, expect: Expectations, names: li
     return TableContract(split.name, table, ["class", "samples"], expectations)
 
 
+def samples_per_class(split: Split) -> pd.Series:
+    """Count the samples of each class of a split, also of those without any."""
+    labels = split.index["label"].to_pandas()
+    return labels.value_counts().reindex(range(len(split.classes)), fill_value=0)
+
+
 def of_overlap(train: pd.DataFrame, test: pd.DataFrame, duplicates: int) -> TableContract:
     """Expect few images that are in both splits; the table has a row for each of them."""
-    unique = [rows[["sha256", "key", "shard"]].drop_duplicates("sha256") for rows in (train, test)]
-    table = unique[0].dropna().merge(unique[1], on="sha256", suffixes=("_train", "_test"))
+    table = in_both(train, test)
     count = gxe.ExpectTableRowCountToBeBetween
     few = expectation("few images are in both splits", f"at most {duplicates}", count, max_value=duplicates)
     return TableContract("train and test", table, ["key_train", "shard_train", "key_test", "shard_test"], [few])
+
+
+def in_both(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that are in both splits, with their keys and shards."""
+    unique = [rows[["sha256", "key", "shard"]].drop_duplicates("sha256") for rows in (train, test)]
+    return unique[0].dropna().merge(unique[1], on="sha256", suffixes=("_train", "_test"))
 
 
 def complaint(dataset: str, verdict: dict[str, Any]) -> str:
@@ -188,4 +227,4 @@ def complaint(dataset: str, verdict: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    program.run(contract)
+    program.run(contract, propose)

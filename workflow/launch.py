@@ -116,5 +116,5 @@ def supervise(command: list[str], kind: str) -> int:
             signal.signal(number, lambda received, frame: child.send_signal(received))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends SIGINT to the child, too
         code = child.wait()
-    key = program.stage_key(kind)
+    key = program.parse_arguments(kind).key
     return program.INTERRUPTED if code and interrupted_mark(kind, key).exists() else code

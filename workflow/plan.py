@@ -91,7 +91,7 @@ def show(study: Study, options: argparse.Namespace) -> None:
     costs: dict[str, Cost] = {}
     total = Cost(0.0, 0.0, 0.0)
     for name, run in study.runs.items():
-        steps = run.epochs * steps_per_epoch(study.datasets[run.dataset].expect.train, run.batch_size)
+        steps = run.epochs * steps_per_epoch(study.expectations(run.dataset).train, run.batch_size)
         key = cost_key(run)
         if steps and key not in costs:
             costs[key] = cost_of(run, options)

@@ -27,20 +27,24 @@ INTERRUPTED = 75
 """The exit code of a stage that was interrupted and can be started again (EX_TEMPFAIL of sysexits.h)."""
 
 
-def run(stage: Callable[[Study, str, Path], None]) -> None:
+def run(stage: Callable[[Study, str, Path], None], printed: Callable[[Study, str], str] | None = None) -> None:
     """Run `stage(study, key, directory)` as a program; the files that it writes to the directory become its result.
 
     The stage gets the part of the study that its kind reads (`workflow/provenance/options.py`). The name of the
-    function is the kind, and the docstring of its module is the help.
+    function is the kind, and the docstring of its module is the help. A function `printed(study, key)` is an option of
+    its name, such as `--propose`, which prints its text and leaves the result as it is.
     """
     kind = stage.__name__
-    key = stage_key(kind)
+    arguments = parse_arguments(kind, printed.__name__ if printed else None)
+    key = arguments.key
     name_program(f"{kind} {key}".strip())
     end_with_engine()
 
     try:
         study = read_study(kind, key)
-        if is_rank_zero():
+        if printed and arguments.printed:
+            print(printed(study, key))
+        elif is_rank_zero():
             with exclusive(scratch_dir("lock") / kind / (key or kind)), atomic_output_dir(kind, key) as directory:
                 stage(study, key, directory)
         else:
@@ -55,9 +59,10 @@ def run(stage: Callable[[Study, str, Path], None]) -> None:
         sys.exit(f"stages.{kind} {key}: error: {error}")
 
 
-def stage_key(kind: str) -> str:
-    """Return the key from the command line, or from `DVC_STAGE` of the environment, which DVC sets to `KIND@KEY`.
+def parse_arguments(kind: str, printed: str | None = None) -> argparse.Namespace:
+    """Return the key, and whether the option called `printed` is given.
 
+    The key is that of the command line, or of `DVC_STAGE` of the environment, which DVC sets to `KIND@KEY`.
     The commands in `dvc.yaml` omit the key, since they run in a shell, which no string of a study should reach.
     """
     section = KINDS[kind].section if kind in KINDS else ""
@@ -67,14 +72,16 @@ def stage_key(kind: str) -> str:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if not section:
-        parser.parse_args()
-        return ""
+        parser.set_defaults(key="")
+        return parser.parse_args()
 
     default = dvc_key(kind)
     parser.add_argument(
         "key", nargs="?" if default else None, default=default, help=f"an entry of `{section}` in params.yaml"
     )
-    return parser.parse_args().key
+    if printed:
+        parser.add_argument(f"--{printed}", action="store_true", dest="printed", help="print it and write nothing")
+    return parser.parse_args()
 
 
 def end_with_engine() -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from stages.contract import contract
+from stages.contract import contract, propose
 from stages.shard import pack
 from whole_in_parts.config.datasets import Dataset, Expectations
 from whole_in_parts.config.study import Study
@@ -342,6 +344,47 @@ def test_a_broken_contract_ends_the_program_and_leaves_the_result_of_before_alon
     assert "Calculating Metrics" not in capsys.readouterr().err
 
 
+def proposed() -> dict:
+    """What is printed for a dataset without `expect`, as YAML reads it."""
+    content = yaml.safe_load(propose(Study.model_construct(), "tiny"))
+    assert list(content) == ["expect"]
+    return content["expect"]
+
+
+def test_what_is_proposed_are_the_counts_sizes_balance_and_duplicates_of_the_shards():
+    train, test = images(12, seed=0, labels=[0] * 7 + [1] * 5), images(6, seed=1, labels=[0] * 2 + [2] * 4)
+    save("train", train)
+    save("test", [*test[:5], test[5]._replace(image=train[8].image)])
+    sides = {"height": [8, 8], "width": [6, 6]}
+    counts = {"train": 12, "test": 6, "classes": 3}
+    assert proposed() == counts | sides | {"imbalance": 2.0, "empty": 1, "duplicates": 1}
+
+
+def test_sizes_are_proposed_from_the_smallest_to_the_largest_image_of_both_splits():
+    edit("train", 0, {"height": 4})
+    edit("test", 0, {"height": 30, "width": 7})
+    assert (proposed()["height"], proposed()["width"]) == ([4, 30], [6, 7])
+
+
+@pytest.mark.parametrize(
+    ("labels", "imbalance"),
+    [([0, 1, 2], 1.0), ([0] * 11 + [1] * 10 + [2] * 10, 1.1), ([0] * 4 + [1] * 3 + [2] * 3, 1.34)],
+)
+def test_what_is_proposed_holds_with_its_imbalance_rounded_up(labels: list[int], imbalance: float):
+    save("train", images(len(labels), seed=0, labels=labels))
+    assert proposed()["imbalance"] == imbalance
+    assert hold(**proposed())["held"]
+
+
+def test_a_dataset_without_expectations_is_refused_with_how_to_have_them_proposed(tmp_path):
+    shutil.rmtree(SHARDS)  # nothing is read before
+    study = Study.model_construct(datasets={"tiny": Dataset.model_construct(expect=None)})
+    with pytest.raises(
+        ValueError, match=r"datasets\.tiny\.expect: .* `python -m stages\.contract tiny --propose` prints"
+    ):
+        contract(study, "tiny", tmp_path)
+
+
 def python(code: str, **environment: str) -> str:
     settings = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=False)
@@ -371,13 +414,13 @@ sys.addaudithook(lambda event, _: calls.append(event) if event in ("socket.conne
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 from stages.contract import contract
-from whole_in_parts.config.datasets import Expectations
+from whole_in_parts.config.datasets import Dataset, Expectations
+from whole_in_parts.config.study import Study
 
 expect = Expectations(train=12, test=6, classes=3, height=(8, 8), width=(6, 6), imbalance=2)
-contract(SimpleNamespace(datasets={"tiny": SimpleNamespace(expect=expect)}), "tiny", Path())
+contract(Study.model_construct(datasets={"tiny": Dataset.model_construct(expect=expect)}), "tiny", Path())
 print(calls, os.environ["GX_ANALYTICS_ENABLED"])
 """,
         GX_ANALYTICS_ENABLED="True",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
@@ -25,15 +26,19 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def start(monkeypatch, stage, *arguments: str, keys: str = "runs") -> None:
+def start(monkeypatch, stage, *arguments: str, keys: str = "runs", printed=None) -> None:
     """Run a function as a stage of a kind of its own, which reads one section of the study."""
     monkeypatch.setattr(sys, "argv", ["stage", *arguments])
     monkeypatch.setitem(KINDS, stage.__name__, Reads(keys, (keys or "knn",)))
-    program.run(stage)
+    program.run(stage, printed)
 
 
 def works(study, run, directory):
     (directory / "new").write_text(f"{run}: {study.runs[run].method.name}")
+
+
+def suggest(study, run):
+    return f"{run}: {study.runs[run].method.name}"
 
 
 def fails(study, run, directory):
@@ -50,6 +55,16 @@ def left(folder: Path) -> dict[str, str]:
 def test_what_a_stage_leaves_in_its_directory_is_its_result(folder, monkeypatch):
     start(monkeypatch, works, "byol")
     assert left(folder) == {"works/byol/new": "byol: byol"}
+
+
+def test_what_an_option_of_a_stage_prints_leaves_no_result(folder, monkeypatch, capsys):
+    start(monkeypatch, works, "byol", "--suggest", printed=suggest)
+    assert capsys.readouterr().out == "byol: byol\n"
+    assert left(folder) == {}
+    start(monkeypatch, works, "byol", printed=suggest)
+    assert left(folder) == {"works/byol/new": "byol: byol"}
+    with pytest.raises(SystemExit):
+        start(monkeypatch, works, "byol", "--suggest")
 
 
 def test_a_stage_without_keys_takes_no_argument_and_writes_the_directory_of_its_kind(folder, monkeypatch):
@@ -154,6 +169,29 @@ def by_dvc(folder: Path, stage: str, *arguments: str) -> subprocess.CompletedPro
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": stage}
     command = [sys.executable, "-m", f"stages.{stage.partition('@')[0]}", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
+
+
+def test_a_dataset_without_expectations_stops_at_its_contract_and_goes_on_by_what_is_proposed(folder):
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    del params["datasets"]["digits"]["expect"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    for stage in ("resolve", "fetch@digits", "shard@digits"):
+        assert by_dvc(folder, stage).returncode == 0
+
+    done = by_dvc(folder, "contract@digits")
+    assert done.returncode == 1
+    command = "python -m stages.contract digits --propose"
+    assert done.stderr.startswith(
+        f"stages.contract digits: error: datasets.digits.expect: left out; `{command}` prints"
+    )
+    assert not result_dir("contract", "digits").exists()
+
+    proposed = python(folder, *command.split()[1:])
+    params["datasets"]["digits"] |= yaml.safe_load(proposed.stdout)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    for stage in ("resolve", "contract@digits"):
+        assert by_dvc(folder, stage).returncode == 0
+    assert result_dir("contract", "digits").exists()
 
 
 def test_dvc_says_in_the_environment_what_the_key_is(folder):

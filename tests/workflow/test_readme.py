@@ -15,6 +15,7 @@ ELSEWHERE = {
     "make bench": "a measurement",
     "make plan": "test_plan.py",
     "make plan HARDWARE=h200": "test_plan.py",
+    "python -m stages.contract NAME --propose": "test_program.py",
     "dvc remote add --default lab s3://…": "test_remote.py",
     "dvc push": "test_remote.py",
     "dvc pull": "test_engines.py",

@@ -55,7 +55,8 @@ class Dataset(Section):
     """Fraction of the train images of each class to pack, above 0; the choice is always the same."""
     samples_per_shard: Count
     """Number of images in each shard."""
-    expect: Expectations
-    """The expectations that the packed dataset must meet."""
+    expect: Expectations | None = None
+    """The expectations that the packed dataset must meet. A build stops at the contract of a dataset without them, and
+    `python -m stages.contract NAME --propose` prints what the images are."""
     test_transform: ImageTransform = Field(default_factory=ImageTransform)
     """How an image becomes the input of a network in evaluation: in probes, kNN, corruptions, attacks and transfer."""

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from whole_in_parts.config.analyse import Analyse
-from whole_in_parts.config.datasets import Dataset
+from whole_in_parts.config.datasets import Dataset, Expectations
 from whole_in_parts.config.evaluations import KNN, Attack, Corrupt, Extract, Linear, Mask
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Name, Section
@@ -94,6 +94,20 @@ class Study(Section):
             if problem := entry.analysis.incompatibility(self.runs[entry.run]):
                 raise ValueError(f"analyse.{name}.analysis.{problem} (run: {entry.run})")
         return self
+
+    def expectations(self, dataset: str) -> Expectations:
+        """Return the expectations of a dataset.
+
+        Raises:
+            ValueError: `expect` is left out.
+        """
+        expect = self.datasets[dataset].expect
+        if expect is None:
+            raise ValueError(
+                f"datasets.{dataset}.expect: left out; `python -m stages.contract {dataset} --propose` prints what the "
+                "packed images are, to be read and kept in params.yaml"
+            )
+        return expect
 
     def entries(self) -> dict[str, Transfer | Analyse]:
         """Return the entries of `transfer` and `analyse` by their dotted key, such as `transfer.byol_digits`."""

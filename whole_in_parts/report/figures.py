@@ -49,7 +49,7 @@ class Scene:
     @property
     def chance(self) -> float:
         """The accuracy of chance, in per cent."""
-        return 100 / self.study.datasets[self.dataset].expect.classes
+        return 100 / self.study.expectations(self.dataset).classes
 
 
 def draw(study: Study, groups: list[Group], measured: RunResults) -> list[Drawing]:

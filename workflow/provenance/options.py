@@ -70,8 +70,11 @@ def _paths(study: Study, kind: str, key: str) -> Iterator[str]:
 
 
 def _pruned(value: Any, tree: dict[str, Any]) -> Any:
-    """Copy a part of the study with only the branches of the tree; a leaf of the tree keeps everything below it."""
-    if not tree:
+    """Copy a part of the study with only the branches of the tree; a leaf of the tree keeps everything below it.
+
+    An option that is left out has nothing below it.
+    """
+    if not tree or value is None:
         return value
     if isinstance(value, dict):
         return {name: _pruned(value[name], branch) for name, branch in tree.items()}

@@ -35,6 +35,16 @@ def test_an_entry_of_its_own_sees_its_run_the_classes_of_the_runs_dataset_and_th
     assert effective(seen.datasets) == {"digits": {"expect": {"classes": 10}, "test_transform": transform}}
 
 
+def test_expectations_that_are_left_out_are_recorded_as_none_by_all_that_read_a_part_of_them(shipped):
+    dataset = shipped.datasets["digits"].model_copy(update={"expect": None})
+    without = shipped.model_copy(update={"datasets": {"digits": dataset}})
+    for kind, key in (("contract", "digits"), ("analyse", "byol_neighbours")):
+        seen = read_by(without, kind, key)
+        assert effective(seen.datasets)["digits"]["expect"] is None
+        with pytest.raises(ValueError, match=r"datasets\.digits\.expect: left out"):
+            seen.expectations("digits")
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_options_of_every_stage_are_json(path):
     whole = load_study(path)
