@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from whole_in_parts.config.class_lists import NAMES, read_class_list
 from whole_in_parts.config.section import Count, PositiveFraction, Section, Sizes, unique
 from whole_in_parts.config.source import SourceConfig
 from whole_in_parts.config.transform import ImageTransform
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     AnySource = SourceConfig
 else:
     AnySource = union_of("sources")
+
+
+ClassNames = Annotated[list[str], Field(min_length=2), AfterValidator(unique)]
+ClassListName = Annotated[str, Field(json_schema_extra={"enum": [*NAMES]})]
 
 
 class Expectations(Section):
@@ -49,8 +54,12 @@ class Dataset(Section):
 
     source: AnySource
     """The source of the images and its options, chosen by `name`."""
-    classes: Annotated[list[str], Field(min_length=2), AfterValidator(unique)] | None = None
-    """Names of the classes to pack, in the order of their labels; all classes of the source if left out."""
+    classes: (
+        Annotated[ClassNames, BeforeValidator(read_class_list, json_schema_input_type=ClassNames | ClassListName)]
+        | None
+    ) = None
+    """Names of the classes to pack, in the order of their labels, or the name of a published list, such as
+    `imagenet100`; all classes of the source if left out."""
     fraction: PositiveFraction = 1.0
     """Fraction of the train images of each class to pack, above 0; the choice is always the same."""
     samples_per_shard: Count

@@ -68,9 +68,17 @@ def test_a_fraction_that_leaves_a_class_without_an_image_is_refused_with_the_cla
         select(content, "animals", None, 0.02)
 
 
+def test_imagenet_100_lacking_one_of_its_classes_is_refused_with_the_class(small):
+    dataset = small.datasets["digits"].model_dump() | {"classes": "imagenet100"}
+    classes = DatasetConfig.model_validate(dataset).classes
+    with pytest.raises(Failure, match=r"datasets\.imagenet\.classes: 1 of 100 are not there, such as n13040303;"):
+        select(Dataset(classes[:-1], {}), "imagenet", classes, 1.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"classes": "imagenet10"}, "no list of classes is called imagenet10; there are: imagenet100"),
         ({"classes": ["0", "0"]}, "named more than once: 0"),
         ({"classes": ["0"]}, "at least 2 items"),
         ({"fraction": 0}, "greater than 0"),
