@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from whole_in_parts.config.datasets import Expectations
+from whole_in_parts.config.datasets import UNLABELLED, Expectations
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.expectations import VALUES, TableContract, equal, expectation, gxe, judge, within
 from whole_in_parts.data.shards import INDEX, INDEX_LIMIT, SCHEMA
@@ -44,9 +44,11 @@ class Split(NamedTuple):
 
 
 def contract(study: Study, dataset: str, directory: Path) -> None:
-    """Check both splits, write all verdicts, and fail if an expectation is broken or there are none."""
+    """Check all splits, write all verdicts, and fail if an expectation is broken or there are none."""
     expect = study.expectations(dataset)
-    splits = [read(result_dir("shard", dataset) / name) for name in ("train", "test")]
+    splits = read_splits(dataset)
+    if expect.unlabelled and splits[-1].name != UNLABELLED:
+        raise Failure(f"datasets.{dataset}.expect.unlabelled: {expect.unlabelled}, but the source packs no such split")
     # The other expectations cannot be evaluated on an index without the right columns.
     verdicts = judge(columns(split) for split in splits)
     if all(verdict["held"] for verdict in verdicts):
@@ -69,25 +71,31 @@ def contract(study: Study, dataset: str, directory: Path) -> None:
 
 def propose(study: Study, dataset: str) -> str:
     """Return the line of params.yaml that expects what the shards hold: `expect: {train: …, …}`."""
-    splits = [read(result_dir("shard", dataset) / name) for name in ("train", "test")]
-    train, test = (split.index.to_pandas() for split in splits)
-    sizes = pd.concat([train, test])[["height", "width"]].agg(["min", "max"])
+    splits = read_splits(dataset)
+    rows = {split.name: split.index.to_pandas() for split in splits}
+    sizes = pd.concat(rows.values())[["height", "width"]].agg(["min", "max"])
 
-    counts = [samples_per_class(split) for split in splits]
+    counts = [samples_per_class(split) for split in splits if split.name != UNLABELLED]
     imbalance = max(samples.max() / samples[samples > 0].min() for samples in counts)
     expect = Expectations(
-        train=len(train),
-        test=len(test),
+        **{name: len(table) for name, table in rows.items()},
         classes=len(splits[0].classes),
         height=sizes["height"].tolist(),
         width=sizes["width"].tolist(),
         # Two decimals, rounded up; the inner rounding leaves 1.1 as it is.
         imbalance=math.ceil(round(100 * imbalance, 6)) / 100,
         empty=max(int((samples == 0).sum()) for samples in counts),
-        duplicates=len(in_both(train, test)),
+        duplicates=max(len(in_both(name, rows[name], rows["test"])) for name in rows if name != "test"),
     )
     values = yaml.safe_dump(expect.model_dump(mode="json"), default_flow_style=True, sort_keys=False, width=math.inf)
     return f"    expect: {values.strip()}"
+
+
+def read_splits(dataset: str) -> list[Split]:
+    """Read the indices of train, test and, where there is one, `unlabelled`."""
+    folder = result_dir("shard", dataset)
+    names = ["train", "test", *([UNLABELLED] if (folder / UNLABELLED).exists() else [])]
+    return [read(folder / name) for name in names]
 
 
 def read(folder: Path) -> Split:
@@ -122,8 +130,11 @@ def content(splits: list[Split], expect: Expectations) -> Iterator[TableContract
         rows[split.name], shards = measure(split)
         yield of_shards(split, shards, getattr(expect, split.name))
         yield of_samples(split, rows[split.name], expect)
-        yield of_classes(split, expect, splits[0].classes)
-    yield of_overlap(rows["train"], rows["test"], expect.duplicates)
+        if split.name != UNLABELLED:
+            yield of_classes(split, expect, splits[0].classes)
+    for name in rows:
+        if name != "test":
+            yield of_overlap(name, rows[name], rows["test"], expect.duplicates)
 
 
 def measure(split: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -163,6 +174,9 @@ def of_shards(split: Split, shards: pd.DataFrame, samples: int) -> TableContract
 
 def of_samples(split: Split, rows: pd.DataFrame, expect: Expectations) -> TableContract:
     """Expect complete, unique and unchanged samples, with sizes and labels within their bounds."""
+    labels = within("labels are numbers of classes", "label", 0, expect.classes - 1)
+    if split.name == UNLABELLED:
+        labels = within("images have no label", "label", -1, -1)
     named = {"column": "shard", "value_set": list(split.checksums)}
     hexadecimal = {"column": "sha256", "regex": "^[0-9a-f]{64}$"}
     expectations = [
@@ -174,7 +188,7 @@ def of_samples(split: Split, rows: pd.DataFrame, expect: Expectations) -> TableC
         within("images have bytes", "bytes", 1),
         within("heights are within their bounds", "height", *expect.height),
         within("widths are within their bounds", "width", *expect.width),
-        within("labels are numbers of classes", "label", 0, expect.classes - 1),
+        labels,
     ]
     return TableContract(split.name, rows, ["key", "shard"], expectations)
 
@@ -205,18 +219,19 @@ def samples_per_class(split: Split) -> pd.Series:
     return labels.value_counts().reindex(range(len(split.classes)), fill_value=0)
 
 
-def of_overlap(train: pd.DataFrame, test: pd.DataFrame, duplicates: int) -> TableContract:
-    """Expect few images that are in both splits; the table has a row for each of them."""
-    table = in_both(train, test)
+def of_overlap(name: str, images: pd.DataFrame, test: pd.DataFrame, duplicates: int) -> TableContract:
+    """Expect few images that are in both a split and test; the table has a row for each of them."""
+    table = in_both(name, images, test)
     count = gxe.ExpectTableRowCountToBeBetween
     few = expectation("few images are in both splits", f"at most {duplicates}", count, max_value=duplicates)
-    return TableContract("train and test", table, ["key_train", "shard_train", "key_test", "shard_test"], [few])
+    columns = [f"key_{name}", f"shard_{name}", "key_test", "shard_test"]
+    return TableContract(f"{name} and test", table, columns, [few])
 
 
-def in_both(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """Return the images that are in both splits, with their keys and shards."""
-    unique = [rows[["sha256", "key", "shard"]].drop_duplicates("sha256") for rows in (train, test)]
-    return unique[0].dropna().merge(unique[1], on="sha256", suffixes=("_train", "_test"))
+def in_both(name: str, images: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that are in both a split and test, with their keys and shards."""
+    unique = [rows[["sha256", "key", "shard"]].drop_duplicates("sha256") for rows in (images, test)]
+    return unique[0].dropna().merge(unique[1], on="sha256", suffixes=(f"_{name}", "_test"))
 
 
 def complaint(dataset: str, verdict: dict[str, Any]) -> str:

@@ -49,10 +49,12 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
     shards = result_dir("shard", options.dataset)
     size = options.image_size
     channels = options.backbone.channels
-    train_shards = Shards(shards / "train")
-    bank = training_images(train_shards, size, channels, transform, device)
-    side = options.method.squashed_side()
-    images = squashed_images(train_shards, side, channels, device) if side else bank
+    bank = training_images(Shards(shards / "train"), size, channels, transform, device)
+    images = bank
+    if options.split != "train":
+        images = training_images(Shards(shards / options.split), size, channels, transform, device)
+    if side := options.method.squashed_side():
+        images = squashed_images(images.shards, side, channels, device)
     test = Images(Shards(shards / "test"), size, channels, transform, device)
     method = build(options, len(images.shards.classes))
 
@@ -117,9 +119,10 @@ def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
     """The model card: the architecture, the training and how to load the model."""
     settings = json.dumps(options.model_dump(), indent=2)
     size, side = metrics["receptive_field"], metrics["map_size"]
+    images = "training images" if options.split == "train" else "unlabelled images"
     return (
         f"# {run}\n\nA {options.backbone.name} of {metrics['parameters']:,} parameters, pretrained by "
-        f"{options.method.name} (modifier: {options.modifier.name}) on the training images of {options.dataset}, "
+        f"{options.method.name} (modifier: {options.modifier.name}) on the {images} of {options.dataset}, "
         f"{metrics['steps']} steps of {options.batch_size} images at {options.image_size} px. It has "
         f"{side}×{side} local representations{f' that see {size} px' if size else ''}.\n\n"
         "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom whole_in_parts.models import saved_backbone\n\n"

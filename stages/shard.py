@@ -27,7 +27,7 @@ from workflow.provenance.options import implementations
 
 
 def shard(study: Study, dataset: str, directory: Path) -> None:
-    """Pack both splits of a dataset, or the part of them that it asks for."""
+    """Pack the splits of a dataset, or the part of them that it asks for."""
     options = study.datasets[dataset]
     fetched = result_dir("fetch", dataset)
     scratch = scratch_dir("shard", dataset)

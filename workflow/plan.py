@@ -91,7 +91,8 @@ def show(study: Study, options: argparse.Namespace) -> None:
     costs: dict[str, Cost] = {}
     total = Cost(0.0, 0.0, 0.0)
     for name, run in study.runs.items():
-        steps = run.epochs * steps_per_epoch(study.expectations(run.dataset).train, run.batch_size)
+        images = getattr(study.expectations(run.dataset), run.split)
+        steps = run.epochs * steps_per_epoch(images, run.batch_size)
         key = cost_key(run)
         if steps and key not in costs:
             costs[key] = cost_of(run, options)
@@ -117,7 +118,7 @@ def line(name: str, steps: int, cost: Cost, gpus: int) -> str:
 
 def cost_key(run: Run) -> str:
     """Serialise the options of a run on which the cost of a step depends."""
-    return run.model_dump_json(exclude={"seed", "epochs", "dataset", "online"})
+    return run.model_dump_json(exclude={"seed", "epochs", "dataset", "split", "online"})
 
 
 def cost_of(run: Run, options: argparse.Namespace) -> Cost:

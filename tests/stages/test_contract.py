@@ -288,6 +288,49 @@ def test_an_image_in_both_splits_is_named_with_key_and_shard():
     assert hold(duplicates=1)["held"]
 
 
+def unlabelled(count: int = 7) -> list[Sample]:
+    """Pack images without labels beside train and test."""
+    samples = images(count, seed=2, labels=[-1] * count)
+    save("unlabelled", samples)
+    return samples
+
+
+def test_images_without_labels_are_held_to_their_number_and_to_the_other_expectations():
+    unlabelled()
+    assert proposed()["unlabelled"] == 7
+    _, lines = broken()
+    assert set(lines) == {("unlabelled", SAMPLES)}
+    assert (lines["unlabelled", SAMPLES]["observed"], lines["unlabelled", SAMPLES]["allowed"]) == ("7", "0")
+    assert hold(unlabelled=7)["splits"]["unlabelled"]["samples"] == 7
+
+
+def test_an_image_that_has_a_label_among_those_without_is_named():
+    unlabelled()
+    row = edit("unlabelled", 0, {"label": 0})
+    _, lines = broken(unlabelled=7)
+    assert set(lines) == {("unlabelled", "images have no label")}
+    place = {"key": row["key"], "shard": row["shard"], "label": 0}
+    assert lines["unlabelled", "images have no label"]["broken_by"] == [place]
+
+
+def test_a_test_image_among_those_without_labels_is_named_with_key_and_shard():
+    samples = unlabelled()
+    row = rows("test")[2]
+    (original,) = [sample for sample in images(6, seed=1) if sample.key == row["key"]]
+    save("unlabelled", [*samples[:6], samples[6]._replace(image=original.image)])
+    message, lines = broken(unlabelled=7)
+    assert set(lines) == {("unlabelled and test", SHARED)}
+    assert f"key_unlabelled {samples[6].key}" in message
+    assert f"key_test {row['key']}, shard_test {row['shard']}" in message
+    assert proposed()["duplicates"] == 1
+    assert hold(unlabelled=7, duplicates=1)["held"]
+
+
+def test_images_without_labels_that_the_source_does_not_pack_are_refused_with_the_key():
+    with pytest.raises(Failure, match=r"datasets\.tiny\.expect\.unlabelled: 7, but the source packs no such split"):
+        hold(unlabelled=7)
+
+
 @pytest.mark.parametrize(
     ("harm", "row"),
     [
@@ -356,7 +399,7 @@ def test_what_is_proposed_are_the_counts_sizes_balance_and_duplicates_of_the_sha
     save("train", train)
     save("test", [*test[:5], test[5]._replace(image=train[8].image)])
     sides = {"height": [8, 8], "width": [6, 6]}
-    counts = {"train": 12, "test": 6, "classes": 3}
+    counts = {"train": 12, "test": 6, "unlabelled": 0, "classes": 3}
     assert proposed() == counts | sides | {"imbalance": 2.0, "empty": 1, "duplicates": 1}
 
 

@@ -2,15 +2,18 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 
 from stages import pretrain as program
 from stages.pretrain import pretrain
+from stages.shard import pack
 from tests.every_method import METHODS
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.study import Study
-from whole_in_parts.data import shards
+from whole_in_parts.data import shards as shards_module
+from whole_in_parts.data.source import Arrays
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone_cost import multiply_adds
 from whole_in_parts.results import atomic_output_dir, result_dir, scratch_dir
@@ -56,7 +59,7 @@ def test_a_result_is_a_model_its_card_its_history_and_its_metrics_and_is_the_sam
 
 def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scratch(place, study, monkeypatch):
     uninterrupted = make(study, "co_byol")
-    genuine = shards.make_batch
+    genuine = shards_module.make_batch
 
     def views(images, labels_B, crops, indices, seed, step):
         if step == 12:
@@ -65,11 +68,11 @@ def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scrat
 
     monkeypatch.setattr(Checkpoints, "due", lambda self: True)
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "make_batch", views)
+        patch.setattr(shards_module, "make_batch", views)
         with pytest.raises(Killed):
             make(study, "co_byol")
     begun = []
-    monkeypatch.setattr(shards, "make_batch", lambda *given: begun.append(given[5]) or genuine(*given))
+    monkeypatch.setattr(shards_module, "make_batch", lambda *given: begun.append(given[5]) or genuine(*given))
     assert timeless(make(study, "co_byol")) == timeless(uninterrupted)
     assert begun[0] == 12
     assert not scratch_dir("pretrain", "co_byol").exists()
@@ -119,6 +122,26 @@ def test_what_was_measured_beside_the_training_is_in_its_row_and_the_last_of_it_
     assert metrics["collapsed"] == 0
     assert 0 < metrics["online_knn"] < 100
     assert 50 < metrics["peak_memory_mb"] < 8000
+
+
+def test_a_training_on_images_without_labels_is_evaluated_on_those_that_have_them(study, shards, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = result_dir("shard", "digits")
+    folder.mkdir(parents=True)
+    for split in ("train", "test"):
+        (folder / split).symlink_to(shards / split)
+    (folder / "unlabelled").mkdir()
+    dice = np.random.default_rng(0)
+    samples = Arrays(dice.integers(0, 256, (130, 8, 8), np.uint8), np.full(130, -1))
+    pack(samples, [str(digit) for digit in range(10)], folder / "unlabelled", 100, "unlabelled")
+
+    run = study.runs["byol"].model_copy(update={"split": "unlabelled"})
+    made = make(study.model_copy(update={"runs": {"byol": run}}), "byol")
+    metrics = json.loads(made["metrics.json"])
+    assert metrics["steps"] == 130 // 64
+    assert set(MEASURED) & set(metrics) == {"online_knn", "rank", "spread", "collapsed"}
+    assert 0 < metrics["online_knn"] < 100
+    assert "on the unlabelled images of digits" in made["README.md"].decode()
 
 
 def test_a_backbone_that_is_not_trained_is_not_measured_beside_anything(place, study):

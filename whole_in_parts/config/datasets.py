@@ -16,6 +16,9 @@ else:
     AnySource = union_of("sources")
 
 
+UNLABELLED = "unlabelled"
+"""The split of images without labels, for pretraining; few datasets have one."""
+
 ClassNames = Annotated[list[str], Field(min_length=2), AfterValidator(unique)]
 ClassListName = Annotated[str, Field(json_schema_extra={"enum": [*NAMES]})]
 
@@ -27,6 +30,8 @@ class Expectations(Section):
     """Number of images in the train split."""
     test: Count
     """Number of images in the test split."""
+    unlabelled: Annotated[int, Field(ge=0)] = 0
+    """Number of images in the split `unlabelled`, which a source has only if its option of that name asks for it."""
     classes: Annotated[int, Field(ge=2)]
     """Number of classes, at least 2."""
     height: Sizes
@@ -46,7 +51,8 @@ class Expectations(Section):
         return self
 
     duplicates: Annotated[int, Field(ge=0)] = 0
-    """Number of images that may be in both train and test; these known flaws of a published set are reported."""
+    """Number of images that may be in both train and test, or unlabelled and test; these known flaws of a published set
+    are reported."""
 
 
 class Dataset(Section):

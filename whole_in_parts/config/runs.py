@@ -27,6 +27,9 @@ class Run(Section):
 
     dataset: Name
     """The dataset to train on: a key of `datasets`."""
+    split: Literal["train", "unlabelled"] = "train"
+    """The split to train on. Whatever it is, kNN and probes learn from `train`; the online probe, which learns from the
+    images of the training, is left out without labels."""
     method: AnyMethod
     """The self-supervised method (or `supervised`, `random`) and its options, chosen by `name`."""
     modifier: AnyModifier
@@ -69,6 +72,12 @@ class Run(Section):
                 f"optimizer.warmup_epochs: a warm-up of {self.optimizer.warmup_epochs} epochs is longer than the "
                 f"training, which has {self.epochs}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def labels_are_there_if_needed(self) -> Self:
+        if self.split == "unlabelled" and self.method.name == "supervised":
+            raise ValueError("split: method supervised needs the labels of train, and unlabelled has none")
         return self
 
     @model_validator(mode="after")

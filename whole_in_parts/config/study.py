@@ -58,6 +58,16 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def splits_are_packed(self) -> Self:
+        for name, run in self.runs.items():
+            if run.split == "unlabelled" and not getattr(self.datasets[run.dataset].source, "unlabelled", False):
+                raise ValueError(
+                    f"runs.{name}.split: {run.dataset} has no split unlabelled; allowed is train, or a source with "
+                    "`unlabelled: true`"
+                )
+        return self
+
+    @model_validator(mode="after")
     def runs_are_defined(self) -> Self:
         for key, entry in self.entries().items():
             if entry.run not in self.runs:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whole_in_parts.augment.randomness import stratified
+from whole_in_parts.config.datasets import UNLABELLED
 from whole_in_parts.data.source import Dataset, Sample
 from whole_in_parts.failure import Failure
 
@@ -31,6 +32,8 @@ class Subset(Sequence[Sample]):
 def select(content: Dataset, name: str, classes: list[str] | None, fraction: float) -> Dataset:
     """Return the named classes in the given order, and a stratified fraction of their train images, always the same.
 
+    Unlabelled images all stay.
+
     Raises:
         Failure: a class is not in the dataset, or the fraction leaves a class without a train image.
     """
@@ -52,8 +55,10 @@ def _select_classes(content: Dataset, name: str, classes: list[str]) -> Dataset:
     new_label = np.full(len(content.classes), -1)
     new_label[[content.classes.index(cls) for cls in classes]] = np.arange(len(classes))
 
-    splits = {}
+    splits = dict(content.splits)
     for split, samples in content.splits.items():
+        if split == UNLABELLED:
+            continue
         labels = new_label[labels_of(samples)]
         indices = np.flatnonzero(labels >= 0)
         splits[split] = Subset(samples, indices, labels[indices])

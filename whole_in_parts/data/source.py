@@ -21,7 +21,7 @@ class Sample(NamedTuple):
     key: str
     """Unique within the split."""
     label: int
-    """Index of the class."""
+    """Index of the class; −1 in the split `unlabelled`."""
     image: bytes
     """The image file, encoded as JPEG or PNG."""
     extension: str

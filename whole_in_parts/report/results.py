@@ -27,6 +27,7 @@ OWNERS |= {kind: kind for kind in ("transfer", "analyse")}
 
 ALWAYS = ["steps", "epochs", "seconds", "peak_memory_mb", "parameters", "receptive_field", "stride", "map_size"]
 IF_CONVOLUTIONAL = ["receptive_field", "stride"]
+IF_LABELLED = ["online_linear", "online_plain"]
 ONLINE_METRICS = ["online_linear", "online_plain", "online_knn", "rank", "spread", "collapsed"]
 PATCH_METRICS = ["online_linear_patch", "online_plain_patch"]
 """Metrics of the evaluation during training, measured at some of its steps; those of `patch` for some backbones."""
@@ -114,8 +115,10 @@ def visible(folder: Path) -> Iterable[Path]:
 
 def applies(options: Run, name: str) -> bool:
     """Return whether a metric of pretraining is defined for these options."""
-    return (bool(options.epochs) or name not in IF_TRAINED) and (
-        options.backbone.convolutional or name not in IF_CONVOLUTIONAL
+    return (
+        (bool(options.epochs) or name not in IF_TRAINED)
+        and (options.backbone.convolutional or name not in IF_CONVOLUTIONAL)
+        and (options.split == "train" or name not in IF_LABELLED)
     )
 
 

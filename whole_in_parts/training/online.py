@@ -1,8 +1,8 @@
 """The online evaluation beside a training, on features without gradients: it does not change the training.
 
-Linear probes learn from the representations that the method computes of the large views anyway: of each, one on
-standardised features (`online_linear`) and one on the features as they are, as in solo-learn and so in CO-SSL
-(`online_plain`; `docs/methods.md` E.1). At intervals, the backbone is evaluated on a subset of the test images: top-1
+Linear probes learn from the representations that the method computes of the large views anyway, if the images have
+labels: of each, one on standardised features (`online_linear`) and one on the features as they are, as in solo-learn
+and so in CO-SSL (`online_plain`; `docs/methods.md` E.1). At intervals, the backbone is evaluated on a subset of the test images: top-1
 of the probes and of kNN, and collapse diagnostics (`collapse.py`). After the last step, the probes are evaluated on all
 test images. Shapes: B images of a batch, V views, N images of a subset, D features, C classes.
 """
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import stratified
+from whole_in_parts.config.datasets import UNLABELLED
 from whole_in_parts.config.runs import Run
 from whole_in_parts.data.shards import Images
 from whole_in_parts.distributed.collectives import gather, gather_uneven, local_shard
@@ -71,6 +72,7 @@ class OnlineEvaluation:
             Failure: the subset has no image of any class, or fewer images than neighbours.
         """
         self.run = run
+        self.has_labels = run.split != UNLABELLED
         self.captured: list[tuple[dict[str, Tensor], Tensor]] = []
         self.bank = EvalSubset(train, run.online.samples, device)
         self.test = EvalSubset(test, run.online.samples, device)
@@ -85,12 +87,16 @@ class OnlineEvaluation:
         self.optimizer = torch.optim.SGD(self.probes.parameters(), lr=0.0, momentum=optimizers.MOMENTUM)
 
     def add_features(self, features: dict[str, Tensor], labels_B: Tensor) -> None:
-        """Keep the representations (V·B, D) of the views of a batch for the probes' next step."""
+        """Keep the representations (V·B, D) of the views of a batch for the probes' next step, if there are labels."""
+        if not self.has_labels:
+            return
         views = len(features["global"]) // len(labels_B)
         self.captured.append((features, labels_B.repeat(views)))
 
     def step(self, clock: Clock) -> None:
         """Take a step of the probes on the features captured since their last step, by all processes (a collective)."""
+        if not self.has_labels:
+            return
         names = self.captured[0][0]
         features = {name: gather(torch.cat([piece[name] for piece, _ in self.captured])) for name in names}
         labels_N = gather(torch.cat([labels for _, labels in self.captured]))
@@ -109,14 +115,17 @@ class OnlineEvaluation:
 
     @torch.no_grad()
     def evaluate(self, method: Method, clock: Clock) -> dict[str, float]:
-        """Compute the metrics in `MEASURED`: accuracies in per cent and collapse diagnostics (a collective)."""
+        """Compute the metrics in `MEASURED`: accuracies in per cent and collapse diagnostics (a collective).
+
+        Without labels there are no probes.
+        """
         with evaluating(method), evaluating(self.probes):
             bank = self.bank.features(method.backbone)
             test = self.test.features(method.backbone)
             probed, labels_N = test, self.test.labels_N
             if clock.step == clock.steps:
                 probed, labels_N = self.all_test.features(method.backbone), self.all_test.labels_N
-            logits = self.probes(probed)
+            logits = self.probes(probed) if self.has_labels else {}
             z_ND = method.project(test["global"])
 
         test_chunks = test["global"].split(CHUNK)

@@ -47,7 +47,7 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
     [
         ("knn.metric", "cosine", ["knn: no such key: metric; allowed: neighbours"]),
         ("probe", {}, ["no such key: probe; allowed: recipes, datasets, runs, "]),
-        ("runs.byol.learning_rate", 1, ["runs.byol: no such key: learning_rate; allowed: dataset, method, "]),
+        ("runs.byol.learning_rate", 1, ["runs.byol: no such key: learning_rate; allowed: dataset, split, method, "]),
         ("runs.byol.method.weight", 1, ["runs.byol.method.byol: no such key: weight; allowed: "]),
         ("knn", LEFT_OUT, ["knn: Field required"]),
         ("runs.byol.seed", LEFT_OUT, ["runs.byol.seed: Field required"]),
@@ -67,6 +67,12 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
         ("corrupt.corruptions", ["fog", "snow", "fog"], ["corrupt.corruptions: named more than once: fog"]),
         ("corrupt.folder", "/data/ImageNet-C", ["corrupt.folder: ", "begin at the project's root", "/data/ImageNet-C"]),
         ("runs.byol.dataset", "digit", ["runs.byol.dataset: no dataset is called digit; there are: digits"]),
+        ("runs.byol.split", "unlabelled", ["runs.byol.split: digits has no split unlabelled; allowed is train, or "]),
+        (
+            "runs.byol",
+            SMALL["runs"]["byol"] | {"method": {"name": "supervised"}, "split": "unlabelled"},
+            ["runs.byol: ", "split: method supervised needs the labels of train"],
+        ),
         (
             "transfer.byol_digits.dataset",
             "mnist",

@@ -35,6 +35,16 @@ def test_the_named_classes_are_labelled_in_their_order_and_no_other_image_is_lef
         assert labels_of(samples).tolist() == [sample.label for sample in samples]
 
 
+def test_unlabelled_images_stay_whatever_is_chosen_of_the_others(content):
+    unlabelled = Arrays(np.zeros((5, 4, 4), np.uint8), np.full(5, -1))
+    with_them = Dataset(CLASSES, content.splits | {"unlabelled": unlabelled})
+    chosen = select(with_them, "animals", ["cat", "ant"], 0.5)
+    assert chosen.splits["unlabelled"] is unlabelled
+    without = select(content, "animals", ["cat", "ant"], 0.5)
+    for split, samples in without.splits.items():
+        assert list(chosen.splits[split]) == list(samples)
+
+
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_a_fraction_is_that_of_each_class_of_train_always_the_same_and_leaves_test_alone(content, fraction):
     chosen, again = (select(content, "animals", None, fraction) for _ in range(2))

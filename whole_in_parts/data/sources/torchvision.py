@@ -1,9 +1,9 @@
 """A class of `torchvision.datasets` that can download itself, selected by name: CIFAR10, CIFAR100, STL10, SVHN, …
 
 A validation split is part of train; tasks that need one hold out a part of train. The published validation images of
-ImageNet, Places365 (the small images) and Imagenette are test. Caltech-101 has no splits: a fixed choice of 30 images
-of each class is train, and the other images are test. ImageNet cannot be downloaded: `path` is a folder that
-torchvision.datasets.ImageNet can read.
+ImageNet, Places365 (the small images) and Imagenette are test. The 100,000 images of STL-10 without labels may be a
+split of their own. Caltech-101 has no splits: a fixed choice of 30 images of each class is train, and the other images
+are test. ImageNet cannot be downloaded: `path` is a folder that torchvision.datasets.ImageNet can read.
 """
 
 import inspect
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whole_in_parts.augment.randomness import uniforms
+from whole_in_parts.config.datasets import UNLABELLED
 from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.source import Dataset, Sample, png
 from whole_in_parts.failure import Failure
@@ -44,7 +45,7 @@ ENDINGS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
 
 
 def fetch(options: TorchvisionConfig, directory: Path) -> None:
-    """Download both splits, or copy the folder `options.path`.
+    """Download all splits, or copy the folder `options.path`.
 
     Raises:
         Failure: torchvision has no such dataset, or cannot download or load it.
@@ -52,7 +53,7 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
     try:
         if options.path:
             shutil.copytree(options.path, directory, dirs_exist_ok=True)
-        for split in ("train", "test"):
+        for split in splits(options):
             load(options.dataset, directory, split, download=not options.path)
     except (OSError, RuntimeError, ValueError) as error:
         raise Failure(
@@ -62,9 +63,14 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
 
 
 def read(options: TorchvisionConfig, directory: Path) -> Dataset:
-    """Read both splits; an image is its original JPEG or PNG file where torchvision has that, or a PNG."""
-    splits = {split: Pairs(load(options.dataset, directory, split)) for split in ("train", "test")}
-    return Dataset(splits["train"].classes(), splits)
+    """Read all splits; an image is its original JPEG or PNG file where torchvision has that, or a PNG."""
+    pairs = {split: Pairs(load(options.dataset, directory, split)) for split in splits(options)}
+    return Dataset(pairs["train"].classes(), pairs)
+
+
+def splits(options: TorchvisionConfig) -> list[str]:
+    """Return the names of the splits to pack."""
+    return ["train", "test", *([UNLABELLED] if options.unlabelled else [])]
 
 
 def load(name: str, directory: Path, split: str, download: bool = False) -> list[Any]:
@@ -92,8 +98,8 @@ def load(name: str, directory: Path, split: str, download: bool = False) -> list
         return [Subset(unsplit, np.flatnonzero(is_train if split == "train" else ~is_train).tolist())]
     if "train" in parameters:
         return [kind(str(directory), train=split == "train", **options)]
-    parts = SPLITS.get(name, ("train",)) if split == "train" else (TESTS.get(name, "test"),)
-    return [kind(str(directory), split=part, **options) for part in parts]
+    parts = {"train": SPLITS.get(name, ("train",)), "test": (TESTS.get(name, "test"),), UNLABELLED: ("unlabeled",)}
+    return [kind(str(directory), split=part, **options) for part in parts[split]]
 
 
 def sample_per_class(labels: NDArray[np.integer], count: int) -> NDArray[np.bool_]:

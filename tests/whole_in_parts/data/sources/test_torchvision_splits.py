@@ -8,12 +8,13 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from pydantic import ValidationError
 
 from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.sources import torchvision as source
 from whole_in_parts.failure import Failure
 
-LENGTH = {"train": 6, "val": 3, "trainval": 9, "test": 4}
+LENGTH = {"train": 6, "val": 3, "trainval": 9, "test": 4, "unlabeled": 8}
 PARTS = {
     "DTD": ["train", "val"],
     "Flowers102": ["train", "val"],
@@ -97,6 +98,39 @@ def test_train_is_all_that_is_not_test(tmp_path, monkeypatch, name):
         for sample, (part, number) in zip(samples, expected, strict=True):
             assert sample.label == number % 3
             np.testing.assert_array_equal(decoded(sample.image), pixels(part, number))
+
+
+class STL10(Split):
+    """Also has images without labels."""
+
+    def __getitem__(self, number: int):
+        image, label = super().__getitem__(number)
+        return image, -1 if self.split == "unlabeled" else label
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_the_unlabelled_images_of_stl_10_are_a_split_of_their_own_if_they_are_asked_for(
+    tmp_path, monkeypatch, unlabelled
+):
+    monkeypatch.setattr(torchvision.datasets, "STL10", STL10)
+    asked = TorchvisionConfig(name="torchvision", dataset="STL10", unlabelled=unlabelled)
+    source.fetch(asked, tmp_path)
+    found = source.read(asked, tmp_path).splits
+    assert list(found) == ["train", "test", *(["unlabelled"] if unlabelled else [])]
+    assert ("unlabeled" in {file.name for file in tmp_path.iterdir()}) == unlabelled
+    if unlabelled:
+        assert [sample.label for sample in found["unlabelled"]] == [-1] * LENGTH["unlabeled"]
+        np.testing.assert_array_equal(decoded(found["unlabelled"][7].image), pixels("unlabeled", 7))
+
+
+def test_torchvision_gives_the_unlabelled_images_of_stl_10_in_a_way_that_load_knows(tmp_path):
+    with pytest.raises(RuntimeError, match="Dataset not found"):
+        source.load("STL10", tmp_path, "unlabelled")
+
+
+def test_unlabelled_images_of_a_dataset_that_has_none_are_refused():
+    with pytest.raises(ValidationError, match="unlabelled: CIFAR10 has no images without labels"):
+        TorchvisionConfig(name="torchvision", dataset="CIFAR10", unlabelled=True)
 
 
 def test_jpeg_and_png_files_are_taken_as_they_are_and_others_become_png_where_a_class_names_its_files(
