@@ -20,15 +20,15 @@ from whole_in_parts.config.study import Study
 from workflow.provenance.record import record
 
 content = yaml.safe_load(open("workflow/studies/small.yaml"))
-content["runs"]["new"] = content["runs"]["byol"] | {"method": {"name": "barlow_twins", "projector": [32, 16]}}
+content["runs"]["new"] = content["runs"]["byol"] | {"method": {"name": "align_uniform", "projector": [32, 16]}}
 study = Study.model_validate(content)
 code = record(study, "pretrain", "new")["code"]
-assert {"whole_in_parts/methods/barlow_twins.py"} == {file for file in code if "barlow" in file}
+assert {"whole_in_parts/methods/align_uniform.py"} == {file for file in code if "align_uniform" in file}
 
 training.STEPS = 4
 for modifier, options in MODIFIERS.items():
-    if options.supports(METHODS["barlow_twins"]):
-        losses = training.losses("barlow_twins", modifier)["global"]
+    if options.supports(METHODS["align_uniform"]):
+        losses = training.losses("align_uniform", modifier)["global"]
         print(modifier, *losses)
 """
 
@@ -59,7 +59,7 @@ def test_the_two_files_of_the_page_are_a_method_that_trains_with_every_modifier(
 
 def test_what_is_tested_of_every_method_is_tested_of_the_new_one(project):
     contract = "tests/whole_in_parts/methods/test_contract_of_methods.py"
-    options = ["-k", "barlow_twins and seed_decides", "-p", "no:cacheprovider", "--quiet"]
+    options = ["-k", "align_uniform and seed_decides", "-p", "no:cacheprovider", "--quiet"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", contract, *options], cwd=project, text=True, capture_output=True, check=False
     )

@@ -2,9 +2,9 @@
 
 Linear probes learn from the representations that the method computes of the large views anyway, if the images have
 labels: of each, one on standardised features (`online_linear`) and one on the features as they are, as in solo-learn
-and so in CO-SSL (`online_plain`; `docs/methods.md` E.1). At intervals, the backbone is evaluated on a subset of the test images: top-1
-of the probes and of kNN, and collapse diagnostics (`collapse.py`). After the last step, the probes are evaluated on all
-test images. Shapes: B images of a batch, V views, N images of a subset, D features, C classes.
+and so in CO-SSL (`online_plain`; `docs/methods.md` E.1). At intervals, the backbone is evaluated on a subset of the
+test images: top-1 of the probes and of kNN, and collapse diagnostics (`collapse.py`). After the last step, the probes
+are evaluated on all test images. Shapes: B images of a batch, V views, N images of a subset, D features, C classes.
 """
 
 from collections.abc import Iterator

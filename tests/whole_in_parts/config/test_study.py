@@ -58,7 +58,7 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
         ("runs.byol.views.0.crop_scale", [0.9, 0.4], ["views.0.crop_scale: ", "0.9, is above the second, 0.4"]),
         ("runs.byol.views", [], ["runs.byol.views: ", "at least 2"]),
         ("mask.rates", [50, 100], ["mask.rates.1: ", "less than 100", "given: 100"]),
-        ("runs.byol.method.name", "bjol", ["runs.byol.method: ", "'bjol'", "'amdim', 'byol', 'dino'"]),
+        ("runs.byol.method.name", "bjol", ["runs.byol.method: ", "'bjol'", "'byol', 'dino'"]),
         ("runs.byol.modifier.name", "co2", ["runs.byol.modifier: ", "'co2'", "'co', 'logo', 'multi_crop'"]),
         ("runs.byol.backbone.name", "vit", ["runs.byol.backbone: ", "'vit'", "'resnet', 'rf_resnet'"]),
         ("datasets.digits.source.name", "mnist", ["datasets.digits.source: ", "'mnist'", "'digits', 'fashion_mnist'"]),
