@@ -91,7 +91,7 @@ def test_logistic_regression_takes_the_place_of_sgd_and_tells_its_penalty(small,
     metrics = written(tmp_path)
     assert list(metrics) == ["top1", "penalty"]
     assert metrics["penalty"] in weights[:2]
-    claim("top1 less that by SGD", metrics["top1"] - written(result_dir("linear", "supervised"))["top1"], above=-6)
+    claim("top1 less that by SGD", metrics["top1"] - written(result_dir("linear", "supervised"))["top1"], above=-10)
 
 
 def test_a_probe_on_crops_stands_beside_the_others_and_leaves_them_as_they_are(small, built, tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_what_is_left_out_is_the_protocol_of_co_ssl():
 def test_it_learns_the_digits_and_leaves_the_backbone_as_it_is(backbone, fit, test, seed, claim):
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     metrics, _ = crops_probe.evaluate(backbone, fit(**LEARNS, seed=seed), test, CPU)
-    claim("top1", metrics["top1"], above=15)  # chance is 10
+    claim("top1", metrics["top1"], above=12)  # chance is 10
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
 

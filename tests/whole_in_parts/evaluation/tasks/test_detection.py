@@ -67,8 +67,8 @@ def test_a_trained_detector_finds_and_outlines_most_shapes_and_the_backbone_on_d
         detection.training, "train", lambda *arguments: before.append(pretrained()) or train(*arguments)
     )
     found = find(masks=True, seed=seed)
-    claim("ap_50", found["ap_50"], above=30)
-    claim("mask_ap_50", found["mask_ap_50"], above=50)
+    claim("ap_50", found["ap_50"], above=20)
+    claim("mask_ap_50", found["mask_ap_50"], above=40)
     assert before == [pretrained()]
     rows = pq.read_table(result_dir("transfer", "asked") / "predictions.parquet").to_pylist()
     assert set(rows[0]) == {"key", "class", "score", "left", "top", "right", "bottom", "mask"}
