@@ -6,8 +6,9 @@ mean over the corruptions. `mean_error` is 100 − `mean`. `mce` is the mean ove
 AlexNet's (Hendrycks and Dietterich, 2019). It is written only where AlexNet's errors apply, for the 1,000 classes of
 ImageNet and images of at least 224 pixels, and is comparable to published values if the study has all 15 corruptions.
 
-Images are corrupted in this stage, or read from `corrupt.folder` if it is set; a subset of them is evaluated. The clean
-images are always the dataset's. `predictions.parquet` has a row for each image, corruption and severity (0 if clean).
+Images are corrupted in this stage, or read from the folder that the dataset names (`corrupted`); a subset of them is
+evaluated. The clean images are always the dataset's. `predictions.parquet` has a row for each image, corruption and
+severity (0 if clean).
 """
 
 from collections.abc import Iterator, Mapping
@@ -76,7 +77,7 @@ def corrupt(study: Study, run: str, directory: Path) -> None:
     accuracies: dict[tuple[str, int], float] = {}
     tables = []
 
-    for subset in iter_subsets(inputs, options):
+    for subset in iter_subsets(inputs, options, study.datasets[study.runs[run].dataset].corrupted):
         predicted_N = predict(inputs.model, subset, device)
         accuracies[subset.name, subset.severity] = top1(predicted_N, subset.labels)
         tables.append(prediction_table(subset, predicted_N))
@@ -87,8 +88,11 @@ def corrupt(study: Study, run: str, directory: Path) -> None:
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), directory / "predictions.parquet")
 
 
-def iter_subsets(inputs: EvalInputs, options: Corrupt) -> Iterator[CorruptedSubset]:
+def iter_subsets(inputs: EvalInputs, options: Corrupt, folder: str | None) -> Iterator[CorruptedSubset]:
     """Yield the subsets to classify: the clean images, then each corruption at each severity.
+
+    Args:
+        folder: the folder with released corrupted images, which are generated if it is None.
 
     Raises:
         Failure: the folder is incomplete or broken, or a subset has images of fewer than two classes.
@@ -99,9 +103,8 @@ def iter_subsets(inputs: EvalInputs, options: Corrupt) -> Iterator[CorruptedSubs
 
     # Check a released set as a whole before the first prediction.
     released = {}
-    if options.folder:
-        folder = Path(options.folder)
-        released = {setting: open_released(folder, *setting, inputs.images.shards) for setting in settings}
+    if folder:
+        released = {setting: open_released(Path(folder), *setting, inputs.images.shards) for setting in settings}
     indices = {setting: stratified_subset(shards, options.subset) for setting, shards in released.items()}
 
     yield CorruptedSubset(*CLEAN, inputs.images, inputs.indices, False)

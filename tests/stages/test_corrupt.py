@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -31,6 +32,12 @@ def changed(small: Study, **options: object) -> Study:
     return small.model_copy(update={"corrupt": small.corrupt.model_copy(update=options)})
 
 
+def released_in(folder: Path, study: Study) -> Study:
+    """The study, with a folder of released images."""
+    dataset = study.datasets["digits"].model_copy(update={"corrupted": str(folder)})
+    return study.model_copy(update={"datasets": {"digits": dataset}})
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_predictions_do_not_depend_on_the_batches(small, built, monkeypatch, name):
     given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
@@ -52,7 +59,7 @@ def test_corrupted_images_are_given_to_the_model(small, built, name):
 @torch.no_grad()
 def test_clean_images_are_given_to_the_model_as_they_are(small, built):
     given = eval_inputs(small, "supervised", Robustness(subset=200), CPU)
-    clean = next(iter_subsets(given, small.corrupt))
+    clean = next(iter_subsets(given, small.corrupt, None))
     expected_N = given.model(given.images[given.indices].float() / 255).argmax(1)
     assert torch.equal(predict(given.model, clean, CPU), expected_N)
 
@@ -99,7 +106,7 @@ def released(small, built, tmp_path):
 
 def test_images_are_read_from_a_folder_and_nothing_is_generated(small, released, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "apply", None)
-    corrupt(changed(small, corruptions=["fog"], folder=str(released), subset=1000), "supervised", tmp_path)
+    corrupt(released_in(released, changed(small, corruptions=["fog"], subset=1000)), "supervised", tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     frame = pq.read_table(tmp_path / "predictions.parquet").to_pandas()
     clean = frame[frame["corruption"] == "clean"].set_index("key")["predicted"]
@@ -110,7 +117,7 @@ def test_images_are_read_from_a_folder_and_nothing_is_generated(small, released,
 
 
 def test_of_a_folder_too_a_subset_is_taken(small, released, tmp_path):
-    corrupt(changed(small, corruptions=["fog"], folder=str(released), subset=50), "supervised", tmp_path)
+    corrupt(released_in(released, changed(small, corruptions=["fog"], subset=50)), "supervised", tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text())["samples"] == pytest.approx(50, abs=5)
 
 
@@ -122,7 +129,7 @@ def test_arrays_are_read_as_twins_of_the_clean_images_of_the_subset(small, built
     np.save(tmp_path / "fog.npy", np.tile(pixels_NHWC, (5, 1, 1, 1)))
     np.save(tmp_path / "labels.npy", np.tile(given.images.shards.labels[order], 5))
     (tmp_path / "out").mkdir()
-    corrupt(changed(small, corruptions=["fog"], folder=str(tmp_path), subset=100), "supervised", tmp_path / "out")
+    corrupt(released_in(tmp_path, changed(small, corruptions=["fog"], subset=100)), "supervised", tmp_path / "out")
     frame = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
     clean = frame[frame["severity"] == 0].set_index("key")["predicted"]
     for severity in SEVERITIES:
@@ -131,8 +138,8 @@ def test_arrays_are_read_as_twins_of_the_clean_images_of_the_subset(small, built
 
 def test_a_folder_that_lacks_something_is_refused_before_any_image_is_read(small, released, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "predict", None)
-    with pytest.raises(Failure, match=r"corrupt.folder: there is no folder .*/snow;"):
-        corrupt(changed(small, corruptions=["fog", "snow"], folder=str(released)), "supervised", tmp_path)
+    with pytest.raises(Failure, match=r"corrupted: there is no folder .*/snow;"):
+        corrupt(released_in(released, changed(small, corruptions=["fog", "snow"])), "supervised", tmp_path)
 
 
 def test_mce_is_relative_to_alexnet_where_its_errors_are_of_the_same_images():

@@ -47,6 +47,7 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
         read[f"knn@{key}"] = content["knn"]
         for kind in ("corrupt", "mask", "attack"):
             read[f"{kind}@{key}"] = [looks_at, content[kind]]
+        read[f"corrupt@{key}"].append(datasets[run["dataset"]]["corrupted"])
     for key, entry in content["transfer"].items():
         read[f"transfer@{key}"] = [entry, runs[entry["run"]]["backbone"], datasets[entry["dataset"]]["test_transform"]]
     for key, entry in content["analyse"].items():

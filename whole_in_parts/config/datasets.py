@@ -1,5 +1,6 @@
 """The section `datasets`: the sources of images, and the expectations that a dataset must meet."""
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -55,6 +56,12 @@ class Expectations(Section):
     are reported."""
 
 
+def _inside_project(folder: str) -> str:
+    if PurePosixPath(folder).is_absolute() or ".." in PurePosixPath(folder).parts:
+        raise ValueError("the path must begin at the project's root and stay inside it; a link there may lead outside")
+    return folder
+
+
 class Dataset(Section):
     """The source of a dataset, how it is packed into shards, and the expectations that it must meet."""
 
@@ -73,5 +80,9 @@ class Dataset(Section):
     expect: Expectations | None = None
     """The expectations that the packed dataset must meet. A build stops at the contract of a dataset without them, and
     `python -m stages.contract NAME --propose` prints what the images are."""
+    corrupted: Annotated[str, AfterValidator(_inside_project)] | None = None
+    """Folder of released corrupted test images, relative to the project's root, to read instead of generating them:
+    `<corruption>/<severity>/<class>/<image>` as ImageNet-C, or `<corruption>.npy` and `labels.npy` as CIFAR-10-C.
+    DVC does not track the folder: after a change of its images, rename it or run the stage with `--force`."""
     test_transform: ImageTransform = Field(default_factory=ImageTransform)
     """How an image becomes the input of a network in evaluation: in probes, kNN, corruptions, attacks and transfer."""

@@ -1,6 +1,6 @@
 """The sections of the evaluations: one section for each stage that follows pretraining."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -108,12 +108,6 @@ def _is_corruption(name: str) -> str:
     return name
 
 
-def _inside_project(folder: str) -> str:
-    if PurePosixPath(folder).is_absolute() or ".." in PurePosixPath(folder).parts:
-        raise ValueError("the path must begin at the project's root and stay inside it; a link there may lead outside")
-    return folder
-
-
 Corruption = Annotated[str, AfterValidator(_is_corruption), Field(json_schema_extra={"enum": CORRUPTIONS})]
 
 
@@ -132,10 +126,6 @@ class Corrupt(Robustness):
 
     corruptions: Annotated[list[Corruption], AfterValidator(unique)]
     """Names of the corruptions."""
-    folder: Annotated[str, AfterValidator(_inside_project)] | None = None
-    """Folder of released corrupted images, relative to the project's root, to read instead of generating them:
-    `<corruption>/<severity>/<class>/<image>` as ImageNet-C, or `<corruption>.npy` and `labels.npy` as CIFAR-10-C.
-    DVC does not track the folder: after a change of its images, rename it or run the stage with `--force`."""
 
 
 class Mask(Robustness):

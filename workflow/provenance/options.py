@@ -33,7 +33,7 @@ KINDS = {
     "extract": Reads("runs", ("extract", *_INPUTS)),
     "linear": Reads("runs", ("linear", *_INPUTS)),
     "knn": Reads("runs", ("knn",)),
-    "corrupt": Reads("runs", ("corrupt", *_INPUTS)),
+    "corrupt": Reads("runs", ("corrupt", *_INPUTS, "datasets.{evaluated}.corrupted")),
     "mask": Reads("runs", ("mask", *_INPUTS)),
     "attack": Reads("runs", ("attack", *_INPUTS)),
     "transfer": Reads("transfer", ("transfer.{key}", "runs.{run}.backbone", _TRANSFORM)),

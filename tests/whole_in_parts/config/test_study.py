@@ -65,7 +65,11 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
         ("datasets.digits.source.sha256", "6ebb", ["datasets.digits.source.digits.sha256: ", "given: '6ebb'"]),
         ("corrupt.corruptions", ["smog"], ["corrupt.corruptions.0: ", "there are: brightness, contrast, ", "'smog'"]),
         ("corrupt.corruptions", ["fog", "snow", "fog"], ["corrupt.corruptions: named more than once: fog"]),
-        ("corrupt.folder", "/data/ImageNet-C", ["corrupt.folder: ", "begin at the project's root", "/data/ImageNet-C"]),
+        (
+            "datasets.digits.corrupted",
+            "/data/IN-C",
+            ["digits.corrupted: ", "begin at the project's root", "/data/IN-C"],
+        ),
         ("runs.byol.dataset", "digit", ["runs.byol.dataset: no dataset is called digit; there are: digits"]),
         ("runs.byol.split", "unlabelled", ["runs.byol.split: digits has no split unlabelled; allowed is train, or "]),
         (

@@ -63,7 +63,7 @@ def open_array(file: Path, length: int) -> NDArray:
     try:
         array = np.load(file, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise Failure(f"corrupt.folder: {file} cannot be read ({error})") from error
+        raise Failure(f"corrupted: {file} cannot be read ({error})") from error
     if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != length:
         raise Failure(f"{file}: needed are {length} rows, five for each test image; it has {np.shape(array)}")
     return array

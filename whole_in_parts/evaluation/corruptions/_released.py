@@ -71,7 +71,7 @@ def refuse_missing(root: Path, severity_folder: Path) -> None:
     for folder in (root, severity_folder.parent, severity_folder):
         if not folder.is_dir():
             raise Failure(
-                f"corrupt.folder: there is no folder {folder}; it needs <corruption>/<severity>/<class>/<image>, or "
+                f"corrupted: there is no folder {folder}; it needs <corruption>/<severity>/<class>/<image>, or "
                 f"<corruption>.npy and {LABELS}"
             )
 

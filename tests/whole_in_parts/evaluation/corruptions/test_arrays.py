@@ -60,7 +60,7 @@ def test_an_array_stays_on_disk(folder, clean):
 
 def test_a_folder_without_labels_is_one_of_images(folder, clean):
     (folder / "labels.npy").unlink()
-    with pytest.raises(Failure, match=r"corrupt.folder: there is no folder .*/fog;.* or <corruption>\.npy and labels"):
+    with pytest.raises(Failure, match=r"corrupted: there is no folder .*/fog;.* or <corruption>\.npy and labels"):
         open_released(folder, "fog", 1, clean)
     place = folder / "fog" / "1"
     for name in clean.classes:
@@ -94,9 +94,9 @@ def test_a_dataset_whose_keys_are_in_the_order_of_classes_is_refused(folder, tmp
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("fog", None, r"corrupt\.folder: .*/fog\.npy cannot be read"),
-        ("fog", b"no array", r"corrupt\.folder: .*/fog\.npy cannot be read"),
-        ("fog", b"", r"corrupt\.folder: .*/fog\.npy cannot be read"),
+        ("fog", None, r"corrupted: .*/fog\.npy cannot be read"),
+        ("fog", b"no array", r"corrupted: .*/fog\.npy cannot be read"),
+        ("fog", b"", r"corrupted: .*/fog\.npy cannot be read"),
         (
             "fog",
             np.zeros((COUNT, 6, 8, 3), np.uint8),

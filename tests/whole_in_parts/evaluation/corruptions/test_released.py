@@ -36,7 +36,7 @@ def test_images_come_in_the_order_of_classes_and_names_with_the_labels_of_the_da
     [("nowhere", "fog", 2, "nowhere"), ("", "snow", 2, "snow"), ("", "fog", 3, "fog/3")],
 )
 def test_what_is_missing_is_named(folder, folder_name, corruption, severity, missing):
-    with pytest.raises(Failure, match=rf"corrupt.folder: there is no folder \S*/{missing};"):
+    with pytest.raises(Failure, match=rf"corrupted: there is no folder \S*/{missing};"):
         ReleasedFolder(folder / folder_name, corruption, severity, CLASSES)
 
 
