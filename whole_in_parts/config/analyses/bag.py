@@ -1,12 +1,15 @@
 """Options of the analysis `bag` (`evaluation/analyses/bag.py`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from whole_in_parts.config.analysis import AnalysisConfig
-from whole_in_parts.config.evaluations import Linear
+from whole_in_parts.config.evaluations import KNN, Linear
+from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Bounds, Count, PositiveFractions, Section
+
+Feature = Literal["global", "pooled_2x2"]
 
 
 class Windows(Section):
@@ -16,6 +19,10 @@ class Windows(Section):
     """Side of a patch, in pixels."""
     stride: Count
     """Distance between neighbouring patches, in pixels."""
+    feature: Feature = "global"
+    """`global` representation of a patch, or its last map `pooled_2x2`, the 2 × 2 means of I²-VICReg's Table 5."""
+    join: bool = True
+    """Evaluate the concatenation too, which takes as many times the memory of the mean as there are patches."""
 
 
 class BagConfig(AnalysisConfig):
@@ -36,3 +43,16 @@ class BagConfig(AnalysisConfig):
     """Approximate number of train images for the probe, stratified by class."""
     probe: Linear
     """The linear probe that is trained on the means."""
+    knn: KNN | None = None
+    """The kNN that is evaluated beside each probe, with all labels; none if left out."""
+
+    @model_validator(mode="after")
+    def knn_has_all_labels(self) -> Self:
+        if self.knn and self.knn.labels != [100]:
+            raise ValueError(f"knn.labels: bags are classified with all labels; leave it out, not {self.knn.labels}")
+        return self
+
+    def incompatibility(self, run: Run) -> str:
+        if not self.windows or self.windows.size <= run.image_size:
+            return ""
+        return f"windows.size: a window of {self.windows.size} is larger than the run's images, of {run.image_size}"

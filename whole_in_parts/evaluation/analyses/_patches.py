@@ -1,7 +1,10 @@
 """Crop patches of images and embed them in the spaces that analyses compare.
 
-Shapes: B images, C channels, H×W pixels, S×S pixels of a patch, D dimensions, N images to analyse.
+Shapes: B images, C channels, H×W pixels, R×Q windows of S×S pixels on a grid, P windows in all, D dimensions, N images
+to analyse.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -9,37 +12,59 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whole_in_parts.augment.views import Batch, Crop, make_batch
+from whole_in_parts.augment.resampling import crop
+from whole_in_parts.augment.views import crop_boxes, draws
 from whole_in_parts.config.analyses.bag import BagConfig
 from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.config.views import View
-from whole_in_parts.data.shards import Images
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.failure import Failure
 
 
-def crop_patches(
-    images: Images, indices: NDArray[np.int64], options: BagConfig | NeighboursConfig, count: int, device: torch.device
-) -> Batch:
-    """Crop `count` patches, with their boxes, of each indexed image at `options.scale` and `options.ratio`.
+def to_unit_range(images_BCHW: Tensor, device: torch.device) -> Tensor:
+    """Convert images from uint8 to [0, 1] on the device."""
+    return images_BCHW.to(device).float().div_(255)
 
-    Crops are not flipped or colour-jittered, are resized to the image size and are always the same for an image.
+
+def crop_patch(
+    images_BCHW: Tensor, indices: NDArray[np.int64], options: BagConfig | NeighboursConfig, number: int
+) -> tuple[Tensor, Tensor]:
+    """Crop patch `number` of every image in [0, 1] at `options.scale` and `options.ratio`.
+
+    A patch depends on its number and on the index of its image alone, so that patches can be made one after another. It
+    is neither flipped nor colour-jittered.
+
+    Returns:
+        The patches (B, C, H, W), resized to the size of the images, and their boxes (B, 4): top, left, height, width.
     """
     view = View(crop_scale=options.scale, ratio=options.ratio, flip=0, jitter=0, greyscale=0)
-    return make_batch(images[indices].to(device), torch.empty(0), [Crop(view, images.size)] * count, indices, 0, 0)
+    box_B4 = crop_boxes(images_BCHW.shape[2:], view, draws(indices, 0, 0, number))
+    no_flip_B = torch.zeros(len(indices), dtype=torch.bool)
+    return crop(images_BCHW, box_B4, images_BCHW.shape[-1], no_flip_B, view.interpolation), box_B4
 
 
-def sliding_windows(images_BCHW: Tensor, size: int, stride: int) -> list[Tensor]:
-    """Cut windows (B, C, H, W) out of a batch, row by row, and resize them to the size of the images."""
-    image_size = images_BCHW.shape[2:]
-    starts = range(0, images_BCHW.shape[-1] - size + 1, stride)
-    return [
-        F.interpolate(
-            images_BCHW[:, :, row : row + size, column : column + size], image_size, mode="bilinear", antialias=True
-        )
-        for row in starts
-        for column in starts
-    ]
+def count_windows(image_size: int, size: int, stride: int) -> int:
+    """Count the windows of an image."""
+    return ((image_size - size) // stride + 1) ** 2
+
+
+def sliding_windows(
+    images_BCHW: Tensor, size: int, stride: int, order_BP: NDArray[np.int64] | None = None
+) -> Iterator[Tensor]:
+    """Yield windows (B, C, H, W), one of each image at a time, resized to the size of the images.
+
+    Args:
+        order_BP: the order in which the windows of each image are cut, by their numbers on the grid; row by row if
+            left out.
+    """
+    # Views of the images, so that no more than the yielded windows take memory.
+    grid_BCRQSS = images_BCHW.unfold(2, size, stride).unfold(3, size, stride)
+    columns = grid_BCRQSS.shape[3]
+    rows_B = torch.arange(len(images_BCHW))
+    for number in range(grid_BCRQSS.shape[2] * columns):
+        window_B = torch.full_like(rows_B, number) if order_BP is None else torch.from_numpy(order_BP[:, number])
+        windows_BCSS = grid_BCRQSS[rows_B, :, window_B // columns, window_B % columns]
+        yield F.interpolate(windows_BCSS, images_BCHW.shape[2:], mode="bilinear", antialias=True)
 
 
 def embed_in_spaces(context: AnalysisContext, images_BCHW: Tensor) -> dict[str, Tensor]:

@@ -7,58 +7,89 @@ always the same for an image. `top1_<n>` is the accuracy of a linear probe on th
 the mean cosine of the mean embedding of n patches with that of the image; `convergence.csv` has it for every n.
 
 `windows` are patches at every `stride` pixels: `top1_windows_mean` is for the mean of their embeddings,
-`top1_windows_joined` for their concatenation. Shapes: B images, N samples, P patches, D features.
+`top1_windows_joined` for their concatenation; `cosine_windows` and `convergence_windows.csv` compare the mean of the
+first windows, in random order, with the image. With `knn`, each accuracy is beside that of kNN, as `top1_central_k20`.
+Shapes: N samples, P patches, D features.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.config.analyses.bag import BagConfig, Windows
-from whole_in_parts.data.shards import Images
+from whole_in_parts.config.evaluations import KNN
 from whole_in_parts.evaluation import linear_probe
-from whole_in_parts.evaluation.analyses._patches import crop_patches, sliding_windows
+from whole_in_parts.evaluation.analyses._bags import Split, all_windows, embed_bags, embed_whole, random_patches
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.evaluation.features import Features
-from whole_in_parts.progress import progress
-
-BATCH = 64
-
-Split = tuple[Images, NDArray[np.int64]]
-"""The images of a split and the indices of those that are used."""
+from whole_in_parts.evaluation.nearest_neighbours import nearest, split_queries, vote
+from whole_in_parts.failure import Failure
 
 
 @torch.no_grad()
 def measure(context: AnalysisContext, options: BagConfig) -> dict[str, float]:
-    """Evaluate linear probes on bags of patches, and write `convergence.csv`."""
+    """Classify bags of patches, and write `convergence.csv` and, for windows, `convergence_windows.csv`.
+
+    Raises:
+        Failure: fewer training images than neighbours.
+    """
     train_indices = stratified(context.train.shards.labels, options.train_subset, "bag")
-    splits = ((context.train, train_indices), (context.test, context.indices))
+    if options.knn and max(options.knn.neighbours) > len(train_indices):
+        raise Failure(f"analysis.knn.neighbours: {max(options.knn.neighbours)} of {len(train_indices)} training images")
+    splits = (Split(context.train, train_indices), Split(context.test, context.indices))
 
-    central = [embed_global(context, *split) for split in splits]
-    metrics = {"top1_central": probe(context, splits, central, options)}
-
-    bags = [embed_patches(context, *split, options) for split in splits]
-    for count in options.patches:
-        metrics[f"top1_{count}"] = probe(context, splits, [bag_NPD[:, :count].mean(1) for bag_NPD in bags], options)
-    metrics["top1"] = metrics[f"top1_{max(options.patches)}"]
-    metrics |= converge(context, bags[1], central[1], options.patches)
-
+    central = [embed_whole(context, split) for split in splits]
+    metrics = classify(splits, central, options, "central")
+    metrics |= measure_patches(context, splits, central[1], options)
     if options.windows:
-        bags = [embed_windows(context, *split, options.windows) for split in splits]
-        metrics["top1_windows_mean"] = probe(context, splits, [bag_NPD.mean(1) for bag_NPD in bags], options)
-        metrics["top1_windows_joined"] = probe(context, splits, [bag_NPD.flatten(1) for bag_NPD in bags], options)
-
+        metrics |= measure_windows(context, splits, central[1], options, options.windows)
     return metrics
 
 
-def probe(context: AnalysisContext, splits: Sequence[Split], embedded: list[Tensor], options: BagConfig) -> float:
-    """Train a linear probe on the first split and evaluate its top-1 on the second."""
+def measure_patches(
+    context: AnalysisContext, splits: Sequence[Split], whole_ND: Tensor, options: BagConfig
+) -> dict[str, float]:
+    """Classify the means of random patches; `whole_ND` are the embeddings of the test images."""
+    patches = random_patches(options)
+    train = embed_bags(context, splits[0], patches, options.patches)
+    test = embed_bags(context, splits[1], patches, options.patches, whole_ND=whole_ND)
+
+    metrics: dict[str, float] = {}
+    for count in options.patches:
+        metrics |= classify(splits, [train.means[count], test.means[count]], options, str(count))
+    metrics["top1"] = metrics[f"top1_{max(options.patches)}"]
+
+    assert test.curve_P is not None
+    write_curve(test.curve_P, context.directory / "convergence.csv")
+    return metrics | {f"cosine_{count}": float(test.curve_P[count - 1]) for count in options.patches}
+
+
+def measure_windows(
+    context: AnalysisContext, splits: Sequence[Split], whole_ND: Tensor, options: BagConfig, windows: Windows
+) -> dict[str, float]:
+    """Classify the mean and the concatenation of all windows; `whole_ND` are the embeddings of the test images."""
+    patches = all_windows(windows, context.test.size)
+    count = patches.per_image
+    if windows.feature != "global":
+        whole_ND = embed_whole(context, splits[1], windows.feature)
+    train = embed_bags(context, splits[0], patches, [count], windows.feature, windows.join)
+    test = embed_bags(context, splits[1], patches, [count], windows.feature, windows.join, whole_ND)
+
+    metrics = classify(splits, [train.means[count], test.means[count]], options, "windows_mean")
+    if train.joined is not None and test.joined is not None:
+        metrics |= classify(splits, [train.joined, test.joined], options, "windows_joined")
+
+    assert test.curve_P is not None
+    write_curve(test.curve_P, context.directory / "convergence_windows.csv")
+    return metrics | {"cosine_windows": float(test.curve_P[-1])}
+
+
+def classify(splits: Sequence[Split], embedded: Sequence[Tensor], options: BagConfig, name: str) -> dict[str, float]:
+    """Train a linear probe on the first split, and compute its top-1 and that of kNN on the second."""
     no_keys: list[str] = []
     train, test = (
         Features(no_keys, torch.from_numpy(images.shards.labels[indices]), x_ND)
@@ -66,52 +97,22 @@ def probe(context: AnalysisContext, splits: Sequence[Split], embedded: list[Tens
     )
     # `measure` runs without gradients.
     with torch.enable_grad():
-        layer = linear_probe.train(train, len(context.train.shards.classes), options.probe)
-    return linear_probe.top1(layer(test.features_ND), test.labels_N)
+        layer = linear_probe.train(train, len(splits[0].images.shards.classes), options.probe)
+    metrics = {f"top1_{name}": linear_probe.top1(layer(test.features_ND), test.labels_N)}
+    return metrics | (knn_top1(train, test, options.knn, name) if options.knn else {})
 
 
-def embed_global(context: AnalysisContext, images: Images, indices: NDArray[np.int64]) -> Tensor:
-    """Embed whole images, (N, D)."""
-    embeddings = []
-    for batch_indices in batched(indices, "whole images"):
-        images_BCHW = images[batch_indices].to(context.device).float() / 255
-        embeddings.append(context.backbone(images_BCHW).global_BD.cpu())
-    return torch.cat(embeddings)
+def knn_top1(train: Features, test: Features, options: KNN, name: str) -> dict[str, float]:
+    """Compute the top-1 of kNN for each number of neighbours."""
+    queries = split_queries(test.features_ND, len(train.labels_N))
+    similarity_NK, labels_NK = nearest(train.features_ND, train.labels_N, queries, max(options.neighbours))
+    votes = {k: vote(similarity_NK[:, :k], labels_NK[:, :k], options.temperature) for k in options.neighbours}
+    return {f"top1_{name}_k{k}": linear_probe.top1(votes_NC, test.labels_N) for k, votes_NC in votes.items()}
 
 
-def embed_patches(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options: BagConfig) -> Tensor:
-    """Embed the patches of images, (N, P, D)."""
-    embeddings = []
-    for batch_indices in batched(indices, "patches"):
-        batch = crop_patches(images, batch_indices, options, max(options.patches), context.device)
-        embeddings.append(torch.stack([context.backbone(view_BCSS).global_BD.cpu() for view_BCSS in batch.views], 1))
-    return torch.cat(embeddings)
-
-
-def embed_windows(context: AnalysisContext, images: Images, indices: NDArray[np.int64], options: Windows) -> Tensor:
-    """Embed the windows of images, (N, P, D), row by row, resized to the image size."""
-    embeddings = []
-    for batch_indices in batched(indices, "windows"):
-        images_BCHW = images[batch_indices].to(context.device).float() / 255
-        views = sliding_windows(images_BCHW, options.size, options.stride)
-        embeddings.append(torch.stack([context.backbone(view_BCSS).global_BD.cpu() for view_BCSS in views], 1))
-    return torch.cat(embeddings)
-
-
-def batched(indices: NDArray[np.int64], title: str) -> Iterator[NDArray[np.int64]]:
-    """Yield the indices in parts of at most `BATCH`, with a progress bar."""
-    yield from progress(np.array_split(indices, -(-len(indices) // BATCH)), title, unit="batch")
-
-
-def converge(context: AnalysisContext, bag_NPD: Tensor, whole_ND: Tensor, counts: list[int]) -> dict[str, float]:
-    """Compute the mean cosine of the image with the mean of its first n patches; write the curve over all n."""
-    patches = bag_NPD.shape[1]
-    means_NPD = bag_NPD.cumsum(1) / torch.arange(1, patches + 1)[:, None]
-    curve_P = F.cosine_similarity(means_NPD, whole_ND[:, None], dim=2).mean(0)
-
-    with (context.directory / "convergence.csv").open("w", newline="") as stream:
+def write_curve(curve_P: Tensor, file: Path) -> None:
+    """Write the mean cosine with the whole image for every number of patches."""
+    with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["patches", "cosine"])
         writer.writerows((number + 1, round(float(cosine), 6)) for number, cosine in enumerate(curve_P))
-
-    return {f"cosine_{count}": float(curve_P[count - 1]) for count in counts}

@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.config.analyses.heat_map import HeatMapConfig
-from whole_in_parts.evaluation.analyses._patches import embed_in_spaces, evenly_spaced, sliding_windows, sort_by_class
+from whole_in_parts.evaluation.analyses._patches import (
+    embed_in_spaces,
+    evenly_spaced,
+    sliding_windows,
+    sort_by_class,
+    to_unit_range,
+)
 from whole_in_parts.evaluation.analyses._pictures import (
     COLOURS,
     QUERY,
@@ -62,9 +68,10 @@ def measure(context: AnalysisContext, options: HeatMapConfig) -> dict[str, float
 
 def compare(context: AnalysisContext, indices: NDArray[np.int64], options: HeatMapConfig) -> dict[str, Maps]:
     """Compute the maps of all indexed images but the last; the other image of each is the next one."""
-    views = sliding_windows(context.test[indices].to(context.device).float() / 255, options.size, options.stride)
+    images_BCHW = to_unit_range(context.test[indices], context.device)
+    views = sliding_windows(images_BCHW, options.size, options.stride)
     embedded = [embed_in_spaces(context, view_BCHW) for view_BCHW in views]
-    side = round(len(views) ** 0.5)
+    side = round(len(embedded) ** 0.5)
     row, column = query_position(options, side)
 
     maps = {}

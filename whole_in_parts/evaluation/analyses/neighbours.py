@@ -23,7 +23,13 @@ from torch import Tensor
 
 from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.evaluation import nearest_neighbours
-from whole_in_parts.evaluation.analyses._patches import crop_patches, embed_in_spaces, evenly_spaced, sort_by_class
+from whole_in_parts.evaluation.analyses._patches import (
+    crop_patch,
+    embed_in_spaces,
+    evenly_spaced,
+    sort_by_class,
+    to_unit_range,
+)
 from whole_in_parts.evaluation.analyses._pictures import INK, QUERY, SAME, draw_frame, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.failure import Failure
@@ -78,9 +84,10 @@ def build_bank(context: AnalysisContext, options: NeighboursConfig) -> Bank:
     boxes = []
     vectors = []
     for batch_indices in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
-        batch = crop_patches(context.test, batch_indices, options, options.patches, context.device)
-        boxes.append(torch.stack(batch.boxes, 1).flatten(0, 1))
-        views = [embed_in_spaces(context, view_BCSS) for view_BCSS in batch.views]
+        images_BCHW = to_unit_range(context.test[batch_indices], context.device)
+        patches = [crop_patch(images_BCHW, batch_indices, options, number) for number in range(options.patches)]
+        boxes.append(torch.stack([box_B4 for _, box_B4 in patches], 1).flatten(0, 1))
+        views = [embed_in_spaces(context, view_BCSS) for view_BCSS, _ in patches]
         # Interleave the patches: all patches of an image are consecutive.
         vectors.append({space: torch.stack([view[space] for view in views], 1).flatten(0, 1) for space in views[0]})
 
@@ -169,6 +176,8 @@ def draw_patch(
     axes: Axes, context: AnalysisContext, bank: Bank, patch: int, corner: tuple[float, float], options: NeighboursConfig
 ) -> None:
     """Draw a patch with its left and top at `corner`; it is cropped again rather than kept in the bank."""
-    views = crop_patches(context.test, bank.images_M[patch : patch + 1], options, options.patches, context.device).views
+    index = bank.images_M[patch : patch + 1]
+    images_BCHW = to_unit_range(context.test[index], context.device)
+    views_BCHW, _ = crop_patch(images_BCHW, index, options, int(bank.positions_M[patch]))
     left, top = corner
-    axes.imshow(to_pixels(views[bank.positions_M[patch]][0]), extent=(left, left + TILE, top + TILE, top))
+    axes.imshow(to_pixels(views_BCHW[0]), extent=(left, left + TILE, top + TILE, top))

@@ -37,7 +37,7 @@ def test_a_copy_of_an_image_is_its_first_neighbour_with_similarity_1(context):
 def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(context):
     asked = options()
     metrics = measure(context, asked)
-    views = _patches.crop_patches(context.test, context.indices, asked, 2, context.device).views
+    views = [view_BCHW for view_BCHW, _ in patches_of(context, asked)]
     labels = context.test.shards.labels
     for space in ("embedding", "projection"):
         x_MD = torch.stack([_patches.embed_in_spaces(context, view)[space] for view in views], 1).flatten(0, 1).double()
@@ -60,8 +60,13 @@ def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(co
 
 def box_of(context, asked, query: int) -> tuple[int, ...]:
     """The box of a patch."""
-    batch = _patches.crop_patches(context.test, context.indices, asked, 2, context.device)
-    return tuple(batch.boxes[query % 2][query // 2].int().tolist())
+    return tuple(patches_of(context, asked)[query % 2][1][query // 2].int().tolist())
+
+
+def patches_of(context, asked) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Both patches of all images, and their boxes."""
+    images_BCHW = _patches.to_unit_range(context.test[context.indices], context.device)
+    return [_patches.crop_patch(images_BCHW, context.indices, asked, number) for number in range(2)]
 
 
 def test_a_method_without_a_projector_has_the_embedding_alone(given_plain):
