@@ -1,9 +1,10 @@
 """A class of `torchvision.datasets` that can download itself, selected by name: CIFAR10, CIFAR100, STL10, SVHN, …
 
-A validation split is part of train; tasks that need one hold out a part of train. The published validation images of
-ImageNet, Places365 (the small images) and Imagenette are test. The 100,000 images of STL-10 without labels may be a
-split of their own. Caltech-101 has no splits: a fixed choice of 30 images of each class is train, and the other images
-are test. ImageNet cannot be downloaded: `path` is a folder that torchvision.datasets.ImageNet can read.
+`validation` says which split the validation images of DTD, Flowers102, FGVCAircraft and others are in; probes that
+choose an option hold out a part of train. Where no test images have labels, the validation images are test: ImageNet,
+Places365 (the small images) and Imagenette. The 100,000 images of STL-10 without labels may be a split of their own.
+Caltech-101 has no splits: a fixed choice of 30 images of each class is train, and the other images are test.
+ImageNet cannot be downloaded: `path` is a folder that torchvision.datasets.ImageNet can read.
 """
 
 import inspect
@@ -23,14 +24,8 @@ from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.source import Dataset, Sample, png
 from whole_in_parts.failure import Failure
 
-SPLITS = {
-    "DTD": ("train", "val"),
-    "Flowers102": ("train", "val"),
-    "FGVCAircraft": ("trainval",),
-    "OxfordIIITPet": ("trainval",),
-    "Places365": ("train-standard",),
-}
-"""The torchvision splits that make up train, where these are not `train` alone."""
+TRAINS = {"OxfordIIITPet": "trainval", "Places365": "train-standard"}
+"""The torchvision split that is train, where it is not `train`."""
 
 TESTS = {"ImageNet": "val", "Imagenette": "val", "Places365": "val"}
 """The torchvision split that is test, where it is not `test`."""
@@ -54,7 +49,7 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
         if options.path:
             shutil.copytree(options.path, directory, dirs_exist_ok=True)
         for split in splits(options):
-            load(options.dataset, directory, split, download=not options.path)
+            load(options.dataset, directory, split, options.validation, download=not options.path)
     except (OSError, RuntimeError, ValueError) as error:
         raise Failure(
             f"torchvision could not fetch {options.dataset}: {error}; download it yourself, into a folder laid out as "
@@ -64,7 +59,7 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
 
 def read(options: TorchvisionConfig, directory: Path) -> Dataset:
     """Read all splits; an image is its original JPEG or PNG file where torchvision has that, or a PNG."""
-    pairs = {split: Pairs(load(options.dataset, directory, split)) for split in splits(options)}
+    pairs = {split: Pairs(load(options.dataset, directory, split, options.validation)) for split in splits(options)}
     return Dataset(pairs["train"].classes(), pairs)
 
 
@@ -73,8 +68,8 @@ def splits(options: TorchvisionConfig) -> list[str]:
     return ["train", "test", *([UNLABELLED] if options.unlabelled else [])]
 
 
-def load(name: str, directory: Path, split: str, download: bool = False) -> list[Any]:
-    """Return the torchvision datasets that make up a split.
+def load(name: str, directory: Path, split: str, validation: str | None = None, download: bool = False) -> list[Any]:
+    """Return the torchvision datasets that make up a split; `validation` is that of the options.
 
     Raises:
         Failure: there is no class of that name, or it takes neither `train` nor `split`.
@@ -98,8 +93,17 @@ def load(name: str, directory: Path, split: str, download: bool = False) -> list
         return [Subset(unsplit, np.flatnonzero(is_train if split == "train" else ~is_train).tolist())]
     if "train" in parameters:
         return [kind(str(directory), train=split == "train", **options)]
-    parts = {"train": SPLITS.get(name, ("train",)), "test": (TESTS.get(name, "test"),), UNLABELLED: ("unlabeled",)}
-    return [kind(str(directory), split=part, **options) for part in parts[split]]
+    return [kind(str(directory), split=part, **options) for part in parts_of(name, split, validation)]
+
+
+def parts_of(name: str, split: str, validation: str | None) -> list[str]:
+    """Return the torchvision splits that make up a split."""
+    parts = {"train": [TRAINS.get(name, "train")], "test": [TESTS.get(name, "test")], UNLABELLED: ["unlabeled"]}
+    if validation == "train":
+        parts["train"].append(TorchvisionConfig.validation_splits[name])
+    elif validation == "test":
+        parts["test"] = [TorchvisionConfig.validation_splits[name]]
+    return parts[split]
 
 
 def sample_per_class(labels: NDArray[np.integer], count: int) -> NDArray[np.bool_]:

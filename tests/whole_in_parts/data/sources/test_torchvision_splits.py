@@ -18,7 +18,7 @@ LENGTH = {"train": 6, "val": 3, "trainval": 9, "test": 4, "unlabeled": 8}
 PARTS = {
     "DTD": ["train", "val"],
     "Flowers102": ["train", "val"],
-    "FGVCAircraft": ["trainval"],
+    "FGVCAircraft": ["train", "val"],
     "OxfordIIITPet": ["trainval"],
     "Food101": ["train"],
 }
@@ -76,8 +76,10 @@ class Unsplit:
         return Image.fromarray(np.full((4, 4), number, np.uint8)), self.y[number]
 
 
-def options(name: str, path: Path | None = None) -> TorchvisionConfig:
-    return TorchvisionConfig(name="torchvision", dataset=name, path=path)
+def options(name: str, path: Path | None = None, validation: str = "train") -> TorchvisionConfig:
+    has_validation = name in TorchvisionConfig.validation_splits
+    validation_is = {"validation": validation} if has_validation else {}
+    return TorchvisionConfig(name="torchvision", dataset=name, path=path, **validation_is)
 
 
 def decoded(image: bytes) -> np.ndarray:
@@ -98,6 +100,45 @@ def test_train_is_all_that_is_not_test(tmp_path, monkeypatch, name):
         for sample, (part, number) in zip(samples, expected, strict=True):
             assert sample.label == number % 3
             np.testing.assert_array_equal(decoded(sample.image), pixels(part, number))
+
+
+@pytest.mark.parametrize("name", TorchvisionConfig.validation_splits)
+@pytest.mark.parametrize(
+    ("validation", "train", "test"),
+    [("train", ["train", "val"], ["test"]), ("test", ["train"], ["val"]), ("unused", ["train"], ["test"])],
+)
+def test_validation_images_are_in_the_split_that_the_option_says(monkeypatch, name, validation, train, test):
+    asked = []
+    monkeypatch.setattr(
+        torchvision.datasets, name, lambda root, split="train", download=False: asked.append(split.removesuffix("id"))
+    )
+    for split, expected in (("train", train), ("test", test)):
+        asked.clear()
+        source.load(name, Path("anywhere"), split, validation)
+        assert asked == expected
+
+
+@pytest.mark.parametrize("name", TorchvisionConfig.validation_splits)
+def test_torchvision_has_the_validation_split_under_the_name_that_is_asked_for(tmp_path, name):
+    with pytest.raises(RuntimeError, match="not found"):
+        source.load(name, tmp_path, "test", "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "validation", "message"),
+    [
+        ("DTD", None, "validation: DTD has validation images beside train and test; say what they are: train, test or"),
+        (
+            "CIFAR10",
+            "train",
+            "validation: CIFAR10 has no such images beside train and test; these have: Country211, DTD",
+        ),
+        ("DTD", "val", "'train', 'test' or 'unused'"),
+    ],
+)
+def test_validation_images_without_a_split_and_a_split_without_such_images_are_refused(name, validation, message):
+    with pytest.raises(ValidationError, match=message):
+        TorchvisionConfig(name="torchvision", dataset=name, validation=validation)
 
 
 class STL10(Split):
