@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.workflow.test_engines import assert_nothing_to_do
 
 ROOT = Path(__file__).parents[2]
@@ -52,3 +54,17 @@ def test_an_experiment_in_place_says_that_recipes_are_written_out_and_how_to_go_
         assert "a change of the recipe does not reach them; to restore the file: git checkout params.yaml" in said
     study.run("git", "checkout", "params.yaml")
     assert "a change of the recipe" not in study.run("snakemake", "-n")
+
+
+@pytest.mark.parametrize(
+    "engine", [("snakemake", "--cores", "1", "results/shard/digits"), ("dvc", "repro", "shard@digits")]
+)
+def test_large_results_are_kept_once_where_they_are_links_into_the_cache(study, engine):
+    study.run("dvc", "config", "--local", "cache.type", "hardlink,reflink,copy")
+    for per_shard in (300, 301):  # the second time, links are replaced
+        study.edit(lambda study, number=per_shard: study["datasets"]["digits"].update(samples_per_shard=number))
+        study.run(*engine)
+        shards = sorted((study / "results/shard/digits/train").glob("*.tar"))
+        assert len(shards) == 5
+        assert {file.stat().st_nlink for file in shards} == {2}
+    study.run("dvc", "repro", "contract@digits")

@@ -16,6 +16,7 @@ ELSEWHERE = {
     "make plan": "test_plan.py",
     "make plan HARDWARE=h200": "test_plan.py",
     "python -m stages.contract NAME --propose": "test_program.py",
+    "dvc config --local cache.type hardlink,reflink,copy": "test_dvc_user.py",
     "dvc remote add --default lab s3://…": "test_remote.py",
     "dvc push": "test_remote.py",
     "dvc pull": "test_engines.py",
