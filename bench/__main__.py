@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bench import corruptions, data_path, many_runs, methods, nothing_to_do, pretraining, probing, processes
+from bench import corruptions, data_path, many_runs, methods, nothing_to_do, pretraining, probes, probing, processes
 from whole_in_parts.malloc import keep_freed_memory
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     keep_freed_memory()
     print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
     print("| measured | ours | other | ratio | aim |\n|---|---:|---:|---:|---:|")
-    for module in (data_path, pretraining, probing):
+    for module in (data_path, pretraining, probing, probes):
         with tempfile.TemporaryDirectory() as folder:
             for row in module.rows(Path(folder)):
                 print(
