@@ -17,7 +17,7 @@ from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.linear_probe import label_fraction_indices, top1
 from whole_in_parts.evaluation.random_crops import random_crops
-from whole_in_parts.evaluation.task import TaskContext, decode_all, shared_class_names
+from whole_in_parts.evaluation.task import TaskContext, checkpoints, decode_all, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
@@ -55,6 +55,8 @@ def evaluate(context: TaskContext, options: FinetuneConfig) -> dict[str, float]:
 def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifier:
     """Fine-tune a copy of the backbone; deterministic for the same backbone, images and options.
 
+    A fine-tuning that was killed resumes from its checkpoint.
+
     Raises:
         Failure: a class has no image in the percentage of labels, or a weight is not finite after the training.
     """
@@ -65,14 +67,26 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     steps_per_epoch = sample_order.steps_per_epoch(len(indices_N), options.batch_size)
     steps = options.epochs * steps_per_epoch
     schedule = Schedule(steps, options.warmup_epochs * steps_per_epoch, options.learning_rate)
-    crops = random_crops(context.train, indices_N, options.batch_size, options.seed, range(steps), context.device)
-    for step, (images_BCHW, labels_B) in enumerate(progress(crops, "finetune", unit="step", total=steps)):
+    saved = checkpoints(context, options)
+    first = 0
+    if state := saved.load():
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+
+    crops = random_crops(
+        context.train, indices_N, options.batch_size, options.seed, range(first, steps), context.device
+    )
+    bar = progress(crops, "finetune", unit="step", initial=first, total=steps)
+    for step, (images_BCHW, labels_B) in enumerate(bar, first):
         # Dropout and dropped paths draw from torch's generator.
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
         optimizer.param_groups[0]["lr"] = schedule.learning_rate(step)
         optimizer.zero_grad()
         F.cross_entropy(model(images_BCHW), labels_B).backward()
         optimizer.step()
+        if saved.due():
+            saved.save({"step": step + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()})
 
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         raise Failure(f"task.learning_rate: at {options.learning_rate} the weights are not finite; lower it")

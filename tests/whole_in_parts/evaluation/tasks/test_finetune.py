@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.whole_in_parts.evaluation.tasks.conftest import RESNET
+from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation.random_crops import TRAIN_CROP, random_crops
@@ -22,7 +23,7 @@ OPTIONS = FinetuneConfig(name="finetune", epochs=1, batch_size=64, learning_rate
 def context(shards, tmp_path) -> TaskContext:
     backbone = build_backbone(GREY).eval().requires_grad_(False)
     train, test = (Images(Shards(shards / split), 16, 1) for split in ("train", "test"))
-    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path)
+    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path / "result")
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -136,3 +137,35 @@ def test_a_percentage_that_leaves_a_class_without_an_image_is_refused(context, m
     monkeypatch.setattr(context.train.shards, "labels", np.repeat([0, 1], [len(context.train) - 3, 3]))
     with pytest.raises(Failure, match=r"task\.labels: 10 % of the 3 training samples with label 1 is not one sample"):
         finetune.finetune(context, OPTIONS.model_copy(update={"labels": 10}))
+
+
+class Killed(BaseException):
+    """What a kill is to a training: nothing that it could catch."""
+
+
+def test_a_fine_tuning_that_is_killed_goes_on_and_ends_in_the_same_weights(context, monkeypatch):
+    options = OPTIONS.model_copy(update={"batch_size": 128, "epochs": 2})  # 20 steps
+    expected = state(finetune.finetune(context, options))
+    monkeypatch.setattr(Checkpoints, "due", lambda self: True)
+    taken: list[int] = []
+
+    def killed_in(last: int):
+        def crops(images, indices_N, batch_size, seed, steps, device):
+            for step, batch in zip(
+                steps, random_crops(images, indices_N, batch_size, seed, steps, device), strict=True
+            ):
+                if len(taken) == last:
+                    raise Killed
+                taken.append(step)
+                yield batch
+
+        return crops
+
+    for last in (4, 13):
+        monkeypatch.setattr(finetune, "random_crops", killed_in(last))
+        with pytest.raises(Killed):
+            finetune.finetune(context, options)
+    monkeypatch.setattr(finetune, "random_crops", killed_in(999))
+    found = state(finetune.finetune(context, options))
+    assert taken == list(range(20))
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
