@@ -3,12 +3,15 @@
 For random pairs of different images a and b, x is the cosine of their global representations and y the mean cosine over
 all pairs of their local ones. `correlation` is Pearson's correlation of x and y, `across` the mean of y, and `within`
 the mean cosine of different positions of an image. With u the mean of an image's unit local representations, y is
-u_a · u_b, so that pairs of positions need not be formed.
+u_a · u_b, so that pairs of positions need not be formed. `pairs.parquet` has every pair with x and y, the points of
+Figure 3B.
 
 Shapes: N images, P positions, C channels, D features.
 """
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +23,7 @@ from whole_in_parts.evaluation.analysis import AnalysisContext
 
 @torch.no_grad()
 def measure(context: AnalysisContext, options: SimilarityConfig) -> dict[str, float]:
-    """Compute the correlation and the mean local similarities."""
+    """Compute the correlation and the mean local similarities, and write `pairs.parquet`."""
     global_vectors = []
     local_means = []
     positions = 1
@@ -36,11 +39,24 @@ def measure(context: AnalysisContext, options: SimilarityConfig) -> dict[str, fl
     first, second = draw_pairs(len(global_ND), options.pairs)
     x = (global_ND[first] * global_ND[second]).sum(1)
     y = (mean_NC[first] * mean_NC[second]).sum(1)
+    pq.write_table(pair_table(context, first, second, x, y), context.directory / "pairs.parquet")
     return {
         "correlation": torch.corrcoef(torch.stack([x, y]))[0, 1].item(),
         "across": y.mean().item(),
         "within": within(mean_NC, positions),
     }
+
+
+def pair_table(context: AnalysisContext, first: Tensor, second: Tensor, x: Tensor, y: Tensor) -> pa.Table:
+    """Build a table with a row for each pair: the keys of both images, and their similarities."""
+    keys = pa.array([context.test.shards.keys[index] for index in context.indices])
+    columns = {
+        "first": keys.take(pa.array(first.numpy())),
+        "second": keys.take(pa.array(second.numpy())),
+        "global": pa.array(x.float().cpu().numpy()),
+        "local": pa.array(y.float().cpu().numpy()),
+    }
+    return pa.table(columns)
 
 
 def within(mean_NC: Tensor, positions: int) -> float:

@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,14 @@ def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(context):
     metrics = measure(context, OPTIONS)
     assert metrics["correlation"] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
     assert metrics["across"] == pytest.approx(np.mean(y), abs=1e-6)
+
+    rows = pq.read_table(context.directory / "pairs.parquet").to_pydict()
+    np.testing.assert_allclose(rows["global"], x, atol=1e-6)
+    np.testing.assert_allclose(rows["local"], y, atol=1e-6)
+    keys = [context.test.shards.keys[index] for index in context.indices]
+    first, second = draw_pairs(60, OPTIONS.pairs)
+    assert rows["first"] == [keys[index] for index in first]
+    assert rows["second"] == [keys[index] for index in second]
     inside = [float(a @ b) for parts in parts_NPC for i, a in enumerate(parts) for j, b in enumerate(parts) if i != j]
     assert metrics["within"] == pytest.approx(np.mean(inside), abs=1e-6)
 
