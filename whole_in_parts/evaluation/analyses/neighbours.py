@@ -1,13 +1,13 @@
 """Find the nearest neighbours of patches, in the embedding and in the projection (I²-VICReg, section 5 and Figure 4).
 
 Patches are cropped as in `bag`; with scale and ratio of 1 they are whole images. Every patch is a query, and its
-neighbours, by cosine, are patches of other images. The paper also includes patches of the query's own image, of which
-the nearest are mostly shifted copies.
+neighbours, by cosine, are patches of other images. As in the paper, they may be of the query's own image too
+(`own_image`), of which the nearest are mostly shifted copies, and of training images (`split`).
 
-`same_class_<space>` is the share of the neighbours that have the query's class, in per cent. `neighbours.parquet` has
-every query with its neighbours and their boxes (top, left, height, width, in pixels at the run's image size).
-`neighbours.png` shows `shown` queries; neighbours of the query's class have a green frame. A method without a projector
-has the embedding alone. Shapes: M patches, K neighbours, D dimensions, B images.
+`same_class_<space>` is the share of the neighbours in other images that have the query's class, in per cent.
+`neighbours.parquet` has every query with its neighbours and their boxes (top, left, height, width, in pixels at the
+run's image size). `neighbours.png` shows `shown` queries; neighbours of the query's class have a green frame. A method
+without a projector has the embedding alone. Shapes: M patches, K neighbours, D dimensions, B images.
 """
 
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.evaluation import nearest_neighbours
 from whole_in_parts.evaluation.analyses._patches import (
@@ -62,6 +63,7 @@ class Neighbours(NamedTuple):
 @torch.no_grad()
 def measure(context: AnalysisContext, options: NeighboursConfig) -> dict[str, float]:
     """Compute the shares of neighbours of the same class, and write `neighbours.parquet` and `neighbours.png`."""
+    context = select_split(context, options)
     available = (len(context.indices) - 1) * options.patches
     if options.neighbours > available:
         raise Failure(
@@ -69,13 +71,25 @@ def measure(context: AnalysisContext, options: NeighboursConfig) -> dict[str, fl
         )
 
     bank = build_bank(context, options)
-    neighbours = {space: nearest(x_MD, bank.images_M, options) for space, x_MD in bank.spaces.items()}
+    others = {space: nearest(x_MD, bank.images_M, options) for space, x_MD in bank.spaces.items()}
+    neighbours = others
+    if options.own_image:
+        patches_M = np.arange(len(bank.images_M))
+        neighbours = {space: nearest(x_MD, patches_M, options) for space, x_MD in bank.spaces.items()}
     pq.write_table(neighbour_table(context, bank, neighbours), context.directory / "neighbours.parquet")
     save_png(plot(context, bank, neighbours, options), context.directory / "neighbours.png")
 
     labels_M1 = bank.labels_M[:, None]
-    same = {space: bank.labels_M[result.indices_MK] == labels_M1 for space, result in neighbours.items()}
+    same = {space: bank.labels_M[result.indices_MK] == labels_M1 for space, result in others.items()}
     return {f"same_class_{space}": 100 * same_MK.double().mean().item() for space, same_MK in same.items()}
+
+
+def select_split(context: AnalysisContext, options: NeighboursConfig) -> AnalysisContext:
+    """Put about as many training images, always the same, in the place of the test images, if the options say so."""
+    if options.split == "test":
+        return context
+    indices = stratified(context.train.shards.labels, len(context.indices), "neighbours")
+    return context._replace(test=context.train, indices=indices)
 
 
 def build_bank(context: AnalysisContext, options: NeighboursConfig) -> Bank:
@@ -101,16 +115,16 @@ def build_bank(context: AnalysisContext, options: NeighboursConfig) -> Bank:
     )
 
 
-def nearest(x_MD: Tensor, images_M: NDArray[np.int64], options: NeighboursConfig) -> Neighbours:
-    """Find the nearest patches of other images."""
+def nearest(x_MD: Tensor, groups_M: NDArray[np.int64], options: NeighboursConfig) -> Neighbours:
+    """Find the nearest patches of other groups: of other images, or all other patches if each is a group."""
     chunks = nearest_neighbours.split_queries(x_MD, len(x_MD))
-    # Search for more neighbours, by the patches of an image, so that enough remain without those of the query's image.
-    k = options.neighbours + options.patches
+    # Search for more neighbours, by the patches of an image, so that enough remain without those of the query's group.
+    k = min(options.neighbours + options.patches, len(x_MD))
     similarity_MK, indices_MK = nearest_neighbours.nearest(x_MD, torch.arange(len(x_MD)), chunks, k)
 
-    # Move the patches of the query's image to the end.
-    images = torch.from_numpy(images_M)
-    own_MK = images[indices_MK] == images[:, None]
+    # Move the patches of the query's group to the end.
+    groups = torch.from_numpy(groups_M)
+    own_MK = groups[indices_MK] == groups[:, None]
     similarity_MK, order_MK = similarity_MK.masked_fill(own_MK, -torch.inf).sort(dim=1, descending=True, stable=True)
     return Neighbours(similarity_MK[:, : options.neighbours], indices_MK.gather(1, order_MK)[:, : options.neighbours])
 

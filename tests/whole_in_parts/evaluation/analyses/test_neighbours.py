@@ -58,6 +58,29 @@ def test_the_order_is_that_of_all_patches_of_other_images_compared_one_by_one(co
         assert metrics[f"same_class_{space}"] == pytest.approx(100 * np.mean(same))
 
 
+@torch.no_grad()
+def test_patches_of_the_own_image_are_neighbours_if_asked_for_and_count_for_nothing(context):
+    usual = measure(context, options())
+    assert not (found(context)["query"] == found(context)["neighbour"]).any()
+    assert measure(context, options(own_image=True)) == usual
+
+    rows = found(context)
+    assert (rows["query"] == rows["neighbour"]).any()
+    x_MD = torch.stack(
+        [_patches.embed_in_spaces(context, view)["embedding"] for view, _ in patches_of(context, options())], 1
+    ).flatten(0, 1)
+    similarity_MM = (x_MD @ x_MD.T).fill_diagonal_(-1)
+    first = rows.query("space == 'embedding' and rank == 1")["similarity"]
+    np.testing.assert_allclose(sorted(first), sorted(similarity_MM.amax(1).tolist()), atol=1e-5)
+
+
+def test_patches_may_be_of_as_many_training_images(context):
+    measure(context, options(split="train"))
+    keys = set(found(context)["query"])
+    assert keys <= set(context.train.shards.keys)
+    assert len(keys) == pytest.approx(60, abs=5)
+
+
 def box_of(context, asked, query: int) -> tuple[int, ...]:
     """The box of a patch."""
     return tuple(patches_of(context, asked)[query % 2][1][query // 2].int().tolist())
