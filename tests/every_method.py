@@ -22,7 +22,6 @@ DISTILLATION = {option: value for option, value in TINY.items() if option != "pr
 """In the few steps of a test the centre settles and the target hardly moves; else the loss may rise before it falls."""
 METHOD_OPTIONS: dict[str, dict[str, Any]] = {
     "amdim": {"layers": (2, 3), "sides": (3, 2)},
-    "arb": {"groups": 2},
     "dino": DISTILLATION,
     "moco_v2": {"momentum": (0.999, 0.999), "temperature": 0.07, "queue": 64},
     "moco_v3": {"temperature": 0.2},

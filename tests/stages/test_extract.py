@@ -52,7 +52,9 @@ def test_a_representation_that_the_backbone_has_not_is_refused_before_any_image_
     small, built, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(Images, "__getitem__", lambda *_: pytest.fail("an image was read"))
-    message = r"extract\.representations: the backbone has no layer_4; it has: global, patch, layer_1, layer_2, layer_3"
+    message = (
+        r"extract\.representations: the backbone has no layer_4; it has: global, patch, global_patch, layer_1, layer_"
+    )
     with pytest.raises(Failure, match=message):
         extract(keeping(small, "global", "layer_4"), "supervised", tmp_path)
 

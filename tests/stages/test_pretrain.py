@@ -158,7 +158,7 @@ def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(plac
     monkeypatch.chdir(result_dir("pretrain", "byol"))
     names = {"images": torch.rand(2, 1, 8, 8)}
     exec(code, names)
-    assert names["local"].shape == (2, 32, 4, 4)
+    assert names["local_features"].shape == (2, 32, 4, 4)
     assert names["global_features"].shape == (2, 32)
 
 
