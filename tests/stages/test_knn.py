@@ -33,7 +33,7 @@ def test_each_representation_that_was_extracted_has_its_neighbours(small, built,
     knn(study, "supervised", Path())
     metrics = json.loads(Path("metrics.json").read_text())
     assert list(metrics) == ["top1_k5_layer_1", "top1_k20_layer_1", "top1_k5", "top1_k20"]
-    claim("top1_k5 less that of the first layer", metrics["top1_k5"] - metrics["top1_k5_layer_1"], above=-8)
+    claim("top1_k5 less that of the first layer", metrics["top1_k5"] - metrics["top1_k5_layer_1"], above=-12)
     claim("top1_k5 of the first layer", metrics["top1_k5_layer_1"], above=20)
     assert results.expected_metrics(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
