@@ -53,11 +53,11 @@ class EvalSubset:
         for start in range(0, len(indices), BATCH):
             yield self.images[indices[start : start + BATCH]].to(self.device).float() / 255
 
-    def features(self, backbone: Backbone) -> dict[str, Tensor]:
+    def features(self, backbone: Backbone, widths: dict[str, int]) -> dict[str, Tensor]:
         """The representations (N, D) of all images by name; every process computes its shard (a collective)."""
         batches = [kept_features([backbone(images_BCSS)]) for images_BCSS in self.batches()]
         features = {}
-        for name, width in representation_widths(backbone, self.images.size).items():
+        for name, width in widths.items():
             own = [batch[name] for batch in batches] or [torch.empty(0, width, device=self.device)]
             features[name] = gather_uneven(torch.cat(own))
         return features
@@ -82,8 +82,8 @@ class OnlineEvaluation:
         if run.online.neighbours > len(self.bank.indices):
             raise Failure(f"online.neighbours: {run.online.neighbours} of {len(self.bank.indices)} training images")
 
-        widths = representation_widths(backbone, run.image_size)
-        self.probes = LinearProbes(widths, len(train.shards.classes)).to(device)
+        self.widths = representation_widths(backbone, run.image_size)
+        self.probes = LinearProbes(self.widths, len(train.shards.classes)).to(device)
         self.optimizer = torch.optim.SGD(self.probes.parameters(), lr=0.0, momentum=optimizers.MOMENTUM)
 
     def add_features(self, features: dict[str, Tensor], labels_B: Tensor) -> None:
@@ -120,11 +120,12 @@ class OnlineEvaluation:
         Without labels there are no probes.
         """
         with evaluating(method), evaluating(self.probes):
-            bank = self.bank.features(method.backbone)
-            test = self.test.features(method.backbone)
+            bank = self.bank.features(method.backbone, self.widths)
+            test = self.test.features(method.backbone, self.widths)
             probed, labels_N = test, self.test.labels_N
             if clock.step == clock.steps:
-                probed, labels_N = self.all_test.features(method.backbone), self.all_test.labels_N
+                probed = self.all_test.features(method.backbone, self.widths)
+                labels_N = self.all_test.labels_N
             logits = self.probes(probed) if self.has_labels else {}
             z_ND = method.project(test["global"])
 

@@ -113,7 +113,7 @@ def test_the_pooled_map_is_probed_too_where_layers_follow_the_pooling(make, batc
     with torch.no_grad():
         pooled_ND = torch.cat([method.backbone(images_BCSS).pooled_BC for images_BCSS in online.test.batches()])
         expected_NC = online.probes.plain["patch"](pooled_ND)
-        found = online.probes(online.test.features(method.backbone))
+        found = online.probes(online.test.features(method.backbone, online.widths))
     torch.testing.assert_close(found["online_plain_patch"], expected_NC)
 
 
