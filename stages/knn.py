@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from torch import Tensor
 
 from whole_in_parts.config.evaluations import KNN
 from whole_in_parts.config.study import Study
@@ -20,7 +19,7 @@ from whole_in_parts.evaluation import features
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.evaluation.linear_probe import label_fraction, top1
 from whole_in_parts.evaluation.metric_names import suffix
-from whole_in_parts.evaluation.nearest_neighbours import nearest, split_queries, vote
+from whole_in_parts.evaluation.nearest_neighbours import split_queries, votes
 from whole_in_parts.failure import Failure
 from whole_in_parts.malloc import keep_freed_memory
 from whole_in_parts.metrics import write_metrics
@@ -34,12 +33,14 @@ def knn(study: Study, run: str, directory: Path) -> None:
     metrics: dict[str, float] = {}
     columns: dict[str, object] = {}
     keep_freed_memory()
+    device = default_device()
 
     for name in features.stored_names(folder / "train.arrow"):
         train, test = features.read_splits(folder, name)
         columns |= {"key": test.keys, "label": test.labels_N.numpy()}
         for percent, bank in banks(train, study.knn).items():
-            for k, votes_NC in votes(bank, test, study.knn, f"neighbours, {name}").items():
+            chunks = progress(split_queries(test.features_ND, len(bank.keys)), f"neighbours, {name}", unit="chunk")
+            for k, votes_NC in votes(bank.features_ND.to(device), bank.labels_N.to(device), chunks, study.knn).items():
                 end = f"k{k}{suffix(name, percent)}"
                 metrics[f"top1_{end}"] = top1(votes_NC, test.labels_N)
                 columns[f"predicted_{end}"] = votes_NC.argmax(1).numpy()
@@ -61,18 +62,6 @@ def banks(train: Features, options: KNN) -> dict[int, Features]:
             remark = f", which is what {percent} % of the labels leave" if percent < 100 else ""
             raise Failure(f"knn.neighbours: {largest_k} of {len(bank.keys)} training features{remark}")
     return features_by_percent
-
-
-def votes(bank: Features, test: Features, options: KNN, title: str) -> dict[int, Tensor]:
-    """Sum the votes (N, C) of the nearest features of the bank, for each number of neighbours."""
-    device = default_device()
-    queries = progress(split_queries(test.features_ND, len(bank.keys)), title, unit="chunk")
-    bank_MD = bank.features_ND.to(device)
-    bank_labels_M = bank.labels_N.to(device)
-
-    # One search for the largest k: its first columns are the neighbours of every smaller k.
-    similarity_NK, labels_NK = nearest(bank_MD, bank_labels_M, queries, max(options.neighbours))
-    return {k: vote(similarity_NK[:, :k], labels_NK[:, :k], options.temperature) for k in options.neighbours}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whole_in_parts.config.evaluations import KNN
 from whole_in_parts.shapes import Float, Int
 
 CHUNK = 2500
@@ -42,6 +43,15 @@ def nearest(
         similarities.append(similarity_BK.cpu())
         labels.append(labels_M[indices_BK].cpu())
     return torch.cat(similarities), torch.cat(labels)
+
+
+def votes(
+    bank_MD: Float[Tensor, "M D"], labels_M: Int[Tensor, "M"], chunks: Iterable[Tensor], options: KNN
+) -> dict[int, Tensor]:
+    """Sum the votes (N, C) of the nearest of the bank, for each number of neighbours; chunks as in `nearest`."""
+    # One search for the largest k: its first columns are the neighbours of every smaller k.
+    similarity_NK, labels_NK = nearest(bank_MD, labels_M, chunks, max(options.neighbours))
+    return {k: vote(similarity_NK[:, :k], labels_NK[:, :k], options.temperature) for k in options.neighbours}
 
 
 def blockwise_topk(values_BM: Float[Tensor, "B M"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:

@@ -26,7 +26,7 @@ from whole_in_parts.evaluation import linear_probe
 from whole_in_parts.evaluation.analyses._bags import Split, all_windows, embed_bags, embed_whole, random_patches
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.evaluation.features import Features
-from whole_in_parts.evaluation.nearest_neighbours import nearest, split_queries, vote
+from whole_in_parts.evaluation.nearest_neighbours import split_queries, votes
 from whole_in_parts.failure import Failure
 
 
@@ -105,9 +105,8 @@ def classify(splits: Sequence[Split], embedded: Sequence[Tensor], options: BagCo
 def knn_top1(train: Features, test: Features, options: KNN, name: str) -> dict[str, float]:
     """Compute the top-1 of kNN for each number of neighbours."""
     queries = split_queries(test.features_ND, len(train.labels_N))
-    similarity_NK, labels_NK = nearest(train.features_ND, train.labels_N, queries, max(options.neighbours))
-    votes = {k: vote(similarity_NK[:, :k], labels_NK[:, :k], options.temperature) for k in options.neighbours}
-    return {f"top1_{name}_k{k}": linear_probe.top1(votes_NC, test.labels_N) for k, votes_NC in votes.items()}
+    found = votes(train.features_ND, train.labels_N, queries, options)
+    return {f"top1_{name}_k{k}": linear_probe.top1(votes_NC, test.labels_N) for k, votes_NC in found.items()}
 
 
 def write_curve(curve_P: Tensor, file: Path) -> None:
