@@ -4,11 +4,11 @@ import hashlib
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.task import TaskConfig
@@ -74,6 +74,15 @@ def checkpoints(context: TaskContext, options: TaskConfig) -> Checkpoints:
     state.update((context.train.shards.folder / INDEX).read_bytes())
     state.update(context.code_digest.encode())
     return Checkpoints(context.directory.parent / f"{options.name}_{state.hexdigest()[:16]}")
+
+
+def resume(state: dict[str, Any] | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Load the state of a checkpoint into model and optimizer; return the next step, 0 without a checkpoint."""
+    if state is None:
+        return 0
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
 
 
 def average_precision(relevant_R: Tensor, positives: int) -> float:

@@ -10,7 +10,7 @@ from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.evaluation.detection.model import Detector, Losses
 from whole_in_parts.evaluation.detection.samples import TrainingBatches
-from whole_in_parts.evaluation.task import TaskContext, checkpoints
+from whole_in_parts.evaluation.task import TaskContext, checkpoints, resume
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
@@ -90,12 +90,3 @@ def recompute_statistics(model: Detector, batches: TrainingBatches, options: Det
             module.momentum = None  # a cumulative average
     for step in progress(range(options.steps, options.steps + options.batches), "statistics", unit="batch"):
         total_loss(forward(model, batches, options, step), step, options)
-
-
-def resume(state: dict | None, model: Detector, optimizer: torch.optim.Optimizer) -> int:
-    """Load the state of a checkpoint into model and optimizer; return the next step, 0 without a checkpoint."""
-    if state is None:
-        return 0
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"]

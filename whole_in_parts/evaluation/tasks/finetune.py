@@ -17,7 +17,7 @@ from whole_in_parts.data import sample_order
 from whole_in_parts.evaluation.features import iter_batches
 from whole_in_parts.evaluation.linear_probe import label_fraction_indices, top1
 from whole_in_parts.evaluation.random_crops import random_crops
-from whole_in_parts.evaluation.task import TaskContext, checkpoints, decode_all, shared_class_names
+from whole_in_parts.evaluation.task import TaskContext, checkpoints, decode_all, resume, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
@@ -68,11 +68,7 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     steps = options.epochs * steps_per_epoch
     schedule = Schedule(steps, options.warmup_epochs * steps_per_epoch, options.learning_rate)
     saved = checkpoints(context, options)
-    first = 0
-    if state := saved.load():
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+    first = resume(saved.load(), model, optimizer)
 
     crops = random_crops(
         context.train, indices_N, options.batch_size, options.seed, range(first, steps), context.device
