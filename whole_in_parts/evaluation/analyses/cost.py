@@ -9,6 +9,8 @@ from which a local representation has to predict the global one: min(1, RF² / s
 is written if the backbone has a receptive field.
 """
 
+from collections import Counter
+
 from torch import nn
 
 from whole_in_parts.config.analyses.cost import CostConfig
@@ -27,14 +29,15 @@ def measure(context: AnalysisContext, options: CostConfig) -> dict[str, float]:
     parameters = backbone_cost.parameters(context.backbone)
     macs = backbone_cost.multiply_adds(context.backbone, size)
     # Without the run's views, the crops are those that the modifier or the method adds.
-    small = [backbone_cost.multiply_adds(context.backbone, crop.size) for crop in context.method.crops([], size)]
-    images = VIEWS + len(small)
+    small = Counter(crop.size for crop in context.method.crops([], size))
+    small_macs = sum(count * backbone_cost.multiply_adds(context.backbone, side) for side, count in small.items())
+    images = VIEWS + small.total()
 
     metrics = {
         "parameters": float(parameters),
         "forward_macs": float(macs),
         "pair_flops": float(macs * VIEWS * NETWORKS * FLOPS_PER_MAC),
-        "small_crop_flops": float(sum(small) * FLOPS_PER_MAC),
+        "small_crop_flops": float(small_macs * FLOPS_PER_MAC),
         "local_head_flops": float(local_head_macs(context, size) * VIEWS * FLOPS_PER_MAC),
         "images": float(images),
         "memory_gb": parameters * images * BATCH * BYTES / 1e9,
