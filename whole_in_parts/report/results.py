@@ -122,6 +122,11 @@ def applies(options: Run, name: str) -> bool:
     )
 
 
+def probed_on_crops(study: Study) -> list[str]:
+    """Return the names of the representations that are probed on random crops."""
+    return study.linear.crops.representations if study.linear.crops else []
+
+
 def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
     """Return the metrics that a stage must have measured for a run."""
     severities = [f"{name}_{severity}" for name in study.corrupt.corruptions for severity in SEVERITIES]
@@ -131,10 +136,7 @@ def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
         "pretrain": [name for name in ALWAYS + IF_TRAINED if applies(options, name)],
         "linear": [
             *[f"top1{suffix(name, percent)}" for name in representations for percent in study.linear.labels],
-            *[
-                f"crops_top1{suffix(name)}"
-                for name in (study.linear.crops.representations if study.linear.crops else [])
-            ],
+            *[f"crops_top1{suffix(name)}" for name in probed_on_crops(study)],
         ],
         "knn": [
             f"top1_k{k}{suffix(name, percent)}"

@@ -20,6 +20,7 @@ from whole_in_parts.report.results import (
     applies,
     expected_metrics,
     headline,
+    probed_on_crops,
 )
 
 PRETRAIN = ALWAYS + IF_TRAINED
@@ -54,7 +55,7 @@ def columns(study: Study) -> list[Column]:
         ],
         *[
             Column("linear", f"crops_top1{suffix(name)}", "Probes", f"linear on crops{of(name)}")
-            for name in (study.linear.crops.representations if study.linear.crops else [])
+            for name in probed_on_crops(study)
         ],
         *[
             Column(
