@@ -57,6 +57,7 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
         images = squashed_images(images.shards, side, channels, device)
     test = Images(Shards(shards / "test"), size, channels, transform, device)
     method = build(options, len(images.shards.classes))
+    method.load_released()
 
     training = Training(steps=0)
     if options.epochs:

@@ -28,6 +28,10 @@ METHOD_OPTIONS: dict[str, dict[str, Any]] = {
     "patch_dino": DISTILLATION | {"squash": None, "local": SmallCrops(count=2, size=6, view=SMALL)},
     "simclr": {"temperature": 0.2, "norm": True},
     "swav": {"prototypes": 16},
+    "weights": {
+        "projector": None,
+        "origin": {"name": "file", "path": "weights.pth", "sha256": "0" * 64, "layout": "torchvision"},
+    },
 }
 """What else a method needs to be tiny, or to learn something in a few steps."""
 MODIFIER_OPTIONS: dict[str, dict[str, Any]] = {
@@ -51,5 +55,5 @@ MODIFIERS = {
 CARRIES = [
     (method, modifier) for method in METHODS for modifier in MODIFIERS if MODIFIERS[modifier].supports(METHODS[method])
 ]
-TRAINS = [pair for pair in CARRIES if pair[0] != "random"]
+TRAINS = [pair for pair in CARRIES if METHODS[pair[0]].trains]
 CO_BASES = [method for method, modifier in CARRIES if modifier == "co"]

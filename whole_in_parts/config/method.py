@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
+from whole_in_parts.config.backbone import BackboneConfig
 from whole_in_parts.config.section import Count, Fraction, Fractions, NotNegative, Positive, Section
 
 Widths = Annotated[list[Count], Field(min_length=1)]
@@ -18,6 +19,13 @@ class MethodConfig(Section):
 
     modifiable: ClassVar[bool] = True
     """Whether the method supports modifiers at all; `ModifierConfig.supports` decides for each modifier."""
+
+    trains: ClassVar[bool] = True
+    """Whether the method trains the backbone, in at least one epoch."""
+
+    def incompatibility(self, backbone: BackboneConfig) -> str | None:
+        """Say why the method cannot have a backbone, as `key: reason`; None if it can."""
+        return None
 
     def crop_sizes(self) -> dict[str, int]:
         """Return the sides in pixels of the crops that the method adds to the views, by option key."""

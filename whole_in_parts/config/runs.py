@@ -31,7 +31,7 @@ class Run(Section):
     """The split to train on. Whatever it is, kNN and probes learn from `train`; the online probe, which learns from the
     images of the training, is left out without labels."""
     method: AnyMethod
-    """The self-supervised method (or `supervised`, `random`) and its options, chosen by `name`."""
+    """The self-supervised method (or `supervised`, `random`, `weights`) and its options, chosen by `name`."""
     modifier: AnyModifier
     """The modifier of the method and its options, chosen by `name`; `none` trains the method alone."""
     backbone: AnyBackbone
@@ -41,7 +41,7 @@ class Run(Section):
     views: Annotated[list[View], Field(min_length=2, max_length=2)]
     """The augmentations of the first and of the second view."""
     epochs: Annotated[int, Field(ge=0)]
-    """Epochs of training; 0 for the method `random` alone."""
+    """Epochs of training; 0 for the methods `random` and `weights` alone."""
     batch_size: Annotated[int, Field(ge=2)]
     """Images in a batch, over all processes; at least 2."""
     accumulate: Count = 1
@@ -58,11 +58,15 @@ class Run(Section):
 
     @model_validator(mode="after")
     def epochs_suit_the_method(self) -> Self:
-        if (self.method.name == "random") != (self.epochs == 0):
-            raise ValueError(
-                f"epochs: method random takes 0 epochs and every other method at least 1; "
-                f"{self.method.name} has {self.epochs}"
-            )
+        if self.method.trains != (self.epochs > 0):
+            allowed = "at least 1" if self.method.trains else "0"
+            raise ValueError(f"epochs: method {self.method.name} takes {allowed}; given are {self.epochs}")
+        return self
+
+    @model_validator(mode="after")
+    def method_fits_the_backbone(self) -> Self:
+        if problem := self.method.incompatibility(self.backbone):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

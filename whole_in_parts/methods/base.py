@@ -56,6 +56,13 @@ class Method(nn.Module):
         """Project global representations to the embeddings that the loss compares, to detect a collapse there."""
         return global_BD
 
+    def load_released(self) -> None:
+        """Load weights that others trained; a method that trains has none.
+
+        Raises:
+            Failure: they cannot be had, or do not fit.
+        """
+
     def prepare(self, clock: Clock) -> None:
         """Set scheduled values before a step."""
 

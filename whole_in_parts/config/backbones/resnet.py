@@ -3,7 +3,7 @@
 from typing import Literal
 
 from whole_in_parts.config.backbone import StagedBackboneConfig
-from whole_in_parts.config.section import Count, Section
+from whole_in_parts.config.section import Count, Section, WholeNumber
 
 
 class Stem(Section):
@@ -15,6 +15,8 @@ class Stem(Section):
     """Stride in pixels."""
     pool: bool
     """Add a max-pool after the convolution."""
+    padding: WholeNumber | None = None
+    """Padding in pixels; half the kernel, rounded down, if left out. solo-learn's 3×3 has 2."""
 
 
 class ResNetConfig(StagedBackboneConfig):

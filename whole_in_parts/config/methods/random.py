@@ -9,5 +9,6 @@ class RandomConfig(MethodConfig):
     """No pretraining: the initial weights; `epochs` is 0."""
 
     modifiable = False
+    trains = False
     name: Literal["random"]
     """Selects random weights."""

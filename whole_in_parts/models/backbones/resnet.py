@@ -113,7 +113,7 @@ class ResNet(Residual):
     def __init__(self, options: ResNetConfig, kernels: Sequence[Sequence[Sequence[int]]]) -> None:
         super().__init__(options.mean, options.std)
         stem = options.stem
-        self.conv1 = convolution(options.channels, options.width, stem.kernel, stem.stride)
+        self.conv1 = convolution(options.channels, options.width, stem.kernel, stem.stride, stem.padding)
         self.bn1 = nn.BatchNorm2d(options.width)
         self.maxpool = nn.MaxPool2d(3, 2, 1) if stem.pool else nn.Identity()
         self.add_stages(options, BLOCKS[options.block], kernels)
@@ -141,9 +141,9 @@ class ResidualMLP(nn.Module):
         return torch.relu(x_BC + self.layers(x_BC))
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Build a convolution without bias, padded so that only its stride changes the size of the map."""
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    """Build a convolution without bias; by default it is padded so that only its stride changes the size of the map."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding, bias=False)
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
