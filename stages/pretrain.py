@@ -33,12 +33,14 @@ from whole_in_parts.training.online import MEASURED, OnlineEvaluation
 from whole_in_parts.training.peak_memory import peak_memory_mb
 from workflow import program
 from workflow.launch import distribute
+from workflow.provenance.start import check_start
 from workflow.provenance.training import configuration
 
 
 def pretrain(study: Study, run: str, directory: Path) -> None:
     device = default_device()
     options = study.runs[run]
+    check_start(options.start, run)
     with group(device):
         train_and_write(options, run, study.datasets[options.dataset].test_transform, device, directory)
 
@@ -56,12 +58,13 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
     if side := options.method.squashed_side():
         images = squashed_images(images.shards, side, channels, device)
     test = Images(Shards(shards / "test"), size, channels, transform, device)
-    method = build(options, len(images.shards.classes))
+    start = result_dir("pretrain", options.start) / "model" if options.start else None
+    method = build(options, len(images.shards.classes), start)
     method.load_released()
 
     training = Training(steps=0)
     if options.epochs:
-        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, transform, run, shards))
+        checkpoints = Checkpoints(scratch_dir("pretrain", run), configuration(options, transform, run, shards, start))
         online = OnlineEvaluation(options, method.backbone, bank, test, device)
         training = train(method, images, online, options, checkpoints, device)
 
@@ -118,7 +121,7 @@ def write_history(training: Training, file: Path) -> None:
 
 def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
     """The model card: the architecture, the training and how to load the model."""
-    settings = json.dumps(options.model_dump(), indent=2)
+    settings = json.dumps(options.model_dump(mode="json"), indent=2)
     size, side = metrics["receptive_field"], metrics["map_size"]
     images = "training images" if options.split == "train" else "unlabelled images"
     return (

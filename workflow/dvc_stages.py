@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -39,6 +39,8 @@ class Stage:
     address: str
     cmd: str
     deps: list[str]
+    after: list[str] = field(default_factory=list)
+    """Outputs of other stages that are built before, though dvc.yaml does not name them."""
     stale: bool = False
     forced: bool = False
 
@@ -92,7 +94,7 @@ class Stages:
         The status follows from the current params.yaml and code, not from the records on the disk.
         """
         with Repo() as repo:
-            stages = cls(_resolved(repo))
+            stages = cls(_resolved(repo, study))
             _report_unknown_records(repo)
             changed = _changed(repo, study)
 
@@ -135,7 +137,8 @@ class Stages:
 
     def inputs(self, output: str) -> Iterator[str]:
         """List the inputs of a stage for Snakemake: outputs of other stages, and plain files."""
-        for dep in self.by_output[output].deps:
+        stage = self.by_output[output]
+        for dep in [*stage.deps, *stage.after]:
             yield from self._within.get(dep) or [self._enclosing_output(dep) or dep]
 
     def _outputs_within(self) -> dict[str, list[str]]:
@@ -167,8 +170,8 @@ class Stages:
         return dependents
 
 
-def _resolved(repo: Repo) -> Iterator[Stage]:
-    """List the stages of dvc.yaml, with templates resolved.
+def _resolved(repo: Repo, study: Study) -> Iterator[Stage]:
+    """List the stages of dvc.yaml, with templates resolved, and with the runs that others begin with as dependencies.
 
     Raises:
         ValueError: dvc.lock is damaged, or a stage writes another path than `results/<kind>/<key>`.
@@ -182,10 +185,18 @@ def _resolved(repo: Repo) -> Iterator[Stage]:
         raise ValueError(message) from None
 
     for stage in resolved_by_dvc:
-        resolved = Stage(stage.addressing, stage.cmd, [dep.def_path for dep in stage.deps])
+        address = stage.addressing
+        resolved = Stage(address, stage.cmd, [dep.def_path for dep in stage.deps], after=_built_before(address, study))
         if [out.def_path for out in stage.outs] != [resolved.output]:
             raise ValueError(f"dvc.yaml: stage {stage.addressing} must write {resolved.output} and nothing else")
         yield resolved
+
+
+def _built_before(address: str, study: Study) -> list[str]:
+    """List the results that a stage needs and dvc.yaml cannot name: the run that a training begins with."""
+    kind, _, key = address.partition("@")
+    start = study.runs[key].start if kind == "pretrain" else None
+    return [f"results/pretrain/{start}"] if start else []
 
 
 def _report_unknown_records(repo: Repo) -> None:

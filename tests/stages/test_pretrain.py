@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import re
 
@@ -14,13 +15,15 @@ from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.study import Study
 from whole_in_parts.data import shards as shards_module
 from whole_in_parts.data.source import Arrays
+from whole_in_parts.failure import Failure
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone_cost import multiply_adds
 from whole_in_parts.results import atomic_output_dir, result_dir, scratch_dir
 from whole_in_parts.training.online import MEASURED
 
 CPU = torch.device("cpu")
-MODEL = {"model/config.json", "model/model.safetensors", "method.safetensors"}
+MODEL_FILE = "model/model.safetensors"
+MODEL = {"model/config.json", MODEL_FILE, "method.safetensors"}
 FILES = MODEL | {"README.md", "history.csv", "metrics.json"}
 
 
@@ -55,6 +58,37 @@ def test_a_result_is_a_model_its_card_its_history_and_its_metrics_and_is_the_sam
     first, second = make(study, run), make(study, run)
     assert set(first) == FILES
     assert timeless(first) == timeless(second)
+
+
+def begun(study: Study) -> Study:
+    """The study with a second run of BYOL that begins with the weights of the first, at a rate that changes nothing."""
+    byol = study.runs["byol"].model_dump()
+    still = byol["optimizer"] | {"learning_rate": 1e-30, "weight_decay": 0.0}
+    more = {"begun": byol | {"start": "byol", "seed": 7, "optimizer": still}}
+    return Study.model_validate(study.model_dump() | {"runs": study.model_dump()["runs"] | more})
+
+
+def test_a_run_begins_with_the_weights_of_the_run_that_it_names(place, study):
+    study = begun(study)
+    with pytest.raises(Failure, match=r"runs\.begun\.start: byol is not built yet; .*dvc repro pretrain@byol"):
+        make(study, "begun")
+    make(study, "byol")
+    make(study, "begun")
+    first, second = (saved_backbone.load(result_dir("pretrain", run) / "model", CPU)[0] for run in ("byol", "begun"))
+    for (name, one), other in zip(first.named_parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+def test_a_run_of_weights_that_others_trained_is_a_result_as_any_other(place, study):
+    trained = make(study, "byol")
+    file = result_dir("pretrain", "byol") / "model"
+    origin = {"name": "model", "path": file, "sha256": hashlib.sha256(trained[MODEL_FILE]).hexdigest()}
+    run = study.runs["byol"].model_dump() | {"method": {"name": "weights", "origin": origin}, "epochs": 0}
+    taken = make(
+        Study.model_validate(study.model_dump() | {"runs": study.model_dump()["runs"] | {"taken": run}}), "taken"
+    )
+    assert set(taken) == FILES
+    assert taken[MODEL_FILE] == trained[MODEL_FILE]
 
 
 def test_a_pretraining_that_is_killed_ends_in_the_same_bytes_and_leaves_no_scratch(place, study, monkeypatch):

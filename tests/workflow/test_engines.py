@@ -150,6 +150,17 @@ def test_an_edit_of_code_is_seen_by_both_engines_where_it_is_run_and_nowhere_els
     assert expected <= would_run
 
 
+def test_a_run_that_begins_with_another_is_built_after_it_and_is_stale_with_it(study):
+    study.edit(lambda study: study["runs"].update(begun=study["runs"]["byol"] | {"start": "byol"}))
+    study.run("snakemake", "--cores", "all", "results/pretrain/begun")
+    assert "pretrain/begun" not in study.would_run()
+    study.edit(lambda study: study["runs"]["byol"]["method"].update(predictor=48))
+    assert {"pretrain/byol", "pretrain/begun"} <= study.would_run()
+    printed = study.run("dvc", "repro", "pretrain@begun", fails=True)
+    assert "byol was built from other options or code than the present ones" in printed
+    assert "dvc repro pretrain@byol" in printed
+
+
 def test_a_broken_contract_fails_the_build_and_nothing_downstream_runs(study):
     study.edit(lambda study: study["datasets"]["digits"]["expect"].update(train=1348))
     study.edit(lambda study: study["runs"]["byol"].update(epochs=3))

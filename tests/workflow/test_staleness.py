@@ -41,7 +41,7 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
     for key, run in runs.items():
         transform = datasets[run["dataset"]]["test_transform"]
         looks_at = [run["dataset"], run["backbone"], transform]
-        read[f"pretrain@{key}"] = [run, transform]
+        read[f"pretrain@{key}"] = [run, transform, *([runs[run["start"]]] if run["start"] else [])]
         read[f"extract@{key}"] = [looks_at, content["extract"]]
         read[f"linear@{key}"] = [looks_at, content["linear"]]
         read[f"knn@{key}"] = content["knn"]

@@ -36,6 +36,8 @@ class Run(Section):
     """The modifier of the method and its options, chosen by `name`; `none` trains the method alone."""
     backbone: AnyBackbone
     """The network that is pretrained and its options, chosen by `name`."""
+    start: Name | None = None
+    """The run, above this one and with the same backbone, whose weights this one begins with; random if left out."""
     image_size: Count
     """Side of the square views and of the evaluated images, in pixels."""
     views: Annotated[list[View], Field(min_length=2, max_length=2)]

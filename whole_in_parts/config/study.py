@@ -58,6 +58,19 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def starts_are_built_before(self) -> Self:
+        above: dict[str, Run] = {}
+        for name, run in self.runs.items():
+            if run.start and run.start not in above:
+                raise ValueError(
+                    f"runs.{name}.start: no run above it is called {run.start}; allowed: {', '.join(above) or 'none'}"
+                )
+            if run.start and above[run.start].backbone != run.backbone:
+                raise ValueError(f"runs.{name}.start: {run.start} has another backbone, and its weights would not fit")
+            above[name] = run
+        return self
+
+    @model_validator(mode="after")
     def splits_are_packed(self) -> Self:
         for name, run in self.runs.items():
             if run.split == "unlabelled" and not getattr(self.datasets[run.dataset].source, "unlabelled", False):
@@ -150,4 +163,5 @@ def _line(problem: ErrorDetails) -> str:
     """Format a validation error as one line: the dotted key, the message and the offending value."""
     key = ".".join(str(part) for part in problem["loc"])
     value = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
-    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{value}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}{value}" if key else message

@@ -13,7 +13,8 @@ class Reads(NamedTuple):
     """The options of a kind of stage: the section whose entries are its keys, and the paths in the study.
 
     In a path, `{key}` is the entry, `{run}` its run, `{dataset}` the dataset of that run, and `{evaluated}` the dataset
-    whose images the entry evaluates: its own, or else that of the run.
+    whose images the entry evaluates: its own, or else that of the run. `{start}` is each run that the run begins with,
+    directly or not.
     """
 
     section: str
@@ -29,7 +30,7 @@ KINDS = {
     "fetch": Reads("datasets", ("datasets.{key}.source",)),
     "shard": Reads("datasets", tuple(f"datasets.{{key}}.{name}" for name in _PACKING)),
     "contract": Reads("datasets", ("datasets.{key}.expect",)),
-    "pretrain": Reads("runs", ("runs.{key}", _TRANSFORM)),
+    "pretrain": Reads("runs", ("runs.{key}", "runs.{start}", _TRANSFORM)),
     "extract": Reads("runs", ("extract", *_INPUTS)),
     "linear": Reads("runs", ("linear", *_INPUTS)),
     "knn": Reads("runs", ("knn",)),
@@ -66,7 +67,15 @@ def _paths(study: Study, kind: str, key: str) -> Iterator[str]:
     run = getattr(entry, "run", key)
     dataset = study.runs[run].dataset if run in study.runs else ""
     evaluated = getattr(entry, "dataset", dataset)
-    return (path.format(key=key, run=run, dataset=dataset, evaluated=evaluated) for path in reads.paths)
+    for path in reads.paths:
+        for start in starts(study, run) if "{start}" in path else [""]:
+            yield path.format(key=key, run=run, dataset=dataset, evaluated=evaluated, start=start)
+
+
+def starts(study: Study, run: str) -> list[str]:
+    """List the runs that a run begins with, directly or not."""
+    start = study.runs[run].start
+    return [start, *starts(study, start)] if start else []
 
 
 def _pruned(value: Any, tree: dict[str, Any]) -> Any:

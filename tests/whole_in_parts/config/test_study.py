@@ -71,6 +71,8 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
             ["digits.corrupted: ", "begin at the project's root", "/data/IN-C"],
         ),
         ("runs.byol.dataset", "digit", ["runs.byol.dataset: no dataset is called digit; there are: digits"]),
+        ("runs.byol.start", "co_byol", ["runs.byol.start: no run above it is called co_byol; allowed: "]),
+        ("runs.co_byol.start", "byol", ["runs.co_byol.start: byol has another backbone"]),
         ("runs.byol.split", "unlabelled", ["runs.byol.split: digits has no split unlabelled; allowed is train, or "]),
         (
             "runs.byol",

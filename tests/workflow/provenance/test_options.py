@@ -35,6 +35,16 @@ def test_an_entry_of_its_own_sees_its_run_the_classes_of_the_runs_dataset_and_th
     assert effective(seen.datasets) == {"digits": {"expect": {"classes": 10}, "test_transform": transform}}
 
 
+def test_a_training_that_begins_with_others_sees_them_all_and_what_follows_it_does_not(shipped):
+    runs = {"first": shipped.runs["byol"]}
+    runs["second"] = runs["first"].model_copy(update={"start": "first"})
+    runs["third"] = runs["first"].model_copy(update={"start": "second"})
+    study = shipped.model_copy(update={"runs": runs})
+    assert list(read_by(study, "pretrain", "first").runs) == ["first"]
+    assert sorted(read_by(study, "pretrain", "third").runs) == ["first", "second", "third"]
+    assert list(read_by(study, "extract", "third").runs) == ["third"]
+
+
 def test_expectations_that_are_left_out_are_recorded_as_none_by_all_that_read_a_part_of_them(shipped):
     dataset = shipped.datasets["digits"].model_copy(update={"expect": None})
     without = shipped.model_copy(update={"datasets": {"digits": dataset}})

@@ -18,7 +18,7 @@ STATE = {"weights": {"a": torch.zeros(2)}}
 @pytest.fixture
 def begun(small, shards, tmp_path):
     """What a training was begun as, of which there is a checkpoint."""
-    facts = configuration(small.runs["byol"], ImageTransform(), "byol", shards)
+    facts = configuration(small.runs["byol"], ImageTransform(), "byol", shards, None)
     Checkpoints(tmp_path / "checkpoints", facts).save(STATE)
     return facts
 
@@ -28,18 +28,18 @@ def go_on(folder: Path, facts: dict[str, str]) -> dict | None:
 
 
 def test_what_is_unchanged_goes_on(begun, small, shards, tmp_path):
-    assert go_on(tmp_path, configuration(small.runs["byol"], ImageTransform(), "byol", shards)) is not None
+    assert go_on(tmp_path, configuration(small.runs["byol"], ImageTransform(), "byol", shards, None)) is not None
 
 
 def test_a_changed_parameter_is_refused_by_its_key_and_both_values(begun, small, shards, tmp_path):
     run = small.runs["byol"]
     changed = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"learning_rate": 0.123})})
     with pytest.raises(Failure, match=r"runs\.byol\.optimizer\.learning_rate: 0\.\d+, but now it is 0\.123"):
-        go_on(tmp_path, configuration(changed, ImageTransform(), "byol", shards))
+        go_on(tmp_path, configuration(changed, ImageTransform(), "byol", shards, None))
 
 
 def test_a_changed_test_transform_is_refused_by_its_key(begun, small, shards, tmp_path):
-    facts = configuration(small.runs["byol"], ImageTransform(resize=9), "byol", shards)
+    facts = configuration(small.runs["byol"], ImageTransform(resize=9), "byol", shards, None)
     with pytest.raises(Failure, match=r"datasets\.digits\.test_transform\.resize: null, but now it is 9"):
         go_on(tmp_path, facts)
 
@@ -59,7 +59,7 @@ def test_changed_data_is_refused_by_its_file(begun, small, shards, tmp_path, spl
     shutil.copytree(shards, folder)
     with (folder / split / INDEX).open("ab") as stream:
         stream.write(b"x")
-    facts = configuration(small.runs["byol"], ImageTransform(), "byol", folder)
+    facts = configuration(small.runs["byol"], ImageTransform(), "byol", folder, None)
     assert facts[str(folder / split / INDEX)] != begun[str(shards / split / INDEX)]
 
 
