@@ -20,6 +20,8 @@ class MethodConfig(Section):
     modifiable: ClassVar[bool] = True
     """Whether the method supports modifiers at all; `ModifierConfig.supports` decides for each modifier."""
 
+    queued_views: ClassVar[int] = 2
+    """How many of an image's two views enter a queue, if the method has one."""
     trains: ClassVar[bool] = True
     """Whether the method trains the backbone, in at least one epoch."""
 

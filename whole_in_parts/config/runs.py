@@ -123,9 +123,9 @@ class Run(Section):
 
     @model_validator(mode="after")
     def queue_holds_whole_batches(self) -> Self:
-        embeddings = 2 * self.batch_size
+        embeddings = self.method.queued_views * self.batch_size
         if (queue := getattr(self.method, "queue", 0)) % embeddings:
             raise ValueError(
-                f"method.queue: {queue} is not divisible by {embeddings}, the embeddings of the two views of a batch"
+                f"method.queue: {queue} is not divisible by {embeddings}, the embeddings that enter it in a step"
             )
         return self

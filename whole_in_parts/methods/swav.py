@@ -1,15 +1,19 @@
 """SwAV (Caron et al., 2020, arXiv:2006.09882): a view predicts the assignment of the other to prototypes.
 
-The assignments spread the batch evenly over the prototypes (Sinkhorn–Knopp); a queue of earlier embeddings can help
-to balance a small batch. The loss is the mean over the assigned views of the mean over the other views.
+The assignments spread the batch evenly over the prototypes (Sinkhorn–Knopp); queues of earlier embeddings, one for each
+view, can help to balance a small batch once they are full. The loss is the mean over the assigned views of the mean
+over the other views.
 """
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from whole_in_parts.config.methods.swav import SwAVConfig
 from whole_in_parts.distributed.collectives import gather, rank, world_size
-from whole_in_parts.methods.joint_embedding import JointEmbedding
+from whole_in_parts.methods.joint_embedding import TARGETS, JointEmbedding
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.heads import Heads, mlp
 from whole_in_parts.models.precision import to_float32
@@ -29,28 +33,36 @@ class AssignmentHeads(Heads):
         projector = nn.Sequential(mlp([features, *options.projector]), Normalize())
         super().__init__(projector, Prototypes(width, options.prototypes))
         self.options = options
-        self.queue = Queue(options.queue, width)
-        self.queued = False
+        self.queues: Sequence[Queue] = nn.ModuleList(  # type: ignore[assignment]
+            Queue(options.queue, width) for _ in range(TARGETS if options.queue else 0)
+        )
+        self.steps_queued = -1
+        """Steps whose embeddings are in the queues; negative before the first epoch with a queue."""
 
     @torch.no_grad()
-    def assign(self, z_PBD: Float[Tensor, "P B D"]) -> Float[Tensor, "P B K"]:
-        """The distributions (P, B, K) over the prototypes, balanced over the batch of all processes (a collective) and,
-        once it is in use, the queue.
+    def assign(self, z_PBD: Float[Tensor, "P B D"], view: int) -> Float[Tensor, "P B K"]:
+        """The distributions (P, B, K) of a view over the prototypes, balanced over the batch of all processes (a
+        collective) and, once it is full, the queue of the view.
         """
-        if self.options.queue:
-            self.queue.enqueue(z_PBD)
+        queued: list[Tensor] = []
+        if self.queues and self.steps_queued >= 0:
+            self.queues[view].enqueue(z_PBD)
+            if self.steps_queued * z_PBD.shape[1] * world_size() >= self.options.queue:
+                queued.append(self.queues[view].vectors_KD)
+
         z_PBD = gather(to_float32(z_PBD), 1)
-        z_ND = torch.cat([z_PBD.flatten(0, 1), self.queue.vectors_KD]) if self.queued else z_PBD.flatten(0, 1)
+        z_ND = torch.cat([z_PBD.flatten(0, 1), *queued])
         assigned_NK = sinkhorn(to_float32(self.predictor(z_ND)), self.options.epsilon, self.options.iterations)
         assigned_PBK = assigned_NK[: z_PBD.shape[0] * z_PBD.shape[1]].unflatten(0, z_PBD.shape[:2])
         return assigned_PBK.chunk(world_size(), 1)[rank()]
 
     def prepare(self, clock: Clock) -> None:
         self.predictor.frozen = clock.epoch < self.options.frozen_epochs
-        self.queued = bool(self.options.queue) and clock.epoch >= self.options.queue_from_epoch
+        self.steps_queued = clock.step - math.ceil(self.options.queue_from_epoch * clock.per_epoch)
 
     def update(self, clock: Clock) -> None:
-        self.queue.push(clock.step)
+        for queue in self.queues:
+            queue.push(clock.step)
 
 
 class SwAV(JointEmbedding[SwAVConfig, AssignmentHeads]):
@@ -60,7 +72,7 @@ class SwAV(JointEmbedding[SwAVConfig, AssignmentHeads]):
         return AssignmentHeads(features, options)
 
     def targets(self, target: list[Tensor], projected: list[Tensor], heads: AssignmentHeads) -> list[Tensor]:
-        return [heads.assign(z_PBD.detach()) for z_PBD in projected[: len(target)]]
+        return [heads.assign(z_PBD.detach(), view) for view, z_PBD in enumerate(projected[: len(target)])]
 
     def align(
         self, online_PBD: Float[Tensor, "#P B D"], target_PBD: Float[Tensor, "#P B D"], heads: AssignmentHeads

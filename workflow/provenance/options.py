@@ -108,7 +108,7 @@ def effective(value: Any) -> Any:
     return to_jsonable_python(value)
 
 
-ONLY_CHECKED = {"modifiable", "model_config", "modifies", "needs_whole_batch", "trains"}
+ONLY_CHECKED = {"modifiable", "model_config", "modifies", "needs_whole_batch", "queued_views", "trains"}
 """Class variables that only the validation of a study uses."""
 
 

@@ -146,5 +146,7 @@ def test_under_co_one_direction_stays_one(one_way):
 @pytest.mark.parametrize("queue", [100, 64])
 def test_a_queue_that_whole_batches_do_not_fill_is_refused(small, queue):
     run = small.runs["byol"].model_dump() | {"method": METHODS["moco_v2"].model_dump() | {"queue": queue}}
-    with pytest.raises(ValueError, match=rf"method\.queue: {queue} is not divisible by 128, the embeddings of the two"):
+    with pytest.raises(
+        ValueError, match=rf"method\.queue: {queue} is not divisible by 128, the embeddings that enter it"
+    ):
         Run.model_validate(run)

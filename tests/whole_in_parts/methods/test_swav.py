@@ -1,7 +1,6 @@
 """SwAV against lightly's loss and Sinkhorn–Knopp, and what the queue and the first epochs do.
 
-Lightly's prototypes have a bias, which the paper's and ours have not. The authors keep a queue for each view; ours
-is one for both.
+Lightly's prototypes have a bias, which the paper's and ours have not.
 """
 
 import pytest
@@ -66,44 +65,57 @@ def test_the_loss_of_two_views_is_that_of_lightly(swav):
 
 
 def test_with_small_crops_and_a_queue_the_loss_is_that_of_lightly(small):
-    swav = made(small, "swav", prototypes=10, queue=12, queue_from_epoch=2)
+    swav = made(small, "swav", prototypes=10, queue=2 * IMAGES, queue_from_epoch=2)
     options = MultiCropConfig.model_validate(MODIFIERS["multi_crop"].model_dump() | {"average": True})
     method, given = modified(swav, options), batch(small_crops=3)
     swav.prepare(LATER)
     global_ = embedded(swav, given)
-    queued = [swav.heads.predictor(swav.heads.queue.vectors_KD)] * 2
+    queued = [swav.heads.predictor(queue.vectors_KD) for queue in swav.heads.queues]
     large, small_ones = ([score_1BK[0] for score_1BK in part] for part in (global_.online[:2], global_.online[2:]))
     expected = SwaVLoss(0.1, 3, 0.05)(large, small_ones, queued)[0]
     torch.testing.assert_close(method(given).losses["global"], expected, **EXACT)
 
 
-def test_the_queue_is_filled_from_the_start_and_used_from_its_epoch(small):
+def test_the_queue_of_a_view_is_filled_from_its_epoch_and_used_once_it_is_full(small):
     swav = made(small, "swav", prototypes=10, queue=2 * IMAGES, queue_from_epoch=2)
     z_PBD = unit(vectors(1, IMAGES, 16))
+    earlier = [queue.vectors_KD.clone() for queue in swav.heads.queues]
+    assert not torch.equal(*earlier)
 
-    def balanced_by(number: int) -> Tensor:
-        vectors_ND = torch.cat([z_PBD[0], swav.heads.queue.vectors_KD])[:number]
-        return sinkhorn(swav.heads.predictor(vectors_ND), 0.05, 3)[:IMAGES]
+    def balanced_by(*queued: Tensor) -> Tensor:
+        return sinkhorn(swav.heads.predictor(torch.cat([z_PBD[0], *queued])), 0.05, 3)[:IMAGES]
 
-    for step, number in ((0, IMAGES), (7, IMAGES), (8, 3 * IMAGES), (40, 3 * IMAGES)):
+    # An epoch has four steps, and two batches fill a queue.
+    for step, enqueued, full in (
+        (0, 0, False),
+        (7, 0, False),
+        (8, 1, False),
+        (9, 1, False),
+        (10, 1, True),
+        (40, 1, True),
+    ):
         swav.prepare(Clock(step, 60, 4))
-        assigned_BK = swav.heads.assign(z_PBD)[0]
-        torch.testing.assert_close(assigned_BK, balanced_by(number), **EXACT)
-        assert len(swav.heads.queue.pending) == 1
-        swav.heads.queue.pending.clear()
-    assert not torch.allclose(balanced_by(IMAGES), balanced_by(3 * IMAGES))
+        for view, queue in enumerate(swav.heads.queues):
+            expected_BK = balanced_by(*([queue.vectors_KD] if full else []))
+            torch.testing.assert_close(swav.heads.assign(z_PBD, view)[0], expected_BK, **EXACT)
+            assert len(queue.pending) == enqueued
+            queue.pending.clear()
+    assert not torch.allclose(balanced_by(), balanced_by(earlier[0]))
+
+
+def test_a_view_enters_its_own_queue(small):
+    swav = made(small, "swav", prototypes=10, queue=2 * IMAGES, queue_from_epoch=0)
+    swav.prepare(LATER)
     global_ = embedded(swav, batch())
     swav.update(LATER)
-    torch.testing.assert_close(
-        swav.heads.queue.vectors_KD, torch.cat([z_1BD[0] for z_1BD in global_.projected]).detach(), rtol=0, atol=0
-    )
+    for queue, z_1BD in zip(swav.heads.queues, global_.projected, strict=True):
+        torch.testing.assert_close(queue.vectors_KD[:IMAGES], z_1BD[0].detach(), rtol=0, atol=0)
 
 
 def test_without_a_queue_nothing_is_kept(swav):
     swav.prepare(LATER)
     swav(batch())
-    assert swav.heads.queue.pending == []
-    assert swav.heads.queued is False
+    assert len(swav.heads.queues) == 0
 
 
 def test_no_gradient_reaches_the_assignments(swav):
@@ -130,6 +142,8 @@ def test_prototypes_are_frozen_for_their_epochs(small, step, frozen):
 
 
 def test_a_queue_that_whole_batches_do_not_fill_is_refused(small):
-    run = small.runs["byol"].model_dump() | {"method": METHODS["swav"].model_dump() | {"queue": 3840 + 64}}
-    with pytest.raises(ValueError, match=r"method\.queue: 3904 is not divisible by 128, the embeddings of the two"):
+    run = small.runs["byol"].model_dump() | {"method": METHODS["swav"].model_dump() | {"queue": 3840 + 32}}
+    with pytest.raises(
+        ValueError, match=r"method\.queue: 3872 is not divisible by 64, the embeddings that enter it in"
+    ):
         Run.model_validate(run)

@@ -11,6 +11,7 @@ from whole_in_parts.config.section import Count, NotNegative, Positive
 class SwAVConfig(JointEmbeddingConfig):
     """SwAV predicts the cluster assignment of one view from the other view's embedding."""
 
+    queued_views = 1
     name: Literal["swav"]
     """Selects SwAV."""
     prototypes: Count
@@ -24,6 +25,6 @@ class SwAVConfig(JointEmbeddingConfig):
     frozen_epochs: NotNegative = 1.0
     """Epochs at the start during which the prototypes are not updated."""
     queue: Annotated[int, Field(ge=0)] = 0
-    """Earlier embeddings that help to balance a small batch, a multiple of 2 · `batch_size`; 0 is no queue."""
+    """Earlier embeddings of each view that help to balance a small batch, a multiple of `batch_size`; 0 is no queue."""
     queue_from_epoch: NotNegative = 15.0
-    """Epoch from which the queue is used."""
+    """Epoch from which the queues are filled; a queue is used once it is full."""
