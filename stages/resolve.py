@@ -2,6 +2,9 @@
 
 A record holds the options that a stage reads, including defaults that params.yaml leaves out, and the hash of each code
 file that it runs. Every stage depends on its own record, so it is stale if and only if one of these changes.
+
+`results/transfer/.entries` and `results/analyse/.entries` name the entries of these sections, which may be empty: the
+report depends on both folders, and so they exist whatever is in them.
 """
 
 import sys
@@ -9,8 +12,11 @@ from pathlib import Path
 
 from whole_in_parts.config.recipes import redundant_overrides
 from whole_in_parts.config.study import PARAMS, Study
+from whole_in_parts.results import result_dir
 from workflow import program
 from workflow.provenance.record import records
+
+ENTRIES = ".entries"
 
 
 def resolve(study: Study, key: str, directory: Path) -> None:
@@ -21,6 +27,10 @@ def resolve(study: Study, key: str, directory: Path) -> None:
         file = directory / path
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    for kind in ("transfer", "analyse"):
+        file = result_dir(kind) / ENTRIES
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{name}\n" for name in getattr(study, kind)), encoding="utf-8")
 
 
 if __name__ == "__main__":

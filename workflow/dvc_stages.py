@@ -31,7 +31,7 @@ RECORDS = "results/resolve"
 
 @dataclass(frozen=True)
 class Stage:
-    """A resolved stage, such as `linear@co_byol`: its command, its dependencies, and whether it must run.
+    """A resolved stage, such as `linear@co_byol`: its command, dependencies and outputs, and whether it must run.
 
     Dependencies are outputs of other stages and plain files. A `forced` stage runs even if nothing has changed.
     """
@@ -39,6 +39,8 @@ class Stage:
     address: str
     cmd: str
     deps: list[str]
+    outs: list[str]
+    """`results/<kind>/<key>`, and of the first stage files beside it."""
     after: list[str] = field(default_factory=list)
     """Outputs of other stages that are built before, though dvc.yaml does not name them."""
     stale: bool = False
@@ -51,8 +53,8 @@ class Stage:
 
     @property
     def output(self) -> str:
-        """The only directory that the stage writes, `results/linear/co_byol`."""
-        return f"results/{self.address.replace('@', '/')}"
+        """The directory that the stage writes, `results/linear/co_byol`."""
+        return output_of(self.address)
 
     @property
     def keyed(self) -> bool:
@@ -144,8 +146,9 @@ class Stages:
     def _outputs_within(self) -> dict[str, list[str]]:
         """Map every folder to the outputs that it contains or is: `results/linear` contains the outputs of a kind."""
         within: dict[str, list[str]] = {}
-        for output in self.by_output:
-            for folder in (output, *map(str, Path(output).parents)):
+        for output, stage in self.by_output.items():
+            folders = dict.fromkeys(str(folder) for out in stage.outs for folder in (Path(out), *Path(out).parents))
+            for folder in folders:
                 within.setdefault(folder, []).append(output)
         return within
 
@@ -186,10 +189,15 @@ def _resolved(repo: Repo, study: Study) -> Iterator[Stage]:
 
     for stage in resolved_by_dvc:
         address = stage.addressing
-        resolved = Stage(address, stage.cmd, [dep.def_path for dep in stage.deps], after=_built_before(address, study))
-        if [out.def_path for out in stage.outs] != [resolved.output]:
-            raise ValueError(f"dvc.yaml: stage {stage.addressing} must write {resolved.output} and nothing else")
-        yield resolved
+        deps, outs = ([path.def_path for path in paths] for paths in (stage.deps, stage.outs))
+        if output_of(address) not in outs or (len(outs) > 1 and address != "resolve"):
+            raise ValueError(f"dvc.yaml: stage {address} must write {output_of(address)} and nothing else")
+        yield Stage(address, stage.cmd, deps, outs, after=_built_before(address, study))
+
+
+def output_of(address: str) -> str:
+    """Return the directory that a stage writes, such as `results/linear/co_byol` for `linear@co_byol`."""
+    return f"results/{address.replace('@', '/')}"
 
 
 def _built_before(address: str, study: Study) -> list[str]:
@@ -216,8 +224,4 @@ def _changed(repo: Repo, study: Study) -> set[str]:
         for path, text in records(study)
     }
     with locked(repo), read_once(contents):
-        return {
-            f"results/{stage.addressing.replace('@', '/')}"
-            for stage in repo.index.stages
-            if stage.status(check_updates=True)
-        }
+        return {output_of(stage.addressing) for stage in repo.index.stages if stage.status(check_updates=True)}

@@ -75,7 +75,7 @@ def run(stage: Stage) -> None:
 
 def resolve(repo: Repo, stage: Stage) -> PipelineStage:
     """Build DVC's stage object, with its record in dvc.lock."""
-    content = {"cmd": stage.cmd, "deps": stage.deps, "outs": [stage.output]}
+    content = {"cmd": stage.cmd, "deps": stage.deps, "outs": stage.outs}
     file = load_file(repo, "dvc.yaml")
     try:
         recorded = lockfile.read(stage.address)

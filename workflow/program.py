@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from whole_in_parts.config.evaluations import NOT_ASKED
 from whole_in_parts.config.study import Study, load_study
 from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.failure import Failure
+from whole_in_parts.metrics import write_metrics
 from whole_in_parts.process import end_with_parent, exclusive
 from whole_in_parts.progress import name_program
 from whole_in_parts.results import (
@@ -46,7 +48,7 @@ def run(stage: Callable[[Study, str, Path], None], printed: Callable[[Study, str
             print(printed(study, key))
         elif is_rank_zero():
             with exclusive(scratch_dir("lock") / kind / (key or kind)), atomic_output_dir(kind, key) as directory:
-                stage(study, key, directory)
+                (stage if asked(study, kind, key) else write_nothing)(study, key, directory)
         else:
             with discarded_output_dir() as directory:
                 stage(study, key, directory)
@@ -57,6 +59,16 @@ def run(stage: Callable[[Study, str, Path], None], printed: Callable[[Study, str
         sys.exit(INTERRUPTED)
     except (Failure, ValueError, OSError) as error:
         sys.exit(f"stages.{kind} {key}: error: {error}")
+
+
+def asked(study: Study, kind: str, key: str) -> bool:
+    """Return whether the study asks for what a stage does; an evaluation has a stage for each run, asked or not."""
+    return kind not in NOT_ASKED or getattr(study, kind).asks(key)
+
+
+def write_nothing(study: Study, key: str, directory: Path) -> None:
+    """Write the result of an evaluation that is not asked for: no metrics."""
+    write_metrics(directory, {})
 
 
 def parse_arguments(kind: str, printed: str | None = None) -> argparse.Namespace:

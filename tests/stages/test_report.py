@@ -14,6 +14,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.failure import Failure
 from whole_in_parts.report import claim, results
 from whole_in_parts.report.groups import group
+from whole_in_parts.results import result_dir
 
 
 @pytest.fixture
@@ -37,6 +38,33 @@ def verdict(plan: Study, name: str, kind: str) -> claim.Verdict:
 
 def flags(plan: Study) -> list[tuple[str, ...]]:
     return [tuple(flag) for flag in results.read(plan).flags]
+
+
+def test_what_is_not_asked_for_is_blank_and_what_is_asked_for_and_absent_is_missing_and_flagged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    full = study()
+    fill(full)
+    content = full.model_dump() | {"transfer": {}, "analyse": {}}
+    content["knn"]["runs"] = [name for name in full.runs if not name.startswith("supervised")]
+    del content["mask"], content["attack"]
+    some = Study.model_validate(content)
+    for name in some.runs:
+        for kind in ("mask", "attack", "transfer"):
+            save(kind, name, "metrics.json", "{}")
+    save("knn", "supervised", "metrics.json", "{}")
+    shutil.rmtree(result_dir("transfer"))
+    shutil.rmtree(result_dir("analyse"))
+    assert flags(some) == []
+    text = page(some)
+    assert "missing" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    for word in ("Masked", "Attacked", "Transfer", "Analyses"):
+        assert f">{word}<" not in text
+
+    rows = table(Path("report"), "results.csv")
+    assert {row["evaluation"] for row in rows if row["group"] == "supervised"} == {"linear", "corrupt"}
+    assert {row["evaluation"] for row in rows if row["group"] == "byol"} == {"linear", "knn", "corrupt"}
+    shutil.rmtree(result_dir("knn", "byol"))
+    assert [flag[:2] for flag in flags(some)] == [("byol", "knn")]
 
 
 def test_runs_that_differ_in_their_seed_alone_are_one_group_under_the_name_of_the_first(plan):

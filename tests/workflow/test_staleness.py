@@ -30,6 +30,11 @@ ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "workflow/studies/small.yaml"
 
 
+def asked(section: dict[str, Any], run: str) -> dict[str, Any] | None:
+    """An evaluation as a run sees it: whether it is asked for, and not of which other runs."""
+    return section | {"runs": [run]} if section["runs"] is None or run in section["runs"] else None
+
+
 def options_of(content: dict[str, Any]) -> dict[str, Any]:
     """What each stage of the small study reads, out of a whole study as it is written out with its defaults."""
     datasets, runs = content["datasets"], content["runs"]
@@ -44,9 +49,9 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
         read[f"pretrain@{key}"] = [run, transform, *([runs[run["start"]]] if run["start"] else [])]
         read[f"extract@{key}"] = [looks_at, content["extract"]]
         read[f"linear@{key}"] = [looks_at, content["linear"]]
-        read[f"knn@{key}"] = content["knn"]
+        read[f"knn@{key}"] = asked(content["knn"], key)
         for kind in ("corrupt", "mask", "attack"):
-            read[f"{kind}@{key}"] = [looks_at, content[kind]]
+            read[f"{kind}@{key}"] = [looks_at, asked(content[kind], key)]
         read[f"corrupt@{key}"].append(datasets[run["dataset"]]["corrupted"])
     for key, entry in content["transfer"].items():
         read[f"transfer@{key}"] = [entry, runs[entry["run"]]["backbone"], datasets[entry["dataset"]]["test_transform"]]

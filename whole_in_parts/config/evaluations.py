@@ -111,7 +111,22 @@ def _is_corruption(name: str) -> str:
 Corruption = Annotated[str, AfterValidator(_is_corruption), Field(json_schema_extra={"enum": CORRUPTIONS})]
 
 
-class Robustness(Section):
+class Evaluation(Section):
+    """An evaluation that is asked of all runs, or of some."""
+
+    runs: Annotated[list[Name], AfterValidator(unique)] | None = None
+    """The runs to evaluate; all of them if left out."""
+
+    def asks(self, run: str) -> bool:
+        """Return whether a run is evaluated."""
+        return self.runs is None or run in self.runs
+
+
+class KNNOfRuns(Evaluation, KNN):
+    """Weighted kNN on the features of runs."""
+
+
+class Robustness(Evaluation):
     """An evaluation of the backbone with a linear classifier on a subset of the test images."""
 
     classifier: Literal["features", "crops"] = "features"
@@ -170,3 +185,13 @@ class Attack(Robustness):
             if name in taken:
                 raise ValueError(f"settings.{name}: the name of another metric or column; choose another name")
         return self
+
+
+NO_KNN = KNNOfRuns(runs=[], neighbours=[1], temperature=1.0)
+NO_CORRUPT = Corrupt(runs=[], corruptions=[], subset=1)
+NO_MASK = Mask(runs=[], rates=[], subset=1)
+NO_ATTACK = Attack(runs=[], settings={}, subset=1)
+"""What stands for a section that a study leaves out: an evaluation of no run."""
+
+NOT_ASKED: dict[str, Evaluation] = {"knn": NO_KNN, "corrupt": NO_CORRUPT, "mask": NO_MASK, "attack": NO_ATTACK}
+"""The sections that may be left out, and what stands for them."""

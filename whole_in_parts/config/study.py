@@ -12,7 +12,19 @@ from pydantic_core import ErrorDetails
 
 from whole_in_parts.config.analyse import Analyse
 from whole_in_parts.config.datasets import Dataset, Expectations
-from whole_in_parts.config.evaluations import KNN, Attack, Corrupt, Extract, Linear, Mask
+from whole_in_parts.config.evaluations import (
+    NO_ATTACK,
+    NO_CORRUPT,
+    NO_KNN,
+    NO_MASK,
+    NOT_ASKED,
+    Attack,
+    Corrupt,
+    Extract,
+    KNNOfRuns,
+    Linear,
+    Mask,
+)
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Name, Section
 from whole_in_parts.config.transfer import Transfer
@@ -35,18 +47,18 @@ class Study(Section):
     """The features that are stored of every run."""
     linear: Linear
     """The linear probe of every run."""
-    knn: KNN
-    """The kNN evaluation of every run."""
-    corrupt: Corrupt
-    """The evaluation under image corruptions of every run."""
-    mask: Mask
-    """The evaluation with masked local representations of every run."""
-    attack: Attack
-    """The evaluation under adversarial attack of every run."""
-    transfer: Annotated[dict[Name, Transfer], Field(min_length=1)]
-    """The transfer tasks by name, each of one run on one dataset."""
-    analyse: Annotated[dict[Name, Analyse], Field(min_length=1)]
-    """The analyses by name, each of one run on one dataset."""
+    knn: KNNOfRuns = NO_KNN
+    """The kNN evaluation; no run is evaluated if it is left out."""
+    corrupt: Corrupt = NO_CORRUPT
+    """The evaluation under image corruptions; no run is evaluated if it is left out."""
+    mask: Mask = NO_MASK
+    """The evaluation with masked local representations; no run is evaluated if it is left out."""
+    attack: Attack = NO_ATTACK
+    """The evaluation under adversarial attack; no run is evaluated if it is left out."""
+    transfer: dict[Name, Transfer] = Field(default_factory=dict)
+    """The transfer tasks by name, each of one run on one dataset; may be left out."""
+    analyse: dict[Name, Analyse] = Field(default_factory=dict)
+    """The analyses by name, each of one run on one dataset; may be left out."""
 
     @model_validator(mode="after")
     def datasets_are_defined(self) -> Self:
@@ -85,6 +97,14 @@ class Study(Section):
         for key, entry in self.entries().items():
             if entry.run not in self.runs:
                 raise ValueError(f"{key}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
+        return self
+
+    @model_validator(mode="after")
+    def evaluated_runs_are_defined(self) -> Self:
+        for name in NOT_ASKED:
+            for run in getattr(self, name).runs or []:
+                if run not in self.runs:
+                    raise ValueError(f"{name}.runs: no run is called {run}; there are: {', '.join(self.runs)}")
         return self
 
     @model_validator(mode="after")

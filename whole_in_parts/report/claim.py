@@ -59,7 +59,7 @@ class Verdict:
 
 
 def verdicts(study: Study, groups: list[Group], measured: RunResults) -> list[Verdict]:
-    """Compare every self-supervised group by the linear probe and by kNN with the first k."""
+    """Compare every self-supervised group by the linear probe, and if it is asked for by kNN with the first k."""
     nearest = [("knn", f"top1_k{k}", f"kNN, k = {k}") for k in study.knn.neighbours[:1]]
     evaluations = [("linear", "top1", "linear"), *nearest]
     return [
@@ -67,6 +67,7 @@ def verdicts(study: Study, groups: list[Group], measured: RunResults) -> list[Ve
         for group in groups
         if group.role == "self-supervised"
         for evaluation in evaluations
+        if summarise(measured, group, *evaluation[:2]).values
     ]
 
 

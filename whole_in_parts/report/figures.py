@@ -163,6 +163,8 @@ def corruptions(scene: Scene) -> list[Drawing]:
 
 def masks(scene: Scene) -> list[Drawing]:
     """Draw the accuracy against the percentage of positions that is dropped."""
+    if not scene.study.mask.rates:
+        return []
     rates = sorted({0, *scene.study.mask.rates})
 
     def fill(axes: Axes, _: str) -> None:
@@ -178,6 +180,8 @@ def masks(scene: Scene) -> list[Drawing]:
 
 def attacks(scene: Scene) -> list[Drawing]:
     """Draw the robust accuracy for each setting of the attack, with the groups side by side."""
+    if not scene.study.attack.settings:
+        return []
     names = ["clean", *scene.study.attack.settings]
 
     def fill(axes: Axes, _: str) -> None:

@@ -68,5 +68,6 @@ def group(runs: Mapping[str, Run]) -> list[Group]:
 
 
 def summarise(measured: RunResults, members: Group, kind: str, metric: str) -> Summary:
-    """Collect the values of a metric over the runs of a group."""
-    return Summary([measured.value(run, kind, metric) for run in members.runs])
+    """Collect the values of a metric over the runs of a group, without runs that the study does not ask for it."""
+    asked = [run for run in members.runs if measured.asks(run, kind, metric)]
+    return Summary([measured.value(run, kind, metric) for run in asked])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pydantic import ValidationError
 
+from whole_in_parts.config.evaluations import NOT_ASKED
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
 from whole_in_parts.config.transfer import Transfer
@@ -48,9 +49,13 @@ class Flag(NamedTuple):
 
 @dataclass
 class RunResults:
-    """All results; `metrics[run][kind]` and `analyses[entry]` hold finite numbers only, other metrics are absent."""
+    """All results; `metrics[run][kind]` and `analyses[entry]` hold finite numbers only, other metrics are absent.
+
+    `expected[run][kind]` are the names of the metrics that the study asks for.
+    """
 
     metrics: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    expected: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     histories: dict[str, pd.DataFrame] = field(default_factory=dict)
     analyses: dict[str, Metrics] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
@@ -59,6 +64,10 @@ class RunResults:
     def value(self, run: str, kind: str, metric: str) -> float | None:
         """Return a metric of a run, or None if it is missing."""
         return self.metrics[run][kind].get(metric)
+
+    def asks(self, run: str, kind: str, metric: str) -> bool:
+        """Return whether the study asks for a metric of a run, or a stage measured it unasked."""
+        return metric in self.expected[run][kind] or metric in self.metrics[run][kind]
 
     def collapsed(self, run: str) -> bool:
         """Return whether the embeddings had collapsed at the end of the training."""
@@ -74,6 +83,7 @@ def read(study: Study) -> RunResults:
     refuse_leftovers(study)
     measured = RunResults()
     for run in study.runs:
+        measured.expected[run] = {kind: expected_metrics(study, run, kind) for kind in ("pretrain", *EVALUATIONS)}
         measured.metrics[run] = {kind: metrics(study, run, kind, measured.flags) for kind in ("pretrain", *EVALUATIONS)}
         measured.histories[run] = history(run, measured.flags)
         if measured.collapsed(run):
@@ -129,6 +139,9 @@ def probed_on_crops(study: Study) -> list[str]:
 
 def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
     """Return the metrics that a stage must have measured for a run."""
+    if kind in NOT_ASKED and not getattr(study, kind).asks(run):
+        return []
+
     severities = [f"{name}_{severity}" for name in study.corrupt.corruptions for severity in SEVERITIES]
     options = study.runs[run]
     representations = study.extract.representations

@@ -18,7 +18,6 @@ from whole_in_parts.report.results import (
     IF_TRAINED,
     RunResults,
     applies,
-    expected_metrics,
     headline,
     probed_on_crops,
 )
@@ -64,10 +63,11 @@ def columns(study: Study) -> list[Column]:
             for name in study.extract.representations
             for percent in study.knn.labels
             for k in study.knn.neighbours
+            if study.knn.runs != []
         ],
         *[Column("corrupt", name, "Corrupted", name.replace("_", " ")) for name in study.corrupt.corruptions],
         *([Column("corrupt", "mean", "Corrupted", "mean")] if len(study.corrupt.corruptions) > 1 else []),
-        Column("mask", "mean", "Masked", "mean of rates"),
+        *([Column("mask", "mean", "Masked", "mean of rates")] if study.mask.rates else []),
         *[Column("attack", name, "Attacked", name.replace("_", " ")) for name in study.attack.settings],
         *[
             Column("transfer", metric, "Transfer", label)
@@ -124,7 +124,7 @@ def shown(summary: Summary) -> float:
 def write(study: Study, groups: list[Group], measured: RunResults, verdicts: list[Verdict], folder: Path) -> None:
     """Write every table in full; `missing` stands for missing numbers."""
     save(folder / "claim.csv", CLAIM, (claim_row(verdict) for verdict in verdicts))
-    save(folder / "results.csv", RESULTS, result_rows(study, groups, measured))
+    save(folder / "results.csv", RESULTS, result_rows(groups, measured))
     save(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
     save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(group, measured) for group in groups))
     save(folder / "analyses.csv", ANALYSES, analysis_rows(study, measured))
@@ -156,15 +156,15 @@ def claim_row(verdict: Verdict) -> list[object]:
     return [verdict.group.name, baseline, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
 
 
-def result_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
+def result_rows(groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
     for group in groups:
         for kind in EVALUATIONS:
-            for metric in expected_metrics(study, group.name, kind):
+            for metric in dict.fromkeys(name for run in group.runs for name in measured.expected[run][kind]):
                 summary = summarise(measured, group, kind, metric)
                 values = summary.measured
                 std = "–" if len(values) == 1 else summary.std
                 bounds = [min(values, default=None), max(values, default=None)]
-                yield [group.name, kind, metric, len(group.runs), len(values), summary.mean, std, *bounds]
+                yield [group.name, kind, metric, len(summary.values), len(values), summary.mean, std, *bounds]
 
 
 def run_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
@@ -172,7 +172,7 @@ def run_rows(study: Study, groups: list[Group], measured: RunResults) -> Iterabl
     for group in groups:
         for run in group.runs:
             for kind, metrics in measured.metrics[run].items():
-                for metric in dict.fromkeys([*expected_metrics(study, run, kind), *metrics]):
+                for metric in dict.fromkeys([*measured.expected[run][kind], *metrics]):
                     yield [run, group.name, study.runs[run].seed, kind, metric, metrics.get(metric)]
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 
+from whole_in_parts.config.evaluations import NOT_ASKED
 from whole_in_parts.config.section import Section
 from whole_in_parts.config.study import Study
 
@@ -51,7 +52,15 @@ def keys(study: Study, kind: str) -> list[str]:
 
 
 def read_by(study: Study, kind: str, key: str) -> Study:
-    """Reduce the study to the options that a stage reads; access to any other option is an AttributeError."""
+    """Reduce the study to the options that a stage reads; access to any other option is an AttributeError.
+
+    An evaluation of some runs alone is that of this run, or one that is not asked for, whatever other runs it names.
+    """
+    if kind in NOT_ASKED:
+        section = getattr(study, kind)
+        own = section.model_copy(update={"runs": [key]}) if section.asks(key) else NOT_ASKED[kind]
+        study = study.model_copy(update={kind: own})
+
     tree: dict[str, Any] = {}
     for path in _paths(study, kind, key):
         branch = tree

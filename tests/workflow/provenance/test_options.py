@@ -19,7 +19,7 @@ def shipped() -> Study:
 
 def test_a_stage_sees_what_its_kind_reads_and_asking_for_more_is_an_error(shipped):
     seen = read_by(shipped, "mask", "byol")
-    assert seen.mask == shipped.mask
+    assert seen.mask == shipped.mask.model_copy(update={"runs": ["byol"]})
     assert seen.runs["byol"].backbone == shipped.runs["byol"].backbone
     assert list(seen.runs) == ["byol"]
     for ask in (lambda: seen.knn, lambda: seen.runs["byol"].epochs, lambda: seen.runs["byol"].accumulate):
@@ -33,6 +33,15 @@ def test_an_entry_of_its_own_sees_its_run_the_classes_of_the_runs_dataset_and_th
     assert seen.datasets["digits"].expect.classes == 10
     transform = {"resize": None, "keep_aspect": True, "interpolation": "bicubic"}
     assert effective(seen.datasets) == {"digits": {"expect": {"classes": 10}, "test_transform": transform}}
+
+
+def test_which_other_runs_are_evaluated_and_how_changes_nothing_for_a_run_that_is_not(shipped):
+    def of_random(runs: list[str] | None, rates: list[int]) -> object:
+        mask = shipped.mask.model_copy(update={"runs": runs, "rates": rates})
+        return effective(read_by(shipped.model_copy(update={"mask": mask}), "mask", "random"))
+
+    assert of_random(None, [50]) == of_random(["byol", "random"], [50]) != of_random(None, [60])
+    assert of_random(["byol"], [50]) == of_random(["co_byol"], [60]) == of_random([], [])
 
 
 def test_a_training_that_begins_with_others_sees_them_all_and_what_follows_it_does_not(shipped):
