@@ -15,8 +15,9 @@ from dvc.repo import Repo
 from pydantic_core import PydanticUndefined
 
 from whole_in_parts.config.analyses.neighbours import NeighboursConfig
-from whole_in_parts.config.evaluations import AttackSetting, Linear
+from whole_in_parts.config.evaluations import AttackSetting, Evaluation, Linear
 from whole_in_parts.config.modifiers.co import COConfig
+from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Section
 from whole_in_parts.config.study import Study
 from whole_in_parts.config.training import Online, Optimizer
@@ -212,12 +213,15 @@ def sections() -> list[type[Section]]:
     return found
 
 
+NO_OTHER = {(Run, "start")}
+"""Defaults that allow no other: the first run has none above it to start with."""
+
 DEFAULTS = [
     (cls, name)
     for cls in sections()
     if cls.__module__.startswith("whole_in_parts.config")
     for name, field in cls.model_fields.items()
-    if not field.is_required() and name in cls.__annotations__
+    if not field.is_required() and name in cls.__annotations__ and (cls, name) not in NO_OTHER
 ]
 
 
@@ -225,7 +229,7 @@ REFUSED_WITHOUT = {(AttackSetting, "restarts"): "random_start"}
 """Defaults that are valid only if that of another option of the class changes with them."""
 
 
-ALLOWED = {(COConfig, "projector"): [48, 32]}
+ALLOWED = {(COConfig, "projector"): [48, 32], (Evaluation, "runs"): ["byol"]}
 """Other defaults of options that the study compares with those of the method."""
 
 
