@@ -1,6 +1,8 @@
 # One environment, built from the lock, serves everything. PYTHON is any Python 3.11 or newer.
 PYTHON ?= python3
 VENV := .venv
+# One process more than there are cores: many tests wait, for a cluster, a timeout or a kill.
+WORKERS = $$(python -c 'import os; print(min(os.cpu_count() + 1, 5))')
 QUICK := tests/docs/test_layers.py $(addprefix tests/whole_in_parts/,config augment models) tests/workflow/provenance
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
@@ -21,7 +23,7 @@ check: $(VENV)/ready lint  ## format, lint, types and the quick tests
 	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --quiet $(QUICK)
 
 test: $(VENV)/ready lint  ## everything that CI checks
-	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready  ## format, lint and types
 	ruff format --check .

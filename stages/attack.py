@@ -12,22 +12,24 @@ of the true robustness. A killed attack resumes from its checkpoint if everythin
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.evaluations import AttackSetting
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import INDEX
-from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.evaluation.features import iter_batches
+from whole_in_parts.distributed.environment import default_device, is_rank_zero
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.evaluation.pgd import predict_under_attack
 from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS, EvalInputs, eval_inputs
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.results import result_dir, scratch_dir
-from workflow import program
+from workflow import launch
 from workflow.provenance.inputs import digest
 
 CLEAN = AttackSetting(epsilon=0, step=1, iterations=1)
@@ -69,11 +71,13 @@ def predict_all(
         predictions.setdefault(name, torch.empty(0, dtype=torch.int64))
         remaining = inputs.indices[len(predictions[name]) :]
 
-        for indices, images_BCHW in iter_batches(inputs.images, remaining, device, name, BATCH):
+        def predict(indices: NDArray[np.int64], images_BCHW: Tensor, setting: AttackSetting = setting) -> Tensor:
             labels_B = torch.from_numpy(inputs.images.shards.labels[indices]).to(device)
-            predicted_B = predict_under_attack(inputs.model, images_BCHW, labels_B, indices, setting)
-            predictions[name] = torch.cat([predictions[name], predicted_B.cpu()])
-            if checkpoints.due():
+            return predict_under_attack(inputs.model, images_BCHW, labels_B, indices, setting)
+
+        for predicted_B in iter_rows(predict, inputs.images, remaining, device, name, BATCH):
+            predictions[name] = torch.cat([predictions[name], predicted_B])
+            if is_rank_zero() and checkpoints.due():
                 checkpoints.save(predictions)
 
     return {name: predictions[name] for name in settings}
@@ -99,4 +103,4 @@ def checkpoint_name(study: Study, run: str, device: torch.device) -> str:
 
 
 if __name__ == "__main__":
-    program.run(attack)
+    launch.run(attack)

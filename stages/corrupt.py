@@ -29,10 +29,10 @@ from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation.corruption import SEVERITIES, released_set
 from whole_in_parts.evaluation.corruption import corrupt as apply
 from whole_in_parts.evaluation.corruptions._released import open_released
-from whole_in_parts.evaluation.features import iter_batches
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.evaluation.probed_backbone import EvalInputs, ProbedBackbone, eval_inputs, stratified_subset
 from whole_in_parts.metrics import write_metrics
-from workflow import program
+from workflow import launch
 
 CLEAN = ("clean", 0)
 IMAGENET_CLASSES = 1000
@@ -119,12 +119,14 @@ def iter_subsets(inputs: EvalInputs, options: Corrupt, folder: str | None) -> It
 @torch.inference_mode()
 def predict(model: ProbedBackbone, subset: CorruptedSubset, device: torch.device) -> Tensor:
     """Predict the class (N,) of each image."""
-    predicted = []
-    for indices, images_BCHW in iter_batches(subset.images, subset.indices, device, f"{subset.name} {subset.severity}"):
+
+    def predict_batch(indices: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
         if subset.generated:
             images_BCHW = apply(subset.name, images_BCHW, subset.severity, indices)
-        predicted.append(model(images_BCHW).argmax(1).cpu())
-    return torch.cat(predicted)
+        return model(images_BCHW).argmax(1)
+
+    title = f"{subset.name} {subset.severity}"
+    return torch.cat(list(iter_rows(predict_batch, subset.images, subset.indices, device, title)))
 
 
 def top1(predicted_N: Tensor, labels_N: NDArray[np.int64]) -> float:
@@ -165,4 +167,4 @@ def prediction_table(subset: CorruptedSubset, predicted_N: Tensor) -> pa.Table:
 
 
 if __name__ == "__main__":
-    program.run(corrupt)
+    launch.run(corrupt)

@@ -13,7 +13,7 @@ from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.evaluation import features
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.results import result_dir
-from workflow import program
+from workflow import launch
 
 
 def extract(study: Study, run: str, directory: Path) -> None:
@@ -32,4 +32,4 @@ def extract(study: Study, run: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    program.run(extract)
+    launch.run(extract)

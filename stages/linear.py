@@ -31,7 +31,7 @@ from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.results import result_dir, scratch_dir
-from workflow import program
+from workflow import launch
 from workflow.provenance.inputs import digest
 
 
@@ -110,4 +110,4 @@ def probe_crops(
 
 
 if __name__ == "__main__":
-    program.run(linear)
+    launch.run(linear)

@@ -16,11 +16,11 @@ from torch import Tensor
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.evaluation.features import iter_batches
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.evaluation.linear_probe import top1
 from whole_in_parts.evaluation.probed_backbone import EvalInputs, eval_inputs
 from whole_in_parts.metrics import write_metrics
-from workflow import program
+from workflow import launch
 
 
 def mask(study: Study, run: str, directory: Path) -> None:
@@ -36,12 +36,14 @@ def mask(study: Study, run: str, directory: Path) -> None:
 def masked_top1(inputs: EvalInputs, rate: int, device: torch.device) -> float:
     """Evaluate top-1 on the subset with `rate` per cent of the positions dropped."""
     backbone = inputs.model.backbone
-    logits = []
-    for indices, images_BCHW in iter_batches(inputs.images, inputs.indices, device, f"mask {rate} %"):
+
+    def logits(indices: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
         local_BCNN = backbone(images_BCHW).local_BCNN
         masked_BCNN = fill_dropped(local_BCNN, draw_kept(indices, local_BCNN.shape[2:].numel(), rate))
-        logits.append(inputs.model.layer(backbone.aggregate([masked_BCNN]).global_BD).cpu())
-    return top1(torch.cat(logits), inputs.labels_N)
+        return inputs.model.layer(backbone.aggregate([masked_BCNN]).global_BD)
+
+    rows = iter_rows(logits, inputs.images, inputs.indices, device, f"mask {rate} %")
+    return top1(torch.cat(list(rows)), inputs.labels_N)
 
 
 def draw_kept(indices: NDArray[np.int64], positions: int, rate: int) -> Tensor:
@@ -60,4 +62,4 @@ def fill_dropped(local_BCNN: Tensor, kept_BP: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    program.run(mask)
+    launch.run(mask)

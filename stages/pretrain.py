@@ -19,7 +19,6 @@ from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.data.variable_size import squashed_images, training_images
 from whole_in_parts.distributed.collectives import world_size
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.distributed.group import group
 from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.models import backbone_cost, saved_backbone
@@ -31,8 +30,7 @@ from whole_in_parts.training.building import build
 from whole_in_parts.training.loop import Training, train
 from whole_in_parts.training.online import MEASURED, OnlineEvaluation
 from whole_in_parts.training.peak_memory import peak_memory_mb
-from workflow import program
-from workflow.launch import distribute
+from workflow import launch
 from workflow.provenance.start import check_start
 from workflow.provenance.training import configuration
 
@@ -41,8 +39,7 @@ def pretrain(study: Study, run: str, directory: Path) -> None:
     device = default_device()
     options = study.runs[run]
     check_start(options.start, run)
-    with group(device):
-        train_and_write(options, run, study.datasets[options.dataset].test_transform, device, directory)
+    train_and_write(options, run, study.datasets[options.dataset].test_transform, device, directory)
 
 
 def train_and_write(options: Run, run: str, transform: ImageTransform, device: torch.device, directory: Path) -> None:
@@ -138,5 +135,4 @@ def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
 
 
 if __name__ == "__main__":
-    distribute()
-    program.run(pretrain)
+    launch.run(pretrain)

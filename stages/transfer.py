@@ -15,7 +15,7 @@ from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.results import result_dir
-from workflow import program
+from workflow import launch
 from workflow.provenance import code
 from workflow.provenance.options import implementations
 
@@ -49,4 +49,4 @@ def open_split(dataset: str, split: str) -> Shards:
 
 
 if __name__ == "__main__":
-    program.run(transfer)
+    launch.run(transfer)

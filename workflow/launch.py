@@ -12,10 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 
-from whole_in_parts.distributed.group import timeout
+from whole_in_parts.config.study import Study
+from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.distributed.group import group, timeout
 from whole_in_parts.failure import Failure
 from whole_in_parts.results import interrupted_mark
 from workflow import program
@@ -25,6 +28,18 @@ FORWARDED = (signal.SIGTERM, signal.SIGUSR1)
 
 PORTS = range(20000, 40000)
 """The ports of the rendezvous, chosen by the job id; `MASTER_PORT` overrides the choice."""
+
+
+def run(stage: Callable[[Study, str, Path], None]) -> None:
+    """Run `stage(study, key, directory)` as a program of as many processes as the environment has; rank zero writes."""
+    distribute()
+
+    @wraps(stage)
+    def joined(study: Study, key: str, directory: Path) -> None:
+        with group(default_device()):
+            stage(study, key, directory)
+
+    program.run(joined)
 
 
 def distribute() -> None:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from whole_in_parts.config.evaluations import LinearOnCrops
 from whole_in_parts.data.shards import Images
-from whole_in_parts.distributed.collectives import gather_uneven, local_shard
+from whole_in_parts.distributed.collectives import gather_uneven
 from whole_in_parts.evaluation import linear_probe
-from whole_in_parts.evaluation.features import iter_batches, select_representation
+from whole_in_parts.evaluation.features import iter_rows, select_representation
 from whole_in_parts.evaluation.linear_probe import zero_linear
 from whole_in_parts.models.backbone import Backbone
 
@@ -119,19 +119,15 @@ def predict(
 
     Every process predicts those of its part of the images (a collective).
     """
-    predicted: dict[str, list[list[Tensor]]] = {name: [[] for _ in of_name] for name, of_name in layers.items()}
-    for _, images_BCHW in iter_batches(images, local_shard(indices_N), device, "evaluate"):
-        representations = backbone(images_BCHW)
-        for name, of_name in layers.items():
-            x_BD = select_representation(representations, name)
-            for layer, batches in zip(of_name, predicted[name], strict=True):
-                batches.append(layer(x_BD).argmax(1))
 
-    none = torch.empty(0, dtype=torch.int64, device=device)
-    return {
-        name: [gather_uneven(torch.cat([none, *batches])).cpu() for batches in of_name]
-        for name, of_name in predicted.items()
-    }
+    def compute(_: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
+        representations = backbone(images_BCHW)
+        inputs = {name: select_representation(representations, name) for name in layers}
+        return torch.stack([layer(inputs[name]).argmax(1) for name in layers for layer in layers[name]], 1)
+
+    predicted_NL = torch.cat(list(iter_rows(compute, images, indices_N, device, "evaluate")))
+    columns = iter(predicted_NL.T)
+    return {name: [next(columns) for _ in of_name] for name, of_name in layers.items()}
 
 
 def accuracy(predicted_N: Tensor, labels_N: Tensor) -> float:

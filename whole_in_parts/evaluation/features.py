@@ -8,7 +8,7 @@ stage: CO-SSL, Table 10) or `class_tokens_1` … `class_tokens_N` (the class tok
 Shapes: N images of a split, B of a batch, D features.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.data.shards import Images
+from whole_in_parts.distributed.collectives import gather_uneven, local_shard, world_size
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, Representations
 from whole_in_parts.progress import progress
@@ -49,6 +50,37 @@ def iter_batches(
     for start in progress(range(0, len(indices), batch_size), title, unit="batch"):
         batch_indices = indices[start : start + batch_size]
         yield batch_indices, images[batch_indices].to(device).float() / 255
+
+
+def iter_rows(
+    compute: Callable[[NDArray[np.int64], Tensor], Tensor],
+    images: Images,
+    indices: NDArray[np.int64],
+    device: torch.device,
+    title: str,
+    batch_size: int | None = None,
+) -> Iterator[Tensor]:
+    """Yield what is computed of the images, a row (B, …) for each, in the order of `indices`, on the CPU.
+
+    Several processes share the images of each batch, and every process gets all rows (a collective). So each image is
+    evaluated once, and a batch is as much larger as there are processes.
+
+    Args:
+        compute: maps sample indices (B,) and their images (B, C, S, S) in [0, 1] to rows (B, …).
+        images: the images of a split.
+        indices: the samples to evaluate.
+        device: where rows are computed.
+        title: the title of the progress bar.
+        batch_size: images in a batch of one process, `BATCH` if left out.
+    """
+    batch_size = (batch_size or BATCH) * world_size()
+    for start in progress(range(0, len(indices), batch_size), title, unit="batch"):
+        batch_indices = indices[start : start + batch_size]
+        # Fewer images than processes cannot be shared, and each process evaluates all of them.
+        shared = len(batch_indices) >= world_size()
+        own = local_shard(batch_indices) if shared else batch_indices
+        rows = compute(own, images[own].to(device).float() / 255).cpu()
+        yield gather_uneven(rows) if shared else rows
 
 
 def representation_names(backbone: Backbone) -> list[str]:
@@ -86,13 +118,20 @@ def select_representation(representations: Representations, name: str) -> Tensor
 def iter_representations(
     backbone: Backbone, images: Images, names: Iterable[str], device: torch.device, title: str
 ) -> Iterator[dict[str, Tensor]]:
-    """Yield the named representations (B, D) of all images, batch by batch, on the CPU."""
-    for _, images_BCHW in iter_batches(images, np.arange(len(images)), device, title):
-        # Not inference mode: classifiers train on these tensors, and autograd cannot save inference tensors.
-        with torch.no_grad():
-            representations = backbone(images_BCHW)
-            selected = {name: select_representation(representations, name).cpu() for name in names}
-        yield selected
+    """Yield the named representations (B, D) of all images, batch by batch, on the CPU; processes share the images."""
+    names = list(names)
+    widths: list[int] = []
+
+    # Not inference mode: classifiers train on these tensors, and autograd cannot save inference tensors.
+    @torch.no_grad()
+    def compute(_: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
+        representations = backbone(images_BCHW)
+        selected = [select_representation(representations, name) for name in names]
+        widths[:] = [x_BD.shape[1] for x_BD in selected]
+        return torch.cat(selected, 1)
+
+    for rows_BD in iter_rows(compute, images, np.arange(len(images)), device, title):
+        yield dict(zip(names, rows_BD.split(widths, 1), strict=True))
 
 
 def extract_features(backbone: Backbone, images: Images, device: torch.device, title: str) -> Features:
@@ -122,7 +161,7 @@ def _tables(keys: list[str], labels_N: Tensor, batches: Iterable[Mapping[str, Te
         end = start + len(next(iter(batch.values())))
         columns = {"key": pa.array(keys[start:end]), "label": pa.array(labels_N[start:end].numpy())}
         for name, x_BD in batch.items():
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(x_BD.numpy().ravel()), x_BD.shape[1])
+            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(x_BD.numpy().reshape(-1)), x_BD.shape[1])
         yield pa.table(columns)
         start = end
 

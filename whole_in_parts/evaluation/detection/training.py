@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.config.tasks.detection import DetectionConfig
+from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.evaluation.detection.model import Detector, Losses
 from whole_in_parts.evaluation.detection.samples import TrainingBatches
 from whole_in_parts.evaluation.task import TaskContext, checkpoints, resume
@@ -44,7 +45,7 @@ def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detec
         total_loss(losses, step, options).backward()
         optimizer.step()
 
-        if saved.due():
+        if is_rank_zero() and saved.due():
             state = {"step": step + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
             saved.save(state)
             bar.set_postfix({name: round(loss.item(), 3) for name, loss in losses.items()})

@@ -9,12 +9,16 @@ import copy
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data import sample_order
-from whole_in_parts.evaluation.features import iter_batches
+from whole_in_parts.distributed.collectives import world_size
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.replica import replicate
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.evaluation.linear_probe import label_fraction_indices, top1
 from whole_in_parts.evaluation.random_crops import random_crops
 from whole_in_parts.evaluation.task import TaskContext, checkpoints, decode_all, resume, shared_class_names
@@ -45,22 +49,27 @@ def evaluate(context: TaskContext, options: FinetuneConfig) -> dict[str, float]:
     decode_all(context.test)
     model = finetune(context, options).eval()
 
-    logits = []
-    for _, images_BCHW in iter_batches(context.test, np.arange(len(context.test)), context.device, "test"):
-        with torch.no_grad():
-            logits.append(model(images_BCHW).cpu())
-    return {"top1": top1(torch.cat(logits), torch.from_numpy(context.test.shards.labels))}
+    @torch.no_grad()
+    def logits(_: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
+        return model(images_BCHW)
+
+    rows = iter_rows(logits, context.test, np.arange(len(context.test)), context.device, "test")
+    return {"top1": top1(torch.cat(list(rows)), torch.from_numpy(context.test.shards.labels))}
 
 
 def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifier:
     """Fine-tune a copy of the backbone; deterministic for the same backbone, images and options.
 
-    A fine-tuning that was killed resumes from its checkpoint.
+    Several processes share each batch. A fine-tuning that was killed resumes from its checkpoint.
 
     Raises:
-        Failure: a class has no image in the percentage of labels, or a weight is not finite after the training.
+        Failure: a class has no image in the percentage of labels, the processes cannot share a batch equally, or a
+            weight is not finite after the training.
     """
+    if options.batch_size % world_size():
+        raise Failure(f"task.batch_size: {options.batch_size} images cannot be shared by {world_size()} processes")
     model = FinetunedClassifier(context.backbone, len(shared_class_names(context))).to(context.device).train()
+    replica = replicate(model, context.device)
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
 
     indices_N = label_fraction_indices(context.train.shards.labels, options.labels, "task")
@@ -79,9 +88,9 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
         torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
         optimizer.param_groups[0]["lr"] = schedule.learning_rate(step)
         optimizer.zero_grad()
-        F.cross_entropy(model(images_BCHW), labels_B).backward()
+        F.cross_entropy(replica(images_BCHW), labels_B).backward()
         optimizer.step()
-        if saved.due():
+        if is_rank_zero() and saved.due():
             saved.save({"step": step + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()})
 
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
