@@ -13,6 +13,7 @@ from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.models.backbones.resnet import Basic, ResNet
 from whole_in_parts.models.backbones.timm import Timm
 from whole_in_parts.models.origin import Released
+from whole_in_parts.models.position_embedding import interpolate_as_dino
 
 IMAGES = 2
 TOLERANCE = 1e-5
@@ -112,7 +113,10 @@ def library_network(backbone: Backbone) -> nn.Module | None:
     if isinstance(backbone, Timm):
         channels = backbone.mean.shape[1]
         with torch.device("meta"):
-            return timm.create_model(backbone.name, num_classes=0, in_chans=channels, **backbone.arguments)
+            network = timm.create_model(backbone.name, num_classes=0, in_chans=channels, **backbone.arguments)
+        if backbone.positions == "dino":
+            interpolate_as_dino(network)
+        return network
     if type(backbone) is ResNet and backbone.conv1.out_channels == 64 and len(backbone.stages) == 4:
         return _torchvision_network(backbone)
     return None

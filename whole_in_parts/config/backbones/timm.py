@@ -20,6 +20,8 @@ class TimmConfig(BackboneConfig):
     """The model's name in timm, such as vit_tiny_patch16_224."""
     arguments: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Arguments of timm.create_model, such as patch_size and img_size; scalars alone, and none that the study sets."""
+    positions: Literal["timm", "dino"] = "timm"
+    """Interpolation of a ViT's position embedding for images of another size: timm's, with antialiasing, or DINO's."""
 
     @field_validator("arguments", mode="before")
     @classmethod

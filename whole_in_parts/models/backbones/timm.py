@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.models.backbone import Backbone, Representations
+from whole_in_parts.models.position_embedding import interpolate_as_dino
 
 ANY_SIZE = {"dynamic_img_size": True}
 """Make a ViT accept any image size by interpolating its position embedding."""
@@ -32,6 +33,9 @@ class Timm(Backbone):
         super().__init__(options.mean, options.std)
         self.name = options.model
         self.network, self.arguments = create(options)
+        self.positions = options.positions
+        if options.positions == "dino":
+            interpolate_as_dino(self.network)
 
         size = options.arguments.get("img_size", self.network.pretrained_cfg.get("input_size", [224])[-1])
         meta_backbone = self.meta_copy()
