@@ -16,6 +16,8 @@ MODEL = "results/pretrain/byol/model/model.safetensors"
 SITE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5"]
 DATA, PROBES = ("fetch", "shard", "contract"), ("extract", "linear", "knn", "corrupt", "mask", "attack")
 SITE += ["--groups", *(f"{kind}=data" for kind in DATA), *(f"{kind}=probes" for kind in PROBES)]
+# The nodes have 16 cores, and the probes of a group run side by side.
+SITE += ["--set-threads", "pretrain=8", *(f"{kind}=2" for kind in PROBES)]
 SUBMIT = ["snakemake", "--profile", "profiles/slurm", *SITE]
 
 
@@ -69,6 +71,11 @@ def test_the_pretraining_is_one_job_over_both_nodes_with_a_gpu_of_each_as_the_pr
     for job in jobs("pretrain"):
         assert (job["NumNodes"], job["NumTasks"], job["NodeList"]) == ("2", "2", "one,two")
         assert (job["CPUs/Task"], job["TresPerNode"]) == ("8", "gres:gpu:1")
+
+
+def test_what_runs_a_backbone_has_a_gpu(study):
+    for job in [*jobs("transfer"), *jobs("analyse")]:
+        assert "gpu" in job["TresPerJob"]
 
 
 def test_a_preempted_pretraining_is_started_again_and_goes_on_from_its_checkpoint(study):
