@@ -4,7 +4,7 @@ from typing import Literal
 
 from whole_in_parts.config.analysis import AnalysisConfig
 from whole_in_parts.config.runs import Run
-from whole_in_parts.config.section import Count
+from whole_in_parts.config.section import Count, WholeNumber
 
 
 class AffinityConfig(AnalysisConfig):
@@ -15,6 +15,8 @@ class AffinityConfig(AnalysisConfig):
     """Selects the affinity analysis."""
     pairs: Count = 4
     """Number of pairs of the same image, and of pairs of different images, for each image."""
+    shown: WholeNumber = 3
+    """Number of images whose crops are shown, with the scores of each crop beside the first."""
 
     def incompatibility(self, run: Run) -> str:
         if getattr(run.modifier, "local_to_local", False):

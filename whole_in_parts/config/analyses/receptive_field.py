@@ -3,7 +3,7 @@
 from typing import Literal
 
 from whole_in_parts.config.analysis import AnalysisConfig
-from whole_in_parts.config.section import Count
+from whole_in_parts.config.section import Count, WholeNumber
 
 
 class ReceptiveFieldConfig(AnalysisConfig):
@@ -14,3 +14,5 @@ class ReceptiveFieldConfig(AnalysisConfig):
     """Selects the receptive-field analysis."""
     stride: Count = 2
     """Distance between the measured positions of the map; 1 measures all."""
+    shown: WholeNumber = 2
+    """Number of images whose own fields are shown, beside the mean over all images."""

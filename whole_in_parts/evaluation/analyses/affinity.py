@@ -7,8 +7,11 @@ of two (1 is perfect, 0.5 is chance); `<measure>_same` and `<measure>_different`
 affinity is a probability, the sigmoid of the logit; all other metrics use the logit. `pearson` and `spearman` are the
 correlations of logit and cosine over all pairs, which `affinity.png` plots.
 
+`crops.parquet` has the scores of each crop of the first images beside the first crop, and `crops.png` the crops with
+bars, as in Figure 3: the affinity as a probability, and the cosine.
+
 The affinity's batch norms use the running statistics of the training. Batch statistics would separate the two kinds of
-pairs by themselves, since a training batch has pairs of one kind. The paper shows a few crops and no figures.
+pairs by themselves, since a training batch has pairs of one kind. The paper shows a few crops and no numbers.
 
 Shapes: N images, P pairs per image, C crops, M pairs in all, D dimensions.
 """
@@ -19,7 +22,9 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -27,7 +32,7 @@ from whole_in_parts.augment.randomness import permutation
 from whole_in_parts.augment.views import Crop, make_batch
 from whole_in_parts.config.analyses.affinity import AffinityConfig
 from whole_in_parts.evaluation.analyses._patches import sort_by_class
-from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, save_png
+from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.modifiers.logo import Affinity, LoGo
 from whole_in_parts.progress import progress
@@ -63,23 +68,73 @@ def measure(context: AnalysisContext, options: AffinityConfig) -> dict[str, floa
     different = compare(affinity, first_NPD, second_NPD.roll(1, 0))
 
     save_png(plot(same, different), context.directory / "affinity.png")
+    if options.shown:
+        show_crops(context, context.method, options.shown, 2 * options.pairs)
     return agreement(same, different)
+
+
+def shuffled(context: AnalysisContext) -> NDArray[np.int64]:
+    """Shuffle the images, so that neighbours, which form the pairs of two images, are of arbitrary classes."""
+    indices = sort_by_class(context)
+    return indices[permutation(len(indices), "affinity")]
 
 
 def embed(context: AnalysisContext, method: LoGo, count: int) -> Tensor:
     """Compute the unit embeddings (N, C, D) of `count` local crops of each image, augmented as in the training."""
-    indices = sort_by_class(context)
-    # Shuffled, so that neighbouring images, which form the pairs of two images, are of arbitrary classes.
-    indices = indices[permutation(len(indices), "affinity")]
-    crops = [Crop(method.options.view, method.options.size)] * count
+    indices = shuffled(context)
+    batches = progress(np.array_split(indices, -(-len(indices) // BATCH)), "local crops", unit="batch")
+    return torch.cat([embed_crops(context, method, batch_indices, count)[1] for batch_indices in batches])
 
-    embeddings = []
-    for batch_indices in progress(np.array_split(indices, -(-len(indices) // BATCH)), "local crops", unit="batch"):
-        batch = make_batch(context.test[batch_indices].to(context.device), torch.empty(0), crops, batch_indices, 0, 0)
-        representations = [method.base.encode_online(view_BCSS).global_BD for view_BCSS in batch.views]
-        projections = [F.normalize(method.project(global_BD)) for global_BD in representations]
-        embeddings.append(torch.stack(projections, 1))
-    return torch.cat(embeddings)
+
+def embed_crops(
+    context: AnalysisContext, method: LoGo, indices: NDArray[np.int64], count: int
+) -> tuple[list[Tensor], Tensor]:
+    """Cut `count` local crops (B, 3, S, S) of each image, and compute their unit embeddings (B, C, D)."""
+    crops = [Crop(method.options.view, method.options.size)] * count
+    views = make_batch(context.test[indices].to(context.device), torch.empty(0), crops, indices, 0, 0).views
+    representations = [method.base.encode_online(view_BCSS).global_BD for view_BCSS in views]
+    return list(views), torch.stack([F.normalize(method.project(global_BD)) for global_BD in representations], 1)
+
+
+def show_crops(context: AnalysisContext, method: LoGo, images: int, count: int) -> None:
+    """Write the scores of the crops of the first images beside their first crop, and the crops with bars."""
+    indices = shuffled(context)[:images]
+    views, crop_NCD = embed_crops(context, method, indices, count)
+    first_NCD = crop_NCD[:, :1].expand(-1, count - 1, -1)
+    scores = compare(method.affinity, first_NCD, crop_NCD[:, 1:])
+    keys = [context.test.shards.keys[index] for index in indices]
+    columns = {
+        "key": np.repeat(keys, count - 1),
+        "crop": np.tile(np.arange(1, count), len(keys)),
+        "affinity": scores.logit_M.sigmoid().numpy(),
+        "cosine": scores.cosine_M.numpy(),
+    }
+    pd.DataFrame(columns).to_parquet(context.directory / "crops.parquet", index=False)
+
+    score_NC2 = torch.stack([scores.logit_M.sigmoid(), scores.cosine_M], 1).unflatten(0, (len(keys), count - 1))
+    save_png(plot_crops(torch.stack(views, 1), score_NC2), context.directory / "crops.png")
+
+
+def plot_crops(view_NC3SS: Tensor, score_NC2: Tensor) -> Figure:
+    """Plot the crops of an image in a row, and below each but the first its affinity and cosine with the first."""
+    images, count = view_NC3SS.shape[:2]
+    figure = Figure(figsize=(1.1 * count, 2.0 * images), layout="constrained")
+    grid = figure.subplots(2 * images, count, squeeze=False, height_ratios=[2, 1] * images)
+    for axes in grid.flat:
+        hide_axes(axes)
+    for pictures, views, bars, scores in zip(grid[::2], view_NC3SS, grid[1::2], score_NC2, strict=True):
+        for axes, view_3SS in zip(pictures, views, strict=True):
+            axes.imshow(to_pixels(view_3SS))
+        for axes, (affinity, cosine) in zip(bars[1:], scores.tolist(), strict=True):
+            draw_bars(axes, affinity, cosine)
+    return figure
+
+
+def draw_bars(axes: Axes, affinity: float, cosine: float) -> None:
+    """Draw the two scores of a crop as bars, with their values."""
+    bars = axes.barh([1, 0], [affinity, max(cosine, 0.0)], color=[QUERY, SAME], height=0.7)
+    axes.bar_label(bars, [f"{affinity:.2f}", f"{cosine:.2f}"], padding=2, fontsize=7)
+    axes.set(xlim=(0, 1.6))
 
 
 def compare(affinity: Affinity, first_NPD: Tensor, second_NPD: Tensor) -> PairScores:

@@ -5,7 +5,8 @@ value, the maximum over colours, relative to the maximum over pixels. The square
 32 per cent is the side of the field as a square. `side_5` and `side_32` are means over images and positions.
 
 `field.npy` is the mean map of the middle position; `field.png` shows the maps of the four positions of Figure 4.
-Shapes: B images, C channels, H×W pixels, N×N positions.
+`field_images.npy` (I, 4, H, W) has the maps of single images at these positions, and `field_images.png` shows them.
+Shapes: B images, C channels, H×W pixels, N×N positions, I images that are shown.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from whole_in_parts.config.analyses.receptive_field import ReceptiveFieldConfig
-from whole_in_parts.evaluation.analyses._pictures import COLOURS, add_colour_bar, hide_axes, save_png
+from whole_in_parts.evaluation.analyses._pictures import COLOURS, add_colour_bar, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.progress import progress
 
@@ -31,7 +32,7 @@ BATCH = 50
 
 
 def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str, float]:
-    """Compute the mean sides of the field, and write `field.npy` and `field.png`."""
+    """Compute the mean sides of the field, and write the maps and their pictures."""
     side = context.backbone.map_sizes(context.test.size)[-1]
     grid = [(row, column) for row in range(0, side, options.stride) for column in range(0, side, options.stride)]
     shown = [(int(row * side), int(column * side)) for row, column in SHOWN]
@@ -49,7 +50,28 @@ def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str
     maps = [divide_by_maximum(fields[position]) for position in shown]
     np.save(context.directory / "field.npy", maps[-1].numpy())
     save_png(plot(maps), context.directory / "field.png")
+    if options.shown:
+        show_images(context, shown, options.shown)
     return {f"side_{percent}": float(np.mean(sides[percent])) for percent in THRESHOLDS}
+
+
+def show_images(context: AnalysisContext, positions: list[tuple[int, int]], count: int) -> None:
+    """Write the maps of the first images at some positions, and their picture."""
+    images_ICHW = context.test[context.indices[:count]].to(context.device).float() / 255
+    gradients = [relative_gradient(context, images_ICHW, *position) for position in positions]
+    maps_IPHW = torch.stack(gradients, 1).cpu()
+    np.save(context.directory / "field_images.npy", maps_IPHW.numpy())
+
+    figure = Figure(figsize=(SIZE[0], 1.7 * len(maps_IPHW) + 0.3), layout="constrained")
+    grid = figure.subplots(len(maps_IPHW), 1 + len(positions), squeeze=False)
+    for row, image_CHW, maps_PHW in zip(grid, images_ICHW, maps_IPHW, strict=True):
+        row[0].imshow(to_pixels(image_CHW))
+        hide_axes(row[0])
+        for axes, share, field_HW in zip(row[1:], SHOWN, maps_PHW, strict=True):
+            mappable = axes.imshow(field_HW.numpy(), cmap=COLOURS, vmin=0, vmax=1)
+            hide_axes(axes, f"position ({share[0]:g}, {share[1]:g})" if row is grid[0] else "")
+    add_colour_bar(figure, mappable, grid, "|gradient|, of the largest")
+    save_png(figure, context.directory / "field_images.png")
 
 
 def divide_by_maximum(field_HW: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -49,3 +50,19 @@ def test_pairs_of_one_image_are_two_crops_of_it_and_pairs_of_two_are_not(given_l
     expected = roc_auc_score([1] * 120 + [0] * 120, torch.cat([same.flatten(), different.flatten()]))
     assert metrics["auroc_cosine"] == pytest.approx(expected, abs=1e-3)
     assert imread(given_logo.directory / "affinity.png").shape[:2] == (600, 750)
+
+
+@torch.no_grad()
+def test_each_crop_of_a_shown_image_has_its_scores_beside_the_first(given_logo):
+    measure(given_logo, AffinityConfig(name="affinity", pairs=2, shown=2))
+    table = pd.read_parquet(given_logo.directory / "crops.parquet")
+    crops_NCD = embed(given_logo, given_logo.method, 4)[:2]
+    assert table["crop"].tolist() == [1, 2, 3] * 2
+    assert table["key"].nunique() == 2
+    cosine = F.cosine_similarity(crops_NCD[:, :1], crops_NCD[:, 1:], dim=2)
+    assert table["cosine"].tolist() == pytest.approx(cosine.flatten().tolist(), abs=1e-5)
+    affinity = given_logo.method.affinity(
+        crops_NCD[:, :1].expand(-1, 3, -1).flatten(0, 1), crops_NCD[:, 1:].flatten(0, 1)
+    )
+    assert table["affinity"].tolist() == pytest.approx(affinity.sigmoid().tolist(), abs=1e-5)
+    assert imread(given_logo.directory / "crops.png").shape[:2] == (600, 660)

@@ -63,3 +63,20 @@ def test_the_picture_has_four_fields_of_which_each_lies_at_its_position(context,
         weight_HW = field_HW / field_HW.sum()
         at = [float((weight_HW.sum(across) * pixels).sum()) for across in (1, 0)]
         assert at == [0.5 if share == 0 else 4.0 for share in (row, column)]  # at the edge a half of it is outside
+
+
+def test_single_images_have_their_own_fields_at_the_four_positions(context):
+    measure(context, ReceptiveFieldConfig(name="receptive_field", stride=2, shown=3))
+    maps_IPHW = np.load(context.directory / "field_images.npy")
+    assert maps_IPHW.shape == (3, 4, 8, 8)
+    np.testing.assert_allclose(maps_IPHW.max((2, 3)), 1)
+    images = context.test[context.indices[:3]].float() / 255
+    expected = receptive_field.relative_gradient(context, images, 2, 2)  # the middle of a map of 4×4
+    torch.testing.assert_close(torch.from_numpy(maps_IPHW[:, 3]), expected)
+    assert not np.allclose(maps_IPHW[0], maps_IPHW[1])
+    assert imread(context.directory / "field_images.png").shape[1] == 1200
+
+
+def test_no_image_is_shown_if_none_is_asked_for(context):
+    measure(context, ReceptiveFieldConfig(name="receptive_field", stride=2, shown=0))
+    assert not list(context.directory.glob("field_images*"))
