@@ -21,8 +21,8 @@ ANALYSES = {
     "heat_map": {"size": 4, "stride": 2, "shown": 2},
     "affinity": {"pairs": 1},
 }
-PICTURES = {"neighbours": ["neighbours.png"], "heat_map": ["heat_map.png"], "affinity": ["affinity.png"]}
-PICTURES |= {"receptive_field": ["field.png"]}
+PICTURES = {"neighbours": ["neighbours.png"], "heat_map": ["heat_map.png"], "affinity": ["affinity.png", "crops.png"]}
+PICTURES |= {"receptive_field": ["field.png", "field_images.png"]}
 
 
 def asking(small, name: str, run: str) -> Study:
@@ -62,7 +62,7 @@ def test_every_analysis_has_its_headline_and_its_picture_and_is_the_same_each_ti
         made.append({file.name: file.read_bytes() for file in result_dir("analyse", "one").iterdir()})
     assert made[0] == made[1]
     assert study.analyse["one"].analysis.headline in json.loads(made[0]["metrics.json"])
-    assert [file for file in made[0] if file.endswith(".png")] == PICTURES.get(name, [])
+    assert sorted(file for file in made[0] if file.endswith(".png")) == PICTURES.get(name, [])
 
 
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "affinity"])
