@@ -60,7 +60,7 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
         run = runs[entry["run"]]
         classes = datasets[run["dataset"]]["expect"]["classes"]
         read[f"analyse@{key}"] = [entry, run, classes, datasets[entry["dataset"]]["test_transform"]]
-    return read | {"report": {name: value for name, value in content.items() if name != "recipes"}}
+    return read | {"report": {name: value for name, value in content.items() if name not in ("recipes", "grids")}}
 
 
 def differing(before: dict[str, Any], after: dict[str, Any]) -> set[str]:

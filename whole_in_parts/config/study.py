@@ -25,6 +25,7 @@ from whole_in_parts.config.evaluations import (
     Linear,
     Mask,
 )
+from whole_in_parts.config.grid import Grid, expand
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Name, Section
 from whole_in_parts.config.transfer import Transfer
@@ -43,6 +44,8 @@ class Study(Section):
     """The datasets by name: source, packing and expectations."""
     runs: Annotated[dict[Name, Run], Field(min_length=1)]
     """The pretrainings by name; runs that differ in their seed alone form one group of the report."""
+    grids: dict[Name, Grid] = Field(default_factory=dict)
+    """Runs that vary options of another run in all combinations; `python -m workflow.grid` writes them into `runs`."""
     extract: Extract
     """The features that are stored of every run."""
     linear: Linear
@@ -67,6 +70,20 @@ class Study(Section):
         for key, dataset in names.items():
             if dataset not in self.datasets:
                 raise ValueError(f"{key}: no dataset is called {dataset}; there are: {', '.join(self.datasets)}")
+        return self
+
+    @model_validator(mode="after")
+    def runs_are_those_of_the_grids(self) -> Self:
+        for name, grid in self.grids.items():
+            if grid.run not in self.runs:
+                raise ValueError(f"grids.{name}.run: no run is called {grid.run}; there are: {', '.join(self.runs)}")
+            for run, options in expand(
+                name, grid.model_dump(), self.runs[grid.run].model_dump(mode="json", exclude_unset=True)
+            ):
+                if self.runs.get(run) != Run.model_validate(options):
+                    raise ValueError(
+                        f"grids.{name}: runs.{run} is not as the grid says; write it: python -m workflow.grid"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ CAPTIONS = {
     "affinity": "Pairs of local crops: what the learned affinity says of them, in red, and the cosine, in green.",
     "heat_map": "How like the dashed window the windows of its image are, and those of another, mostly of its class.",
     "neighbours": "Patches, dashed, and the nearest others by cosine; those of the same class have a frame.",
-    "receptive_field": "How much each pixel moves a local representation, by its place on the map: mean and single images.",
+    "receptive_field": "How much each pixel moves a local representation, by its place on the map: mean and single.",
 }
 
 

@@ -1,0 +1,83 @@
+"""Write the runs of all grids into `params.yaml`: `python -m workflow.grid`, or `make grid`.
+
+They stand between two comments at the end of `runs`; all other lines stay as they are. Options of a grid's run that are
+changed later reach its runs when this is run again, and until then the study is refused.
+"""
+
+import json
+import sys
+from typing import Any
+
+import yaml
+
+from whole_in_parts.config.grid import expand
+from whole_in_parts.config.study import PARAMS, YAML, load_study
+
+BEGIN = "  # From here on, runs of `grids`, written by: python -m workflow.grid"
+END = "  # To here."
+
+
+def main() -> None:
+    """Rewrite the file, and check it.
+
+    Raises:
+        SystemExit: the file, a grid or one of its runs is not valid; the file is then as it was.
+    """
+    text = PARAMS.read_text(encoding="utf-8")
+    try:
+        written = with_runs(text)
+        PARAMS.write_text(written, encoding="utf-8")
+        load_study()
+    except (ValueError, KeyError, yaml.YAMLError) as error:
+        PARAMS.write_text(text, encoding="utf-8")
+        sys.exit(f"workflow.grid: error: {error}")
+    print(f"{PARAMS}: {written.count(BEGIN) and len(expanded(yaml.load(text, YAML)))} runs of grids")
+
+
+def with_runs(text: str) -> str:
+    """Return a `params.yaml` with the runs of its grids in place of those that it had of them."""
+    lines = without_runs(text.splitlines())
+    runs = expanded(yaml.load("\n".join(lines), YAML))
+    if not runs:
+        return "\n".join(lines) + "\n"
+    block = [BEGIN, *(f"  {name}: {json.dumps(run, ensure_ascii=False)}" for name, run in runs.items()), END]
+    place = end_of_runs(lines)
+    return "\n".join([*lines[:place], *block, *lines[place:]]) + "\n"
+
+
+def without_runs(lines: list[str]) -> list[str]:
+    """Remove what this program has written earlier."""
+    if BEGIN not in lines:
+        return lines
+    begin, end = lines.index(BEGIN), lines.index(END)
+    return lines[:begin] + lines[end + 1 :]
+
+
+def expanded(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the runs of all grids of a study.
+
+    Raises:
+        ValueError: a grid varies a run that is not there, or an option that the run has not.
+    """
+    runs: dict[str, dict[str, Any]] = {}
+    for name, grid in (content.get("grids") or {}).items():
+        if grid["run"] not in content["runs"]:
+            raise ValueError(
+                f"grids.{name}.run: no run is called {grid['run']}; there are: {', '.join(content['runs'])}"
+            )
+        runs |= expand(name, grid, content["runs"][grid["run"]])
+    return runs
+
+
+def end_of_runs(lines: list[str]) -> int:
+    """Return the index of the line behind the last entry of `runs`."""
+    document = yaml.compose("\n".join(lines), YAML)
+    assert isinstance(document, yaml.MappingNode)
+    (end,) = [value.end_mark.line for key, value in document.value if key.value == "runs"]
+    while not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#"):
+        end -= 1
+    return end
+
+
+if __name__ == "__main__":
+    main()
