@@ -19,6 +19,8 @@ class FolderConfig(SourceConfig):
     the class begin a line, as in `val_annotations.txt` of Tiny-ImageNet and `LOC_val_solution.csv` of ILSVRC."""
     test: Literal["test", "val"] | None = None
     """The folder that is the test split, of a set that has both `test` and `val`; the other one is left out."""
+    leave: bool = False
+    """Leave the images in the folder: only their list is fetched, and the packing checks each by its sha256."""
     sha256: Sha256 | None = None
     """Expected sha256 of the images, 64 hexadecimal digits, as `fetch` prints it; not checked if left out."""
     resize: Resize | None = None

@@ -1,27 +1,30 @@
 """A folder of images, `<split>/<class>/<image>` or `<class>/<image>`, or a tar of it, compressed or not.
 
-The images are stored as one uncompressed tar, since many small files are slow to hash and to push. The splits are
-`train` and `test` (or `val`); without splits, a fifth of each class is held out for test. Folders may be symbolic
-links. A folder `images` between class and image, as in Tiny-ImageNet, is left out, and a `val` folder without class
-folders takes the classes from a file.
+The images are stored as one uncompressed tar, since many small files are slow to hash and to push; with `leave`, their
+list is stored, and they are read where they lie. The splits are `train` and `test` (or `val`); without splits, a fifth of
+each class is held out for test. Folders may be symbolic links. A folder `images` between class and image, as in
+Tiny-ImageNet, is left out, and a `val` folder without class folders takes the classes from a file.
 """
 
 import os
-import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whole_in_parts.config.sources.folder import FolderConfig
 from whole_in_parts.data.source import Dataset, Sample, check, held_out
+from whole_in_parts.data.sources import _left
+from whole_in_parts.data.sources._labels import check_labels, read_labels
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
 FILE = "images.tar"
+LIST = "images.jsonl"
 EXTENSIONS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
 SPLITS = {"train": "train", "test": "test", "val": "test"}
 TEST_SHARE = 0.2
@@ -34,7 +37,17 @@ def fetch(options: FolderConfig, directory: Path) -> None:
     Raises:
         Failure: there is no folder or tar at the path, or the checksum differs.
     """
-    store(options.path, options.sha256, directory, options.val_labels)
+    if not options.leave:
+        store(options.path, options.sha256, directory, options.val_labels)
+        return
+    if not options.path.is_dir():
+        raise Failure(f"source.leave: {options.path} is no folder; leave it out")
+    names = named_files(options.path, options.val_labels)
+    files = progress(in_order(names), "list", unit="file")
+    entries = [_left.describe(names[file], file, options.path) for file in files]
+    _left.write(entries, directory / LIST)
+    digest = check(str(options.path), ((directory / LIST).read_bytes(),), options.sha256)
+    print(f"sha256 of the list of {options.path}: {digest}", flush=True)
 
 
 def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | None = None) -> None:
@@ -45,7 +58,7 @@ def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | 
     """
     packed = directory / FILE
     if source.is_dir():
-        pack(source, packed, read_labels(source / val_labels) if val_labels else None)
+        pack(source, packed, val_labels)
         digest = check(str(source), _chunks(packed), sha256)
     elif val_labels:
         raise Failure(f"source.val_labels: takes a folder, and {source} is none; unpack it")
@@ -57,20 +70,34 @@ def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | 
     print(f"sha256 of {source}: {digest}", flush=True)
 
 
-def pack(folder: Path, packed: Path, val_labels: Mapping[str, str] | None = None) -> None:
+def named_files(folder: Path, val_labels: Path | None) -> dict[Path, str]:
+    """List the images of a folder, with their names in the tar; errors are those of `pack`."""
+    labels = read_labels(folder / val_labels) if val_labels else None
+    names = {file: tar_name(file.relative_to(folder), labels) for file in image_files(folder)}
+    if labels is not None:
+        check_labels(labels, names)
+    return names
+
+
+def in_order(names: Mapping[Path, str]) -> list[Path]:
+    """Sort the files by their names in the tar."""
+    return sorted(names, key=lambda file: PurePosixPath(names[file]))
+
+
+def pack(folder: Path, packed: Path, val_labels: Path | None = None) -> None:
     """Write the images of a folder to a tar whose bytes depend on names and contents alone.
 
     Args:
-        val_labels: the class of each image of `val`, by its name without extension.
+        folder: the folder.
+        packed: the tar.
+        val_labels: the file, in the folder, with the class of each image of `val`.
 
     Raises:
         Failure: an image of `val` has no class, or a class no image.
     """
-    names = {file: tar_name(file.relative_to(folder), val_labels) for file in image_files(folder)}
-    if val_labels is not None:
-        check_labels(val_labels, names)
+    names = named_files(folder, val_labels)
     with tarfile.open(packed, "w") as tar:
-        for file in progress(sorted(names, key=lambda file: PurePosixPath(names[file])), "pack", unit="file"):
+        for file in progress(in_order(names), "pack", unit="file"):
             member = tarfile.TarInfo(names[file])
             member.size = file.stat().st_size
             with file.open("rb") as content:
@@ -92,40 +119,6 @@ def tar_name(path: Path, val_labels: Mapping[str, str] | None) -> str:
     if val_labels is not None and parts[0] == "val" and len(parts) == 2:
         parts.insert(1, val_labels.get(path.stem, ""))
     return "/".join(parts)
-
-
-def read_labels(file: Path) -> dict[str, str]:
-    """Read the class of each image, by its name without extension: the first two words of every line, or columns.
-
-    Raises:
-        Failure: there is no such file, or a line has no two words.
-    """
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"source.val_labels: {file} cannot be read ({error})") from error
-    labels = {}
-    for number, line in enumerate(filter(None, lines), 1):
-        words = re.split(r"[\s,]+", line.strip())
-        if len(words) < 2:
-            raise Failure(f"source.val_labels: {file}: line {number} has no image and class: {line!r}")
-        labels[PurePosixPath(words[0]).stem] = words[1]
-    return labels
-
-
-def check_labels(val_labels: Mapping[str, str], names: Mapping[Path, str]) -> None:
-    """Check that the images of `val` are those that have labels; a heading of the file is not one of them.
-
-    Raises:
-        Failure: some images have no label, or some labels have no image.
-    """
-    images = {file.stem: file for file, name in names.items() if name.startswith("val/")}
-    classes = {PurePosixPath(name).parts[1] for name in names.values() if name.startswith("train/")}
-    if unlabelled := sorted(images.keys() - val_labels.keys()):
-        raise Failure(f"source.val_labels: {len(unlabelled)} images of val have no class, such as {unlabelled[0]}")
-    known = {image for image, label in val_labels.items() if label in classes}
-    if absent := sorted(known - images.keys()):
-        raise Failure(f"source.val_labels: {len(absent)} images that have a class are not in val, such as {absent[0]}")
 
 
 def unpack(archive: Path, packed: Path) -> None:
@@ -153,6 +146,29 @@ class Members(Sequence[Sample]):
         return Sample(key(name), label, image, EXTENSIONS[PurePosixPath(name).suffix.lower()])
 
 
+class LeftFiles(Sequence[Sample]):
+    """A split: files that are left where they lie, given as (name, label, path, sha256)."""
+
+    def __init__(self, folder: Path, files: list[tuple[str, int, str, str]]):
+        self.folder = folder
+        self.files = files
+        self.labels = [label for _, label, _, _ in files]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        name, label, path, sha256 = self.files[index]
+        image = _left.content(self.folder / path, sha256)
+        return Sample(key(name), label, image, EXTENSIONS[PurePosixPath(name).suffix.lower()])
+
+
+def packed_members(packed: Path) -> list[tuple[str, int, int]]:
+    """List the images of a tar: name, offset, size."""
+    with tarfile.open(packed) as tar:
+        return [(member.name, member.offset_data, member.size) for member in tar]
+
+
 def read(options: FolderConfig, directory: Path) -> Dataset:
     """Read the splits and classes from the paths of the images.
 
@@ -160,8 +176,7 @@ def read(options: FolderConfig, directory: Path) -> Dataset:
         Failure: a path names no class, two paths differ in their extension alone, or a split is missing.
     """
     packed = directory / FILE
-    with tarfile.open(packed) as tar:
-        images = sorted((member.name, member.offset_data, member.size) for member in tar)
+    images: list[tuple[Any, ...]] = sorted(_left.read(directory / LIST) if options.leave else packed_members(packed))
     if not images:
         raise Failure(f"{options.path}: no image ({', '.join(EXTENSIONS)}) is in it")
 
@@ -177,20 +192,21 @@ def read(options: FolderConfig, directory: Path) -> Dataset:
 
     classes = sorted({path[-2] for path in parts})
     labels = np.array([classes.index(path[-2]) for path in parts])
-    rows = [(name, int(label), offset, size) for (name, offset, size), label in zip(images, labels, strict=True)]
+    rows = [(name, int(label), *place) for (name, *place), label in zip(images, labels, strict=True)]
     split_of = splits(parts, labels)
     if missing := {"train", "test"}.difference(split_of):
         raise Failure(f"{options.path}: no image is of split {' or '.join(sorted(missing))}")
+    of_split = {name: [rows[index] for index in np.flatnonzero(split_of == name)] for name in ("train", "test")}
     return Dataset(
         classes,
         {
-            split: Members(packed, [rows[index] for index in np.flatnonzero(split_of == split)])
-            for split in ("train", "test")
+            name: LeftFiles(options.path, members) if options.leave else Members(packed, members)
+            for name, members in of_split.items()
         },
     )
 
 
-def only_test_split(images: list[tuple[str, int, int]], options: FolderConfig) -> list[tuple[str, int, int]]:
+def only_test_split(images: list[tuple[Any, ...]], options: FolderConfig) -> list[tuple[Any, ...]]:
     """Leave out the images of `val` or of `test`, of a set that has both.
 
     Raises:

@@ -267,3 +267,37 @@ def test_the_order_of_the_packed_images_is_that_of_their_folders(tmp_path):
 def test_labels_of_a_tar_are_refused(images, fetched):
     with pytest.raises(Failure, match=r"source\.val_labels: takes a folder, and .*a\.tar is none; unpack it"):
         fetched(tar(images, "a.tar", "w"), val_labels=Path("labels.csv"))
+
+
+def test_images_that_are_left_where_they_lie_are_those_that_would_be_copied(images, fetched, tmp_path):
+    copied = content(fetched(images))
+    kept = sum(file.stat().st_size for file in (tmp_path / "fetched images").iterdir())
+    assert content(fetched(images, leave=True)) == copied
+    (listed,) = (tmp_path / "fetched images").iterdir()
+    assert listed.name == "images.jsonl"
+    assert listed.stat().st_size < kept / 5
+
+
+def test_the_sha256_of_images_that_are_left_is_that_of_their_list(images, fetched, capsys):
+    fetched(images, leave=True)
+    sha256 = capsys.readouterr().out.split()[-1]
+    fetched(images, sha256, leave=True)
+    (images / NAMES[0]).write_bytes((images / NAMES[1]).read_bytes())
+    with pytest.raises(Failure, match=f"params.yaml expects {sha256}"):
+        fetched(images, sha256, leave=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(lambda file: file.write_bytes(b"other"), "changed since"), (Path.unlink, "cannot be read now")],
+)
+def test_an_image_that_is_left_and_has_changed_or_gone_is_named_when_it_is_read(images, fetched, damage, said):
+    dataset = fetched(images, leave=True)
+    damage(images / "train/cat/1.png")
+    with pytest.raises(Failure, match=rf"train/cat/1\.png: .*{said}"):
+        content(dataset)
+
+
+def test_a_tar_cannot_be_left(images, fetched, tmp_path):
+    with pytest.raises(Failure, match=r"source\.leave: .* is no folder; leave it out"):
+        fetched(tar(images, "images.tar", "w"), leave=True)
