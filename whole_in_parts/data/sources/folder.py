@@ -1,9 +1,9 @@
 """A folder of images, `<split>/<class>/<image>` or `<class>/<image>`, or a tar of it, compressed or not.
 
 The images are stored as one uncompressed tar, since many small files are slow to hash and to push; with `leave`, their
-list is stored, and they are read where they lie. The splits are `train` and `test` (or `val`); without splits, a fifth of
-each class is held out for test. Folders may be symbolic links. A folder `images` between class and image, as in
-Tiny-ImageNet, is left out, and a `val` folder without class folders takes the classes from a file.
+list is, and they are read in place. The splits are `train` and `test` (or `val`); without splits, a fifth of each class
+is held out for test. Folders may be symbolic links. A folder `images` between class and image, as in Tiny-ImageNet, is
+left out, and a `val` folder without class folders takes the classes from a file.
 """
 
 import os
@@ -32,11 +32,7 @@ CHUNK = 1 << 20
 
 
 def fetch(options: FolderConfig, directory: Path) -> None:
-    """Pack the images of the folder or the tar.
-
-    Raises:
-        Failure: there is no folder or tar at the path, or the checksum differs.
-    """
+    """Pack the images of the folder or the tar, or list them; errors are those of `store`."""
     if not options.leave:
         store(options.path, options.sha256, directory, options.val_labels)
         return
