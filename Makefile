@@ -47,7 +47,7 @@ schema: $(VENV)/ready  ## after a change of whole_in_parts/config/
 
 lock:  ## new versions for requirements.lock, from the ranges of pyproject.toml
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
-	$(VENV)/lock/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	$(VENV)/lock/bin/uv pip compile pyproject.toml --extra study --group dev --universal --python-version 3.11 --generate-hashes \
 		--upgrade --quiet --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
 
 $(VENV)/ready: requirements.lock

@@ -1,12 +1,11 @@
 """Pretrain the backbone of a run: `results/pretrain/<run>/`.
 
-Writes the model (`model/`), the other weights of the method (`method.safetensors`), a model card, `history.csv`
-(losses, learning rate and the metrics of the online evaluation) and `metrics.json`. A training that was killed resumes
-from its last checkpoint, as long as options, data and code are the same.
+Writes the model with its card (`model/`), other weights of the method (`method.safetensors`), `history.csv` (losses,
+learning rate and the metrics of the online evaluation) and `metrics.json`. A training that was killed resumes from its
+last checkpoint, as long as options, data and code are the same.
 """
 
 import csv
-import json
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.models import backbone_cost, saved_backbone
 from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.model_card import model_card
 from whole_in_parts.models.receptive_field import receptive_field
 from whole_in_parts.results import result_dir, scratch_dir
 from whole_in_parts.training import method_weights
@@ -71,7 +71,8 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
     metrics["peak_memory_mb"] = round(peak_memory_mb(device), 1)
     write_metrics(directory, metrics)
     write_history(training, directory / "history.csv")
-    (directory / "README.md").write_text(model_card(run, options, metrics))
+    card = model_card(run, options, metrics)
+    (directory / "model/README.md").write_text(card, encoding="utf-8")
 
 
 def check_batch_size(options: Run, run: str) -> None:
@@ -114,24 +115,6 @@ def write_history(training: Training, file: Path) -> None:
         writer = csv.DictWriter(stream, columns or ["step", "epoch", "learning_rate", "loss"])
         writer.writeheader()
         writer.writerows(training.history)
-
-
-def model_card(run: str, options: Run, metrics: dict[str, float | None]) -> str:
-    """The model card: the architecture, the training and how to load the model."""
-    settings = json.dumps(options.model_dump(mode="json"), indent=2)
-    size, side = metrics["receptive_field"], metrics["map_size"]
-    images = "training images" if options.split == "train" else "unlabelled images"
-    return (
-        f"# {run}\n\nA {options.backbone.name} of {metrics['parameters']:,} parameters, pretrained by "
-        f"{options.method.name} (modifier: {options.modifier.name}) on the {images} of {options.dataset}, "
-        f"{metrics['steps']} steps of {options.batch_size} images at {options.image_size} px. It has "
-        f"{side}×{side} local representations{f' that see {size} px' if size else ''}.\n\n"
-        "```python\nfrom pathlib import Path\n\nimport torch\n\nfrom whole_in_parts.models import saved_backbone\n\n"
-        'backbone, image_size = saved_backbone.load(Path("model"), torch.device("cpu"))\n'
-        "representations = backbone(images)  # (B, C, H, W) in [0, 1]\n"
-        "global_features, local_features = representations.global_BD, representations.local_BCNN\n```\n\n"
-        f"## Settings\n\n```json\n{settings}\n```\n"
-    )
 
 
 if __name__ == "__main__":

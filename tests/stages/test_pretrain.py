@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from stages import pretrain as program
 from stages.pretrain import pretrain
@@ -24,7 +25,8 @@ from whole_in_parts.training.online import MEASURED
 CPU = torch.device("cpu")
 MODEL_FILE = "model/model.safetensors"
 MODEL = {"model/config.json", MODEL_FILE, "method.safetensors"}
-FILES = MODEL | {"README.md", "history.csv", "metrics.json"}
+CARD = "model/README.md"
+FILES = MODEL | {CARD, "history.csv", "metrics.json"}
 
 
 class Killed(BaseException):
@@ -135,7 +137,7 @@ def test_a_transformer_has_a_map_and_no_receptive_field(place, study):
     files = make(Study.model_validate(content), "random")
     metrics = json.loads(files["metrics.json"])
     assert (metrics["receptive_field"], metrics["stride"], metrics["map_size"]) == (None, None, 4)
-    assert "It has 4×4 local representations.\n" in files["README.md"].decode()
+    assert "It has 4×4 local representations.\n" in files[CARD].decode()
 
 
 def test_the_history_ends_with_the_loss_of_the_metrics_and_that_of_no_training_is_empty(place, study):
@@ -175,7 +177,7 @@ def test_a_training_on_images_without_labels_is_evaluated_on_those_that_have_the
     assert metrics["steps"] == 130 // 64
     assert set(MEASURED) & set(metrics) == {"online_knn", "rank", "spread", "collapsed"}
     assert 0 < metrics["online_knn"] < 100
-    assert "on the unlabelled images of digits" in made["README.md"].decode()
+    assert "on the unlabelled images of digits" in made[CARD].decode()
 
 
 def test_a_backbone_that_is_not_trained_is_not_measured_beside_anything(place, study):
@@ -185,15 +187,28 @@ def test_a_backbone_that_is_not_trained_is_not_measured_beside_anything(place, s
 
 
 def test_the_card_has_the_settings_of_the_run_and_code_that_loads_the_model(place, study, monkeypatch):
-    card = make(study, "byol")["README.md"].decode()
+    card = make(study, "byol")[CARD].decode()
     (settings,) = re.findall(r"```json\n(.*?)```", card, re.DOTALL)
     assert json.loads(settings) == json.loads(study.runs["byol"].model_dump_json())
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(result_dir("pretrain", "byol"))
     names = {"images": torch.rand(2, 1, 8, 8)}
     exec(code, names)
-    assert names["local_features"].shape == (2, 32, 4, 4)
-    assert names["global_features"].shape == (2, 32)
+    assert names["local_BCNN"].shape == (2, 32, 4, 4)
+    assert names["global_BD"].shape == (2, 32)
+
+
+def test_the_card_has_metadata_with_the_accuracies_that_were_measured(place, study):
+    made = make(study, "byol")
+    metadata = yaml.safe_load(made[CARD].decode().split("---\n")[1])
+    assert {"self-supervised", "byol", "resnet"} <= set(metadata["tags"])
+    (result,) = metadata["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "digits"
+    measured = json.loads(made["metrics.json"])
+    assert {entry["value"] for entry in result["metrics"]} == {measured["online_linear"], measured["online_knn"]}
+    untrained = make(study, "random")[CARD].decode()
+    assert "with random weights, for images of 8 px" in untrained
+    assert yaml.safe_load(untrained.split("---\n")[1])["model-index"][0]["results"] == []
 
 
 def test_patch_wise_dino_crops_squashed_images_and_is_evaluated_on_those_of_the_test_transform(
