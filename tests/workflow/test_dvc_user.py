@@ -1,6 +1,7 @@
 """What a DVC user expects of a DVC project."""
 
 import configparser
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -59,3 +60,21 @@ def test_large_results_are_kept_once_where_they_are_links_into_the_cache(study, 
         assert len(shards) == 5
         assert {file.stat().st_nlink for file in shards} == {2}
     study.run("dvc", "repro", "contract@digits")
+
+
+def test_a_tagged_model_is_got_by_its_name_and_is_a_run_elsewhere(study, tmp_path):
+    study.run("dvc", "remote", "add", "--default", "laboratory", str(tmp_path / "remote"))
+    study.run("dvc", "push", "results/pretrain/co_byol")
+    study.commit()
+    study.run("git", "tag", "--annotate", "co_byol@v1.0.0", "--message", "as published")
+    study.run("dvc", "artifacts", "get", str(study.folder), "co_byol", "--out", str(tmp_path / "got"))
+    model = study / "results/pretrain/co_byol/model"
+    assert sorted(file.name for file in (tmp_path / "got").iterdir()) == sorted(file.name for file in model.iterdir())
+
+    got = tmp_path / "got/model.safetensors"
+    origin = {"name": "model", "path": str(got.parent), "sha256": hashlib.sha256(got.read_bytes()).hexdigest()}
+    run = {"epochs": 0, "method": {"name": "weights", "origin": origin}, "modifier": {"name": "none"}}
+    study.edit(lambda study: study["runs"].update(taken=study["runs"]["co_byol"] | run))
+    study.run("dvc", "repro", "knn@taken")
+    metrics = [(study / f"results/knn/{run}/metrics.json").read_text() for run in ("taken", "co_byol")]
+    assert metrics[0] == metrics[1]
