@@ -67,6 +67,11 @@ def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
     return backbone.to(device).eval().requires_grad_(False), config["pretrained_cfg"]["input_size"][-1]
 
 
+def image_size(folder: Path) -> int:
+    """Return the side of the images that a saved backbone was trained on, in pixels."""
+    return json.loads((folder / "config.json").read_text())["pretrained_cfg"]["input_size"][-1]
+
+
 def architecture(options: BackboneConfig) -> str:
     """Return timm's name of the network if timm has it, else this project's name."""
     if isinstance(options, TimmConfig):

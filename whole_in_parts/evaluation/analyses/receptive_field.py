@@ -17,6 +17,7 @@ from torch import Tensor
 from whole_in_parts.config.analyses.receptive_field import ReceptiveFieldConfig
 from whole_in_parts.evaluation.analyses._pictures import COLOURS, add_colour_bar, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
+from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
 
 THRESHOLDS = (5, 32)
@@ -41,7 +42,7 @@ def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str
     fields = {position: torch.zeros(context.test.size, context.test.size, device=context.device) for position in shown}
     for images_BCHW in context.iter_images("receptive field", BATCH):
         for position in progress(dict.fromkeys(grid + shown), "positions"):
-            gradient_BHW = relative_gradient(context, images_BCHW, *position)
+            gradient_BHW = relative_gradient(context.backbone, images_BCHW, *position)
             for percent in THRESHOLDS if position in grid else ():
                 sides[percent] += (gradient_BHW > percent / 100).sum((1, 2)).double().sqrt().tolist()
             if position in fields:
@@ -58,7 +59,7 @@ def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str
 def show_images(context: AnalysisContext, positions: list[tuple[int, int]], count: int) -> None:
     """Write the maps of the first images at some positions, and their picture."""
     images_ICHW = context.test[context.indices[:count]].to(context.device).float() / 255
-    gradients = [relative_gradient(context, images_ICHW, *position) for position in positions]
+    gradients = [relative_gradient(context.backbone, images_ICHW, *position) for position in positions]
     maps_IPHW = torch.stack(gradients, 1).cpu()
     np.save(context.directory / "field_images.npy", maps_IPHW.numpy())
 
@@ -90,9 +91,9 @@ def plot(maps: list[Tensor]) -> Figure:
     return figure
 
 
-def relative_gradient(context: AnalysisContext, images_BCHW: Tensor, row: int, column: int) -> Tensor:
+def relative_gradient(backbone: Backbone, images_BCHW: Tensor, row: int, column: int) -> Tensor:
     """Compute the gradient (B, H, W) of the representation at a position, relative to its maximum over pixels."""
     images_BCHW = images_BCHW.clone().requires_grad_(True)
-    context.backbone(images_BCHW).local_BCNN[:, :, row, column].sum().backward()
+    backbone(images_BCHW).local_BCNN[:, :, row, column].sum().backward()
     gradient_BHW = images_BCHW.grad.abs().amax(1)  # type: ignore[union-attr]
     return gradient_BHW / gradient_BHW.amax((1, 2), keepdim=True).clamp(min=1e-12)

@@ -71,7 +71,7 @@ def test_single_images_have_their_own_fields_at_the_four_positions(context):
     assert maps_IPHW.shape == (3, 4, 8, 8)
     np.testing.assert_allclose(maps_IPHW.max((2, 3)), 1)
     images = context.test[context.indices[:3]].float() / 255
-    expected = receptive_field.relative_gradient(context, images, 2, 2)  # the middle of a map of 4×4
+    expected = receptive_field.relative_gradient(context.backbone, images, 2, 2)  # the middle of a map of 4×4
     torch.testing.assert_close(torch.from_numpy(maps_IPHW[:, 3]), expected)
     assert not np.allclose(maps_IPHW[0], maps_IPHW[1])
     assert imread(context.directory / "field_images.png").shape[1] == 1200
