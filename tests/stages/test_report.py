@@ -14,6 +14,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.failure import Failure
 from whole_in_parts.report import claim, results
 from whole_in_parts.report.groups import group
+from whole_in_parts.report.palette import looks
 from whole_in_parts.results import result_dir
 
 
@@ -38,6 +39,14 @@ def verdict(plan: Study, name: str, kind: str) -> claim.Verdict:
 
 def flags(plan: Study) -> list[tuple[str, ...]]:
     return [tuple(flag) for flag in results.read(plan).flags]
+
+
+def test_weights_that_others_trained_are_a_reference_and_no_claim_with_a_colour_of_their_own():
+    origin = {"name": "file", "path": "a.pth", "sha256": "0" * 64, "layout": "torchvision"}
+    weights = {"name": "weights", "origin": origin}
+    groups = group(study(runs=runs("taken", seeds=1, method=weights, epochs=0) | runs("byol", method=BYOL)).runs)
+    assert [each.role for each in groups] == ["weights", "self-supervised"]
+    assert len({look.colour for look in looks(groups).values()}) == 2
 
 
 def test_what_is_not_asked_for_is_blank_and_what_is_asked_for_and_absent_is_missing_and_flagged(tmp_path, monkeypatch):

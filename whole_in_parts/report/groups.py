@@ -18,9 +18,9 @@ class Group:
 
     @property
     def role(self) -> str:
-        """`random`, `supervised` or `self-supervised`."""
+        """`random`, `supervised`, `weights` (that others trained) or `self-supervised`."""
         method = self.options.method.name
-        return method if method in ("random", "supervised") else "self-supervised"
+        return method if method in ("random", "supervised", "weights") else "self-supervised"
 
     @property
     def method(self) -> str:

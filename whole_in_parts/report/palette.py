@@ -33,8 +33,9 @@ def looks(groups: list[Group]) -> dict[str, Look]:
     count: Counter[tuple[str, str]] = Counter()
     looks_by_name = {}
     for group in groups:
-        kind = (group.options.dataset, group.role)
-        round_, position = divmod(count[kind], 1 if group.role in neutral else len(COLOURS))
+        is_neutral = group.role in neutral
+        kind = (group.options.dataset, group.role if is_neutral else "")
+        round_, position = divmod(count[kind], 1 if is_neutral else len(COLOURS))
         colour, marker = neutral.get(group.role, (COLOURS[position], MARKERS[position]))
         looks_by_name[group.name] = Look(colour, marker, list(DASHES)[round_ % len(DASHES)])
         count[kind] += 1
