@@ -4,7 +4,6 @@ They stand between two comments at the end of `runs`; all other lines stay as th
 changed later reach its runs when this is run again, and until then the study is refused.
 """
 
-import json
 import sys
 from typing import Any
 
@@ -40,9 +39,14 @@ def with_runs(text: str) -> str:
     runs = expanded(yaml.load("\n".join(lines), YAML))
     if not runs:
         return "\n".join(lines) + "\n"
-    block = [BEGIN, *(f"  {name}: {json.dumps(run, ensure_ascii=False)}" for name, run in runs.items()), END]
+    block = [BEGIN, *(f"  {name}: {on_one_line(run)}" for name, run in runs.items()), END]
     place = end_of_runs(lines)
     return "\n".join([*lines[:place], *block, *lines[place:]]) + "\n"
+
+
+def on_one_line(run: dict[str, Any]) -> str:
+    """Write a run as YAML on one line; JSON would not do, since YAML takes its 1e-06 for a string."""
+    return yaml.safe_dump(run, sort_keys=False, default_flow_style=True, allow_unicode=True, width=sys.maxsize).rstrip()
 
 
 def without_runs(lines: list[str]) -> list[str]:
