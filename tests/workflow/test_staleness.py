@@ -213,8 +213,8 @@ def sections() -> list[type[Section]]:
     return found
 
 
-NO_OTHER = {(Run, "start")}
-"""Defaults that allow no other: the first run has none above it to start with."""
+NO_OTHER = {(Run, "start"), (Study, "grids")}
+"""Defaults that allow no other: the first run has none above it to start with, and no grid fits every study."""
 
 DEFAULTS = [
     (cls, name)

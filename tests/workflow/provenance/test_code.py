@@ -1,5 +1,6 @@
 """The code of a stage is the import closure of its program, and no more."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -98,10 +99,20 @@ def test_what_is_left_out_is_named_with_a_reason_and_is_in_no_record(kind):
     assert not [file for file in code.hashes(f"stages.{kind}") if file.startswith(tuple(code.LEFT_OUT))]
 
 
+FOR_USERS = ROOT / "whole_in_parts/__init__.py"
+"""It loads one module by a constant name when a user asks for it, and no stage does."""
+
+
+def test_no_stage_asks_the_package_for_an_attribute():
+    for file in [*(ROOT / "stages").rglob("*.py"), *(ROOT / "whole_in_parts").rglob("*.py")]:
+        imports = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import)]
+        assert "whole_in_parts" not in {alias.name for node in imports for alias in node.names}, file
+
+
 def test_every_module_that_is_loaded_by_a_computed_name_is_found():
     """Whatever calls import_module does it in the form that is followed, and nothing calls __import__."""
     for file in [*(ROOT / "stages").rglob("*.py"), *(ROOT / "whole_in_parts").rglob("*.py")]:
         text = file.read_text()
         calls = len(re.findall(r"import_module\(|__import__\(", text.split('"""', 2)[-1]))
-        if not file.is_relative_to(ROOT / "whole_in_parts/config"):
+        if not file.is_relative_to(ROOT / "whole_in_parts/config") and file != FOR_USERS:
             assert len(code.imports_of(text).by_name) == calls, file
