@@ -37,8 +37,8 @@ def rows(folder: Path) -> list[Row]:
 
 def extraction(backbone: Backbone, images: Images, file: Path) -> Row:
     """Compare the way from decoded images to the file with the forward pass on ready batches."""
-    batches = features.iter_batches(images, np.arange(len(images)), CPU, "bench")
-    ready = [images_BCHW for _, images_BCHW in batches]
+    batches = np.split(np.arange(len(images)), range(features.BATCH, len(images), features.BATCH))
+    ready = [images[indices].float() / 255 for indices in batches]
     labels_N = torch.from_numpy(images.shards.labels)
 
     def ours() -> int:

@@ -6,9 +6,9 @@ representation with all labels; names such as `top1_patch`, `top1_layer_3`, `top
 are those of the other probes. With `solver: lbfgs`, `penalty` is the selected weight. The stored classifier is that of
 `top1`.
 
-Features are extracted once, from images without augmentation. The papers train their offline probes on random crops:
-`linear.crops` does so beside (`evaluation/crops_probe.py`), its metrics begin with `crops_`, and its classifier of the
-global representation is stored, too.
+Features are extracted once, from images without augmentation, and rank zero alone trains on them. The papers train
+their offline probes on random crops: `linear.crops` does so beside (`evaluation/crops_probe.py`), by all processes. Its
+metrics begin with `crops_`, and its classifier of the global representation is stored, too.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from whole_in_parts.config.evaluations import Linear, LinearOnCrops
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import INDEX, Images, Shards
 from whole_in_parts.data.variable_size import training_images
-from whole_in_parts.distributed.environment import default_device
+from whole_in_parts.distributed.environment import default_device, is_rank_zero
 from whole_in_parts.evaluation import crops_probe, features, linear_probe, logistic_probe
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.evaluation.metric_names import suffix
@@ -36,13 +36,28 @@ from workflow.provenance.inputs import digest
 
 
 def linear(study: Study, run: str, directory: Path) -> None:
-    metrics, columns = probe_features(study.linear, run, directory)
+    check_labels(study, run)
+    crops_metrics: dict[str, float] = {}
+    crops_columns: dict[str, object] = {}
     if study.linear.crops:
         crops_metrics, crops_columns = probe_crops(study, study.linear.crops, run, directory)
-        metrics |= crops_metrics
-        columns |= crops_columns
-    write_metrics(directory, metrics)
-    pq.write_table(pa.table(columns), directory / "predictions.parquet")
+
+    # All processes share the crops; the stored features fit one, and the others would only wait for it.
+    if is_rank_zero():
+        metrics, columns = probe_features(study.linear, run, directory)
+        write_metrics(directory, metrics | crops_metrics)
+        pq.write_table(pa.table(columns | crops_columns), directory / "predictions.parquet")
+
+
+def check_labels(study: Study, run: str) -> None:
+    """Check, before the first training, that each percentage of the labels has a sample of every class.
+
+    Raises:
+        Failure: a percentage is less than one sample of a class.
+    """
+    labels = features.read_labels(result_dir("extract", run) / "train.arrow")
+    for percent in study.linear.labels:
+        linear_probe.label_fraction_indices(labels, percent, "linear")
 
 
 def probe_features(options: Linear, run: str, directory: Path) -> tuple[dict[str, float], dict[str, object]]:

@@ -11,7 +11,7 @@ import whole_in_parts.results
 from stages.extract import extract
 from stages.linear import linear
 from whole_in_parts.config.study import Study
-from whole_in_parts.evaluation import features, linear_probe, logistic_probe
+from whole_in_parts.evaluation import crops_probe, features, linear_probe, logistic_probe
 from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS
 from whole_in_parts.failure import Failure
 from whole_in_parts.report import results
@@ -139,6 +139,13 @@ def test_a_share_of_the_labels_that_is_no_sample_of_a_class_is_refused(small, bu
     monkeypatch.setattr(features, "read_splits", lambda *_: (short, test))
     with pytest.raises(Failure, match=r"linear\.labels: 1 % of the \d+ training samples with label \d is not"):
         linear(changed(small, labels=[1, 100]), "supervised", tmp_path)
+
+
+def test_a_share_of_the_labels_that_is_too_small_is_refused_before_the_crops(small, built, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "read_labels", lambda _: np.repeat([0, 1], [100, 3]))
+    monkeypatch.setattr(crops_probe, "fit", lambda *_: pytest.fail("a probe was trained"))
+    with pytest.raises(Failure, match=r"linear\.labels: 10 % of the 3 training samples with label 1 is not one sample"):
+        linear(changed(small, labels=[10, 100], crops={}), "supervised", tmp_path)
 
 
 @pytest.mark.parametrize(

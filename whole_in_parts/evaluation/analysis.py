@@ -1,7 +1,7 @@
 """Analyses of a pretrained method's local and global representations; each module of `analyses/` is an analysis."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.data.shards import Images
-from whole_in_parts.evaluation.features import iter_batches
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.methods.base import Method
 from whole_in_parts.models.backbone import Backbone
 
@@ -30,10 +30,17 @@ class AnalysisContext(NamedTuple):
     device: torch.device
     directory: Path
 
-    def iter_images(self, title: str, batch_size: int | None = None) -> Iterator[Tensor]:
-        """Yield the test images (B, C, S, S) in [0, 1] to analyse; `title` is that of the progress bar."""
-        for _, images_BCHW in iter_batches(self.test, self.indices, self.device, title, batch_size):
-            yield images_BCHW
+    def iter_rows(
+        self, compute: Callable[[Tensor], Tensor], title: str, batch_size: int | None = None
+    ) -> Iterator[Tensor]:
+        """Yield what is computed of the test images to analyse, a row (B, …) for each, on the CPU (a collective).
+
+        Args:
+            compute: maps images (B, C, S, S) in [0, 1] to rows (B, …).
+            title: the title of the progress bar.
+            batch_size: the most images in a batch of one process.
+        """
+        return iter_rows(lambda _, images: compute(images), self.test, self.indices, self.device, title, batch_size)
 
 
 def load_analysis(name: str) -> ModuleType:

@@ -8,6 +8,7 @@ stage: CO-SSL, Table 10) or `class_tokens_1` … `class_tokens_N` (the class tok
 Shapes: N images of a split, B of a batch, D features.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -20,10 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.data.shards import Images
-from whole_in_parts.distributed.collectives import gather_uneven, local_shard, world_size
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, Representations
-from whole_in_parts.progress import progress
 
 BATCH = 500
 GLOBAL, PATCH, BOTH, LAYER, CLASS_TOKENS = "global", "patch", "global_patch", "layer_", "class_tokens_"
@@ -37,21 +38,6 @@ class Features(NamedTuple):
     features_ND: Tensor
 
 
-def iter_batches(
-    images: Images, indices: NDArray[np.int64], device: torch.device, title: str, batch_size: int | None = None
-) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Yield sample indices (B,) and their images (B, C, S, S) in [0, 1], in the order of `indices`.
-
-    Args:
-        title: the title of the progress bar.
-        batch_size: `BATCH` if left out.
-    """
-    batch_size = batch_size or BATCH
-    for start in progress(range(0, len(indices), batch_size), title, unit="batch"):
-        batch_indices = indices[start : start + batch_size]
-        yield batch_indices, images[batch_indices].to(device).float() / 255
-
-
 def iter_rows(
     compute: Callable[[NDArray[np.int64], Tensor], Tensor],
     images: Images,
@@ -62,25 +48,21 @@ def iter_rows(
 ) -> Iterator[Tensor]:
     """Yield what is computed of the images, a row (B, …) for each, in the order of `indices`, on the CPU.
 
-    Several processes share the images of each batch, and every process gets all rows (a collective). So each image is
-    evaluated once, and a batch is as much larger as there are processes.
+    All processes share the images of each batch and get all rows (a collective; `distributed/sharing.py`).
 
     Args:
         compute: maps sample indices (B,) and their images (B, C, S, S) in [0, 1] to rows (B, …).
         images: the images of a split.
         indices: the samples to evaluate.
-        device: where rows are computed.
+        device: the device of the images that `compute` is given.
         title: the title of the progress bar.
-        batch_size: images in a batch of one process, `BATCH` if left out.
+        batch_size: the most images in a batch of one process, `BATCH` if left out.
     """
-    batch_size = (batch_size or BATCH) * world_size()
-    for start in progress(range(0, len(indices), batch_size), title, unit="batch"):
-        batch_indices = indices[start : start + batch_size]
-        # Fewer images than processes cannot be shared, and each process evaluates all of them.
-        shared = len(batch_indices) >= world_size()
-        own = local_shard(batch_indices) if shared else batch_indices
-        rows = compute(own, images[own].to(device).float() / 255).cpu()
-        yield gather_uneven(rows) if shared else rows
+
+    def compute_rows(own: NDArray[np.int64]) -> Tensor:
+        return compute(own, images[own].to(device).float() / 255)
+
+    return share_rows(compute_rows, indices, batch_size or BATCH, title)
 
 
 def representation_names(backbone: Backbone) -> list[str]:
@@ -141,11 +123,16 @@ def extract_features(backbone: Backbone, images: Images, device: torch.device, t
 
 
 def write(keys: list[str], labels_N: Tensor, batches: Iterable[Mapping[str, Tensor]], file: Path) -> None:
-    """Write representations to an Arrow file, batch by batch, so that memory holds a single batch.
+    """Write representations to an Arrow file, batch by batch, so that memory holds a single batch (a collective).
+
+    Rank zero writes; other processes compute their part of the batches.
 
     Raises:
         Failure: there are no batches.
     """
+    if not is_rank_zero():
+        deque(batches, maxlen=0)
+        return
     tables = _tables(keys, labels_N, batches)
     if (first := next(tables, None)) is None:
         raise Failure(f"{file.name}: the split has no images")
@@ -170,6 +157,12 @@ def stored_names(file: Path) -> list[str]:
     """List the representations in a file that `write` made."""
     with pa.memory_map(str(file)) as source:
         return pa.ipc.open_file(source).schema.names[2:]
+
+
+def read_labels(file: Path) -> NDArray[np.int64]:
+    """Read the labels (N,) from a file that `write` made; the representations stay on disk."""
+    with pa.memory_map(str(file)) as source:
+        return pa.ipc.open_file(source).read_all()["label"].to_numpy()
 
 
 def read(file: Path, name: str = GLOBAL) -> Features:

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.task import TaskConfig
 from whole_in_parts.data.shards import INDEX, Images
+from whole_in_parts.distributed.sharing import share_rows
+from whole_in_parts.evaluation.features import BATCH
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
-
-DECODE_BATCH = 500
-"""About how many images `decode_all` holds at once."""
 
 
 class TaskContext(NamedTuple):
@@ -35,7 +34,10 @@ class TaskContext(NamedTuple):
 
 
 def load_task(name: str) -> ModuleType:
-    """Import the module of a task, which defines `evaluate(context, options) -> metrics`."""
+    """Import the module of a task, which defines `evaluate(context, options) -> metrics`.
+
+    All processes call it; the metrics of rank zero count.
+    """
     return importlib.import_module(f"whole_in_parts.evaluation.tasks.{name}")
 
 
@@ -59,11 +61,13 @@ def shared_class_names(context: TaskContext) -> list[str]:
 def decode_all(images: Images) -> None:
     """Decode every image, so that a broken image is reported before a long training; images that fit stay in memory.
 
+    Processes share the images as `iter_rows` does, so that each holds those that it evaluates (a collective).
+
     Raises:
         Failure: an image cannot be decoded.
     """
-    for indices in np.array_split(np.arange(len(images)), 1 + len(images) // DECODE_BATCH):
-        images[indices]
+    for _ in share_rows(lambda own: images[own][:, 0, 0, 0], np.arange(len(images)), BATCH, "decode"):
+        pass
 
 
 def checkpoints(context: TaskContext, options: TaskConfig) -> Checkpoints:

@@ -83,10 +83,16 @@ def test_features_are_the_global_representations_of_all_images_in_order(small, i
     torch.testing.assert_close(made.features_ND[indices], expected)
 
 
-def test_batches_are_images_in_the_unit_range_in_the_order_of_their_numbers(images, monkeypatch):
+def test_rows_are_computed_of_images_in_the_unit_range_in_the_order_of_their_numbers(images, monkeypatch):
     monkeypatch.setattr(features, "BATCH", 4)
     indices = np.array([9, 3, 3, 1000, 5, 0])
-    given, batches = zip(*features.iter_batches(images, indices, CPU, "test"), strict=True)
+    given: list[np.ndarray] = []
+
+    def same(own: np.ndarray, images_BCHW: torch.Tensor) -> torch.Tensor:
+        given.append(own)
+        return images_BCHW
+
+    batches = list(features.iter_rows(same, images, indices, CPU, "test"))
     assert np.array_equal(np.concatenate(given), indices)
     assert [len(batch) for batch in batches] == [4, 2]
     assert torch.equal(torch.cat(batches), images[indices].float() / 255)

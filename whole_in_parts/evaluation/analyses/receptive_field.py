@@ -6,7 +6,8 @@ value, the maximum over colours, relative to the maximum over pixels. The square
 
 `field.npy` is the mean map of the middle position; `field.png` shows the maps of the four positions of Figure 4.
 `field_images.npy` (I, 4, H, W) has the maps of single images at these positions, and `field_images.png` shows them.
-Shapes: B images, C channels, H×W pixels, N×N positions, I images that are shown.
+Gradients are always float32. Shapes: N images, B of a batch, C channels, H×W pixels, G measured and P shown positions,
+T thresholds, I images that are shown.
 """
 
 import numpy as np
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from whole_in_parts.config.analyses.receptive_field import ReceptiveFieldConfig
+from whole_in_parts.distributed.collectives import gather
+from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.evaluation.analyses._pictures import COLOURS, add_colour_bar, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.models.backbone import Backbone
@@ -38,22 +41,33 @@ def measure(context: AnalysisContext, options: ReceptiveFieldConfig) -> dict[str
     grid = [(row, column) for row in range(0, side, options.stride) for column in range(0, side, options.stride)]
     shown = [(int(row * side), int(column * side)) for row, column in SHOWN]
 
-    sides: dict[int, list[float]] = {percent: [] for percent in THRESHOLDS}
-    fields = {position: torch.zeros(context.test.size, context.test.size, device=context.device) for position in shown}
-    for images_BCHW in context.iter_images("receptive field", BATCH):
+    fields_PHW = torch.zeros(len(shown), context.test.size, context.test.size, device=context.device)
+
+    def compute(images_BCHW: Tensor) -> Tensor:
+        sides = {}
         for position in progress(dict.fromkeys(grid + shown), "positions"):
             gradient_BHW = relative_gradient(context.backbone, images_BCHW, *position)
-            for percent in THRESHOLDS if position in grid else ():
-                sides[percent] += (gradient_BHW > percent / 100).sum((1, 2)).double().sqrt().tolist()
-            if position in fields:
-                fields[position] += gradient_BHW.sum(0)
+            sides[position] = field_sides(gradient_BHW)
+            fields_PHW[[position == other for other in shown]] += gradient_BHW.sum(0)
+        return torch.stack([sides[position] for position in grid], 1)
 
-    maps = [divide_by_maximum(fields[position]) for position in shown]
+    sides_NGT = torch.cat(list(context.iter_rows(compute, "receptive field", BATCH)))
+    fields_PHW = gather(fields_PHW[None]).sum(0)
+    if not is_rank_zero():
+        return {}
+
+    maps = [divide_by_maximum(field_HW) for field_HW in fields_PHW]
     np.save(context.directory / "field.npy", maps[-1].numpy())
     save_png(plot(maps), context.directory / "field.png")
     if options.shown:
         show_images(context, shown, options.shown)
-    return {f"side_{percent}": float(np.mean(sides[percent])) for percent in THRESHOLDS}
+    return dict(zip([f"side_{percent}" for percent in THRESHOLDS], sides_NGT.mean((0, 1)).tolist(), strict=True))
+
+
+def field_sides(gradient_BHW: Tensor) -> Tensor:
+    """Compute the sides (B, T) of the fields as squares, in pixels, at all thresholds."""
+    areas = [(gradient_BHW > percent / 100).sum((1, 2)) for percent in THRESHOLDS]
+    return torch.stack(areas, 1).double().sqrt()
 
 
 def show_images(context: AnalysisContext, positions: list[tuple[int, int]], count: int) -> None:

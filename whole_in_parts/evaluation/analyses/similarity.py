@@ -18,24 +18,25 @@ from torch import Tensor
 
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.analyses.similarity import SimilarityConfig
+from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.evaluation.analysis import AnalysisContext
 
 
 @torch.no_grad()
 def measure(context: AnalysisContext, options: SimilarityConfig) -> dict[str, float]:
     """Compute the correlation and the mean local similarities, and write `pairs.parquet`."""
-    global_vectors = []
-    local_means = []
-    positions = 1
-    for images_BCHW in context.iter_images("similarity"):
+
+    def compute(images_BCHW: Tensor) -> Tensor:
         representations = context.backbone(images_BCHW)
         local_BCP = F.normalize(representations.local_BCNN.flatten(2), dim=1)
-        positions = local_BCP.shape[2]
-        global_vectors.append(F.normalize(representations.global_BD, dim=1))
-        local_means.append(local_BCP.mean(2))
-    global_ND = torch.cat(global_vectors).double()
-    mean_NC = torch.cat(local_means).double()
+        return torch.cat([F.normalize(representations.global_BD, dim=1), local_BCP.mean(2)], 1)
 
+    rows_NF = torch.cat(list(context.iter_rows(compute, "similarity"))).double()
+    if not is_rank_zero():
+        return {}
+
+    global_ND, mean_NC = rows_NF.split([context.backbone.features, context.backbone.local_features], 1)
+    positions = context.backbone.map_sizes(context.test.size)[-1] ** 2
     first, second = draw_pairs(len(global_ND), options.pairs)
     x = (global_ND[first] * global_ND[second]).sum(1)
     y = (mean_NC[first] * mean_NC[second]).sum(1)

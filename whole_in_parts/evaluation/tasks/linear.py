@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whole_in_parts.config.tasks.linear import LinearTaskConfig
+from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.evaluation import linear_probe, logistic_probe
 from whole_in_parts.evaluation.features import Features, extract_features
 from whole_in_parts.evaluation.linear_probe import top1
@@ -20,6 +21,10 @@ def evaluate(context: TaskContext, options: LinearTaskConfig) -> dict[str, float
         extract_features(context.backbone, images, context.device, "features")
         for images in (context.train, context.test)
     )
+    # All processes share the images; the features fit one, and the others would only wait for it.
+    if not is_rank_zero():
+        return {}
+
     x_ND = train.features_ND.to(context.device)
     y_N = train.labels_N.to(context.device)
 

@@ -11,7 +11,7 @@ OPTIONS = SimilarityConfig(name="similarity", pairs=200)
 
 
 def test_the_shortcut_equals_a_loop_over_all_pairs_of_positions(context):
-    view = context.backbone(next(context.iter_images("all")))
+    view = context.backbone(context.test[context.indices].float() / 255)
     parts_NPC = F.normalize(view.local_BCNN.flatten(2).permute(0, 2, 1).double(), dim=2)
     x, y = [], []
     for first, second in zip(*draw_pairs(60, OPTIONS.pairs), strict=True):
