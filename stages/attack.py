@@ -7,7 +7,8 @@ normalises them.
 
 The papers' settings start from the image itself (CO-SSL, section 4.2; `docs/methods.md` E.10 gives the reason) and are
 weak; a setting with random starts, restarts and more steps is stronger. In every case, the accuracy is an upper bound
-of the true robustness. A killed attack resumes from its checkpoint if everything that it depends on is unchanged.
+of the true robustness. Gradients and predictions are always float32, since their rounding in bfloat16 would pass for
+robustness. A killed attack resumes from its checkpoint if everything that it depends on is unchanged.
 """
 
 from pathlib import Path

@@ -73,7 +73,7 @@ class CorruptedSubset(NamedTuple):
 def corrupt(study: Study, run: str, directory: Path) -> None:
     device = default_device()
     options = study.corrupt
-    inputs = eval_inputs(study, run, options, device)
+    inputs = eval_inputs(study, run, options, device, options.precision)
     accuracies: dict[tuple[str, int], float] = {}
     tables = []
 

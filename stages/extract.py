@@ -20,7 +20,7 @@ def extract(study: Study, run: str, directory: Path) -> None:
     options = study.runs[run]
     names = study.extract.representations
     device = default_device()
-    backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device)
+    backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device, study.extract.precision)
     # Before the first image is decoded.
     features.require_representations(backbone, names)
 

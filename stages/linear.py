@@ -102,7 +102,7 @@ def probe_crops(
     device = default_device()
     dataset = study.runs[run].dataset
     model = result_dir("pretrain", run) / "model"
-    backbone, size = saved_backbone.load(model, device)
+    backbone, size = saved_backbone.load(model, device, options.precision)
     features.require_representations(backbone, options.representations, "linear.crops.representations")
 
     shards = {split: Shards(result_dir("shard", dataset) / split) for split in ("train", "test")}

@@ -25,7 +25,7 @@ from workflow import launch
 
 def mask(study: Study, run: str, directory: Path) -> None:
     device = default_device()
-    inputs = eval_inputs(study, run, study.mask, device)
+    inputs = eval_inputs(study, run, study.mask, device, study.mask.precision)
     metrics = {f"mask_{rate}": masked_top1(inputs, rate, device) for rate in [0, *study.mask.rates]}
     if study.mask.rates:
         metrics["mean"] = round(float(np.mean([metrics[f"mask_{rate}"] for rate in study.mask.rates])), 4)

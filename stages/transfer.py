@@ -23,7 +23,7 @@ from workflow.provenance.options import implementations
 def transfer(study: Study, entry: str, directory: Path) -> None:
     options = study.transfer[entry]
     device = default_device()
-    backbone, size = saved_backbone.load(result_dir("pretrain", options.run) / "model", device)
+    backbone, size = saved_backbone.load(result_dir("pretrain", options.run) / "model", device, options.task.precision)
 
     channels = study.runs[options.run].backbone.channels
     transform = study.datasets[options.dataset].test_transform

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from whole_in_parts.config.precision import BackbonePrecision
 from whole_in_parts.config.section import Count, Name, NotNegative, Positive, Section, unique
 
 CORRUPTIONS = sorted(file.stem for file in Path(__file__).parents[1].glob("evaluation/corruptions/[!_]*.py"))
@@ -30,7 +31,7 @@ Percentage = Annotated[int, Field(gt=0, le=100)]
 Percentages = Annotated[list[Percentage], AfterValidator(unique), AfterValidator(_includes_all_labels)]
 
 
-class Extract(Section):
+class Extract(BackbonePrecision):
     """The representations of each image that are stored as features."""
 
     representations: Annotated[list[Representation], AfterValidator(unique), AfterValidator(_includes_global)]
@@ -38,7 +39,7 @@ class Extract(Section):
     (pooled maps), `class_tokens_1`, … (the class tokens of so many last blocks, joined)."""
 
 
-class LinearOnCrops(Section):
+class LinearOnCrops(BackbonePrecision):
     """Linear layers on frozen features of random crops, new in each epoch; the defaults are CO-SSL's."""
 
     epochs: Count = 100
@@ -136,14 +137,14 @@ class Robustness(Evaluation):
     """Approximate number of test images, stratified by class; all of them if there are fewer."""
 
 
-class Corrupt(Robustness):
+class Corrupt(Robustness, BackbonePrecision):
     """Accuracy under image corruptions, each at five severities, on a subset of the test images."""
 
     corruptions: Annotated[list[Corruption], AfterValidator(unique)]
     """Names of the corruptions."""
 
 
-class Mask(Robustness):
+class Mask(Robustness, BackbonePrecision):
     """Accuracy when a part of the local representations is dropped before pooling."""
 
     rates: list[Annotated[int, Field(ge=0, lt=100)]]
@@ -172,7 +173,7 @@ class AttackSetting(Section):
 
 
 class Attack(Robustness):
-    """Accuracy under adversarial attack (L∞ PGD) on a subset of the test images."""
+    """Accuracy under adversarial attack (L∞ PGD) on a subset of the test images, always in float32."""
 
     settings: dict[Name, AttackSetting]
     """The attacks by name; a name becomes a metric."""

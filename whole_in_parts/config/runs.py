@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from whole_in_parts.config.backbone import BackboneConfig
 from whole_in_parts.config.method import MethodConfig
 from whole_in_parts.config.modifier import ModifierConfig
+from whole_in_parts.config.precision import Precision
 from whole_in_parts.config.section import Count, Name, Section
 from whole_in_parts.config.training import Online, OptimizerOptions
 from whole_in_parts.config.variants import union_of, variants
@@ -49,7 +50,7 @@ class Run(Section):
     accumulate: Count = 1
     """Number of pieces of a batch whose gradients are accumulated, to save memory; each has its own batch norm and
     loss. It must divide `batch_size`."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """`bfloat16` computes the networks in mixed precision; losses are always computed in float32."""
     optimizer: OptimizerOptions
     """The optimizer and its schedule, chosen by `name`."""

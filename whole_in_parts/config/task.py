@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from whole_in_parts.config.section import Section
+from whole_in_parts.config.precision import BackbonePrecision
 
 
-class TaskConfig(Section):
+class TaskConfig(BackbonePrecision):
     """The options of a transfer task."""
 
     if TYPE_CHECKING:

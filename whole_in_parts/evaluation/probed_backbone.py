@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.config.evaluations import Robustness
+from whole_in_parts.config.precision import Precision
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import Images, Shards
 from whole_in_parts.evaluation import linear_probe
@@ -43,7 +44,9 @@ CLASSIFIERS = {"features": "classifier.safetensors", "crops": "classifier_on_cro
 """The files in the results of the stage `linear` of the probes that an evaluation of robustness can name."""
 
 
-def eval_inputs(study: Study, run: str, evaluation: Robustness, device: torch.device) -> EvalInputs:
+def eval_inputs(
+    study: Study, run: str, evaluation: Robustness, device: torch.device, precision: Precision = "float32"
+) -> EvalInputs:
     """Load the backbone of a run with the classifier that an evaluation names, and draw its subset of the test images.
 
     The subset is stratified and always the same.
@@ -55,7 +58,7 @@ def eval_inputs(study: Study, run: str, evaluation: Robustness, device: torch.de
     shards = Shards(result_dir("shard", options.dataset) / "test")
     indices = stratified_subset(shards, evaluation.subset)
 
-    backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device)
+    backbone, size = saved_backbone.load(result_dir("pretrain", run) / "model", device, precision)
     layer = linear_probe.load(result_dir("linear", run) / CLASSIFIERS[evaluation.classifier], device)
     model = ProbedBackbone(backbone, layer).eval()
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from whole_in_parts.config.backbone import BackboneConfig
+from whole_in_parts.config.precision import Precision
+from whole_in_parts.models.precision import autocast, to_float32
 from whole_in_parts.shapes import Float
 
 BackboneT = TypeVar("BackboneT", bound="Backbone")
@@ -36,6 +38,11 @@ class Representations(NamedTuple):
         """The local representations: the last map, before pooling."""
         return self.maps[-1]
 
+    def to_float32(self) -> "Representations":
+        """Convert all representations to single precision."""
+        maps, class_tokens = (tuple(map(to_float32, tensors)) for tensors in (self.maps, self.class_tokens))
+        return Representations(maps, to_float32(self.pooled_BC), to_float32(self.global_BD), class_tokens)
+
 
 class Backbone(nn.Module):
     """Map images (B, channels, H, W) in [0, 1] to `Representations`; normalisation is part of the network.
@@ -50,6 +57,9 @@ class Backbone(nn.Module):
     widths: list[int]
     class_tokens = 0
     """The number of class tokens that the network gives, one for each block of a transformer."""
+
+    precision: Precision = "float32"
+    """The precision of the layers in a forward pass; representations in bfloat16 are returned in float32."""
 
     convolutional = True
     """Whether the convolutions and pools, in order and without shortcuts, form the longest path of the network."""
@@ -72,7 +82,13 @@ class Backbone(nn.Module):
         return self
 
     def forward(self, images_BCHW: Float[Tensor, "B C H W"]) -> Representations:
-        return self.aggregate(self.maps(self.normalised(images_BCHW)))
+        with autocast(self.precision, images_BCHW.device):
+            representations = self.represent(self.normalised(images_BCHW))
+        return representations.to_float32() if self.precision == "bfloat16" else representations
+
+    def represent(self, x_BCHW: Tensor) -> Representations:
+        """Compute all representations of normalised images."""
+        return self.aggregate(self.maps(x_BCHW))
 
     def normalised(self, images_BCHW: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Standardise images by the mean and std of every channel, in channels-last memory format."""
@@ -96,7 +112,9 @@ class Backbone(nn.Module):
 
     def meta_copy(self: BackboneT) -> BackboneT:
         """Copy the backbone to the meta device, in evaluation mode: it infers shapes and computes nothing."""
-        return copy.deepcopy(self).to("meta").eval().requires_grad_(False)
+        meta_backbone = copy.deepcopy(self).to("meta").eval().requires_grad_(False)
+        meta_backbone.precision = "float32"  # the meta device has no autocast
+        return meta_backbone
 
     def infer(self, image_size: int) -> Representations:
         """Infer the shapes of the representations of an image, on the meta device.

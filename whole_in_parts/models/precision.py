@@ -1,7 +1,16 @@
-"""Compute losses in single precision, independently of the precision of the networks."""
+"""Compute networks in the precision that is asked for, and losses in single precision."""
+
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+
+from whole_in_parts.config.precision import Precision
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which networks compute in bfloat16; for float32, one that changes nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
 def to_float32(x: Tensor) -> Tensor:

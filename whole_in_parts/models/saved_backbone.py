@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from whole_in_parts.config.backbone import BackboneConfig, backbone_config
 from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.backbones.timm import TimmConfig
+from whole_in_parts.config.precision import Precision
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, build_backbone
 
@@ -52,8 +53,11 @@ def save(backbone: Backbone, options: BackboneConfig, image_size: int, folder: P
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
+def load(folder: Path, device: torch.device, precision: Precision = "float32") -> tuple[Backbone, int]:
     """Load a backbone, in evaluation mode and without gradients; return it with the image size of its training.
+
+    Args:
+        precision: the precision in which the backbone computes; its weights are float32.
 
     Raises:
         Failure: a file is missing or damaged, or the weights do not fit the configuration.
@@ -64,6 +68,7 @@ def load(folder: Path, device: torch.device) -> tuple[Backbone, int]:
         backbone.stored.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Failure(f"{folder}: no model that can be loaded ({error})") from error
+    backbone.precision = precision
     return backbone.to(device).eval().requires_grad_(False), config["pretrained_cfg"]["input_size"][-1]
 
 

@@ -31,6 +31,7 @@ from whole_in_parts.distributed.replica import replicate
 from whole_in_parts.malloc import keep_freed_memory
 from whole_in_parts.methods.base import Losses, Method
 from whole_in_parts.models.backbone import Backbone
+from whole_in_parts.models.precision import autocast
 from whole_in_parts.progress import progress
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
@@ -191,7 +192,7 @@ def forward_backward(state: TrainState, model: nn.Module, batch: Batch, number: 
     last = number == run.accumulate
     synchronises = not isinstance(model, DistributedDataParallel) or last
     with nullcontext() if synchronises else model.no_sync():  # type: ignore[operator]
-        with torch.autocast(batch.labels_B.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+        with autocast(run.precision, batch.labels_B.device):
             output = model(batch)
             losses = {name: loss / run.accumulate for name, loss in output.losses.items()}
         state.online.add_features(output.features, batch.labels_B)

@@ -58,8 +58,8 @@ class Timm(Backbone):
     def stored(self) -> nn.Module:
         return self.network
 
-    def forward(self, images_BCHW: Tensor) -> Representations:
-        maps, final, class_tokens = self.run(self.normalised(images_BCHW))
+    def represent(self, x_BCHW: Tensor) -> Representations:
+        maps, final, class_tokens = self.run(x_BCHW)
         global_BD = self.network.forward_head(final, pre_logits=True)
         return Representations(tuple(maps), maps[-1].mean((2, 3)), global_BD, class_tokens)
 
