@@ -18,10 +18,11 @@ from torch import Tensor
 from whole_in_parts.config.tasks.copy_detection import CopyDetectionConfig
 from whole_in_parts.data.shards import Images
 from whole_in_parts.data.sources.copydays import WHITENING
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision, shared_class_names
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Representations
-from whole_in_parts.progress import progress
 
 BATCH = 64
 GEM_POWER = 4
@@ -52,6 +53,10 @@ def evaluate(context: TaskContext, options: CopyDetectionConfig) -> dict[str, fl
     queries_QF = compute_descriptors(context, context.test, np.arange(len(context.test)), size, "queries")
     if is_whitening.any():
         whitening_NF = compute_descriptors(context, context.train, np.flatnonzero(is_whitening), size, "whitening")
+    if not is_rank_zero():
+        return {}
+
+    if is_whitening.any():
         mean_F, whitening_FF = fit_whitening(whitening_NF)
         database_MF, queries_QF = ((x_NF - mean_F) @ whitening_FF for x_NF in (database_MF, queries_QF))
 
@@ -70,12 +75,16 @@ def evaluate(context: TaskContext, options: CopyDetectionConfig) -> dict[str, fl
 def compute_descriptors(
     context: TaskContext, images: Images, indices: NDArray[np.int64], size: int, title: str
 ) -> Tensor:
-    """Compute the descriptors (N, F) of the indexed images, resized to (size, size) whatever their aspect ratio."""
-    descriptors = []
-    for start in progress(range(0, len(indices), BATCH), title, unit="batch"):
-        batch = [resize_to_square(images.original(index), size) for index in indices[start : start + BATCH]]
-        descriptors.append(descriptor(context.backbone(torch.stack(batch).to(context.device) / 255)).double())
-    return torch.cat(descriptors)
+    """Compute the descriptors (N, F) of the indexed images, resized to (size, size) whatever their aspect ratio.
+
+    Processes share the images, and each gets all descriptors (a collective).
+    """
+
+    def compute(own: NDArray[np.int64]) -> Tensor:
+        images_BCSS = torch.stack([resize_to_square(images.original(index), size) for index in own])
+        return descriptor(context.backbone(images_BCSS.to(context.device) / 255)).double()
+
+    return torch.cat(list(share_rows(compute, indices, BATCH, title))).to(context.device)
 
 
 def resize_to_square(image_CHW: Tensor, size: int) -> Tensor:

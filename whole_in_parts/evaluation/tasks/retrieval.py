@@ -12,18 +12,24 @@ Shapes: Q queries, M images of the gallery, D features, C channels.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from whole_in_parts.config.tasks.retrieval import RetrievalConfig
 from whole_in_parts.data.pixels import to_tensor
 from whole_in_parts.data.shards import Images
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.evaluation.task import TaskContext, average_precision, mean_average_precision
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
-from whole_in_parts.progress import progress
+
+BATCH = 16
+"""Images that a process embeds before all representations are gathered."""
 
 PROTOCOLS = {"medium": (("easy", "hard"), ("junk",)), "hard": (("hard",), ("easy", "junk"))}
 """For each protocol, the kinds of images that are positives and those that are ignored."""
@@ -34,6 +40,9 @@ Annotation = Mapping[str, Sequence[str]]
 def evaluate(context: TaskContext, options: RetrievalConfig) -> dict[str, float | None]:
     annotations = read_annotations(context)
     gallery_MD, queries_QD = (embed(context, images, options) for images in (context.train, context.test))
+    if not is_rank_zero():
+        return {}
+
     order_QM = (queries_QD @ gallery_MD.T).argsort(dim=1, descending=True, stable=True).cpu()
 
     keys = context.train.shards.keys
@@ -77,18 +86,24 @@ def query_average_precision(order_M: Tensor, keys: list[str], annotation: Annota
 
 @torch.no_grad()
 def embed(context: TaskContext, images: Images, options: RetrievalConfig) -> Tensor:
-    """Compute the unit-length representations (N, D) of all images, the mean over the scales."""
+    """Compute the unit-length representations (N, D) of all images, the mean over the scales.
+
+    Processes share the images, and each gets all representations (a collective).
+    """
     size = options.image_size or images.size
     multiple = side_multiple(context.backbone, images.size)
-    representations = []
 
-    # A single image per batch, since images differ in shape.
-    for index in progress(range(len(images)), "features", unit="image"):
+    def embed_image(index: int) -> Tensor:
         image_1CHW = shrink(images.original(index), size)[None].to(context.device) / 255
         views = [rescale(image_1CHW, scale, multiple) for scale in options.scales]
-        representations.append(torch.stack([context.backbone(view).global_BD[0] for view in views]).mean(0))
+        return torch.stack([context.backbone(view).global_BD[0] for view in views]).mean(0)
 
-    return F.normalize(torch.stack(representations))
+    # A forward pass for each image, since images differ in shape.
+    def embed_images(own: NDArray[np.int64]) -> Tensor:
+        return torch.stack([embed_image(index) for index in own])
+
+    rows = share_rows(embed_images, np.arange(len(images)), BATCH, "features")
+    return F.normalize(torch.cat(list(rows)))
 
 
 def shrink(image_CHW: Tensor, size: int) -> Tensor:
