@@ -25,6 +25,7 @@ from whole_in_parts.config.evaluations import AttackSetting
 from whole_in_parts.config.study import Study
 from whole_in_parts.data.shards import INDEX
 from whole_in_parts.distributed.environment import default_device, is_rank_zero
+from whole_in_parts.distributed.group import assert_same_config
 from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.evaluation.pgd import predict_under_attack
 from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS, EvalInputs, eval_inputs
@@ -68,6 +69,7 @@ def predict_all(
 ) -> dict[str, Tensor]:
     """Predict the classes (N,) under each setting, resuming from the checkpoint of a killed attack."""
     predictions: dict[str, Tensor] = checkpoints.load() or {}
+    assert_same_config({name: f"{len(predicted_N)} predictions" for name, predicted_N in predictions.items()})
     for name, setting in settings.items():
         predictions.setdefault(name, torch.empty(0, dtype=torch.int64))
         remaining = inputs.indices[len(predictions[name]) :]

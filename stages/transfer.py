@@ -14,7 +14,7 @@ from whole_in_parts.evaluation.task import TaskContext, load_task
 from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
 from whole_in_parts.models import saved_backbone
-from whole_in_parts.results import result_dir
+from whole_in_parts.results import result_dir, scratch_dir
 from workflow import launch
 from workflow.provenance import code
 from workflow.provenance.options import implementations
@@ -32,7 +32,7 @@ def transfer(study: Study, entry: str, directory: Path) -> None:
 
     # The digest covers only the code of this task, so that an edit of another task keeps its checkpoints.
     task_code = code.digest("stages.transfer", implementations(study))
-    context = TaskContext(backbone, train, test, device, directory, task_code)
+    context = TaskContext(backbone, train, test, device, directory, scratch_dir("transfer", entry), task_code)
     write_metrics(directory, load_task(options.task.name).evaluate(context, options.task))
 
 

@@ -21,6 +21,7 @@ from whole_in_parts.config.evaluations import LinearOnCrops
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images
 from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.group import assert_same_config
 from whole_in_parts.evaluation.crops_layers import AllLayers, Choice, Layers, accuracy, predict
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.evaluation.random_crops import random_crops
@@ -42,7 +43,7 @@ def fit(
     """Train the layers, resuming from the checkpoint of a killed training; deterministic for the same inputs.
 
     Raises:
-        Failure: the held-out fraction is less than one image of every class.
+        Failure: the held-out fraction is less than one image of every class, or processes resume from different steps.
         ValueError: there are fewer images than in a batch.
     """
     held_out_N = held_out_indices(images, options)
@@ -54,6 +55,7 @@ def fit(
     first = 0
     if state := checkpoints.load():
         first = restore(state, layers, best)
+    assert_same_config({"the step to go on from": str(first)})
 
     crops = random_crops(images, trained_N, options.batch_size, options.seed, range(first, steps), device)
     bar = progress(crops, "linear on crops", unit="step", initial=first, total=steps)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from whole_in_parts.checkpoints import Checkpoints
 from whole_in_parts.config.task import TaskConfig
 from whole_in_parts.data.shards import INDEX, Images
+from whole_in_parts.distributed.collectives import world_size
+from whole_in_parts.distributed.group import assert_same_config
 from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.evaluation.features import BATCH
 from whole_in_parts.failure import Failure
@@ -22,7 +24,8 @@ from whole_in_parts.models.backbone import Backbone
 class TaskContext(NamedTuple):
     """The inputs of a task: a backbone in evaluation mode, both splits, and the directory for the files it writes.
 
-    `code_digest` is a hash of the task's code; the checkpoints of a task depend on it.
+    `scratch` is the folder of its checkpoints, the same for all processes. `code_digest` is a hash of the task's code;
+    the checkpoints depend on it.
     """
 
     backbone: Backbone
@@ -30,6 +33,7 @@ class TaskContext(NamedTuple):
     test: Images
     device: torch.device
     directory: Path
+    scratch: Path
     code_digest: str = ""
 
 
@@ -77,16 +81,32 @@ def checkpoints(context: TaskContext, options: TaskConfig) -> Checkpoints:
         state.update(tensor.cpu().contiguous().numpy().tobytes())
     state.update((context.train.shards.folder / INDEX).read_bytes())
     state.update(context.code_digest.encode())
-    return Checkpoints(context.directory.parent / f"{options.name}_{state.hexdigest()[:16]}")
+    return Checkpoints(context.scratch / f"{options.name}_{state.hexdigest()[:16]}")
 
 
 def resume(state: dict[str, Any] | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Load the state of a checkpoint into model and optimizer; return the next step, 0 without a checkpoint."""
-    if state is None:
-        return 0
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
+    """Load the state of a checkpoint into model and optimizer; return the next step, 0 without a checkpoint.
+
+    Raises:
+        Failure: the processes differ in the step (a collective).
+    """
+    step = 0
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    assert_same_config({"the step to go on from": str(step)})
+    return step
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Check that a batch divides into equal parts for all processes.
+
+    Raises:
+        Failure: it does not.
+    """
+    if batch_size % world_size():
+        raise Failure(f"task.batch_size: {batch_size} images cannot be shared by {world_size()} processes")
 
 
 def average_precision(relevant_R: Tensor, positives: int) -> float:

@@ -15,13 +15,19 @@ from torch import Tensor, nn
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.config.tasks.finetune import FinetuneConfig
 from whole_in_parts.data import sample_order
-from whole_in_parts.distributed.collectives import world_size
 from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.distributed.replica import replicate
 from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.evaluation.linear_probe import label_fraction_indices, top1
 from whole_in_parts.evaluation.random_crops import random_crops
-from whole_in_parts.evaluation.task import TaskContext, checkpoints, decode_all, resume, shared_class_names
+from whole_in_parts.evaluation.task import (
+    TaskContext,
+    check_batch_size,
+    checkpoints,
+    decode_all,
+    resume,
+    shared_class_names,
+)
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone
 from whole_in_parts.progress import progress
@@ -66,8 +72,7 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
         Failure: a class has no image in the percentage of labels, the processes cannot share a batch equally, or a
             weight is not finite after the training.
     """
-    if options.batch_size % world_size():
-        raise Failure(f"task.batch_size: {options.batch_size} images cannot be shared by {world_size()} processes")
+    check_batch_size(options.batch_size)
     model = FinetunedClassifier(context.backbone, len(shared_class_names(context))).to(context.device).train()
     replica = replicate(model, context.device)
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)

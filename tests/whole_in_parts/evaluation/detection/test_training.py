@@ -40,7 +40,7 @@ def context(images, tmp_path) -> TaskContext:
     torch.manual_seed(0)
     backbone = build_backbone(resnet("basic", [1, 1], [2, 2], SMALL, width=16)).eval().requires_grad_(False)
     (tmp_path / "unfinished").mkdir()
-    return TaskContext(backbone, images, images, torch.device("cpu"), tmp_path / "unfinished")
+    return TaskContext(backbone, images, images, torch.device("cpu"), tmp_path / "unfinished", tmp_path)
 
 
 def weights(context: TaskContext, chosen: DetectionConfig) -> dict[str, torch.Tensor]:

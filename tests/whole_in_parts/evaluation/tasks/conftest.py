@@ -58,7 +58,7 @@ def give(tmp_path, backbone) -> Callable[..., TaskContext]:
             pack(samples, names, tmp_path / split, 8, split)
         images = training_images(Shards(tmp_path / "train"), SIZE, 3)
         test_images = Images(Shards(tmp_path / "test"), SIZE, 3)
-        return TaskContext(backbone, images, test_images, torch.device("cpu"), tmp_path)
+        return TaskContext(backbone, images, test_images, torch.device("cpu"), tmp_path, tmp_path)
 
     return make
 

@@ -23,7 +23,7 @@ OPTIONS = FinetuneConfig(name="finetune", epochs=1, batch_size=64, learning_rate
 def context(shards, tmp_path) -> TaskContext:
     backbone = build_backbone(GREY).eval().requires_grad_(False)
     train, test = (Images(Shards(shards / split), 16, 1) for split in ("train", "test"))
-    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path / "result")
+    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path / "result", tmp_path)
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:

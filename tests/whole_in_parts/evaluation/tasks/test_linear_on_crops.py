@@ -20,7 +20,8 @@ OPTIONS = LinearOnCropsConfig(name="linear_on_crops", epochs=1, batch_size=64)
 def context(shards, tmp_path) -> TaskContext:
     backbone = build_backbone(RESNET.model_copy(update={"channels": 1, "mean": [0.3], "std": [0.4]}))
     train, test = (Images(Shards(shards / split), 16, 1) for split in ("train", "test"))
-    return TaskContext(backbone.eval().requires_grad_(False), train, test, torch.device("cpu"), tmp_path / "result")
+    backbone.eval().requires_grad_(False)
+    return TaskContext(backbone, train, test, torch.device("cpu"), tmp_path / "result", tmp_path)
 
 
 def test_it_reports_what_the_probe_on_crops_measures(context, tmp_path):
