@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from whole_in_parts.distributed.collectives import gather, world_size
+from whole_in_parts.distributed.collectives import gather
 from whole_in_parts.failure import Failure
 
 SUPPORTED = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -17,7 +17,7 @@ SUPPORTED = (nn.BatchNorm1d, nn.BatchNorm2d)
 class BatchNorm(_BatchNorm):
     """Batch norm (B, C, …) with the statistics of the global batch, on CPUs, which `torch.nn.SyncBatchNorm` lacks.
 
-    All processes must have batches of the same shape. Evaluation mode is that of `nn.BatchNorm2d`.
+    Processes may differ in the size of their batches. Evaluation mode is that of `nn.BatchNorm2d`.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
@@ -29,32 +29,39 @@ class BatchNorm(_BatchNorm):
             return super().forward(input)
 
         x = input.to(torch.promote_types(input.dtype, torch.float32))
-        mean_C, variance_C = statistics(x.detach())
-        self._update_running_statistics(mean_C, variance_C, input.numel() // input.shape[1] * world_size())
+        mean_C, variance_C, count = statistics(x.detach())
+        self._update_running_statistics(mean_C, variance_C, count)
 
         weight_C = self.weight if self.affine else torch.ones_like(mean_C)
         bias_C = self.bias if self.affine else torch.zeros_like(mean_C)
-        return cast(Tensor, _Normalise.apply(x, weight_C, bias_C, mean_C, variance_C, self.eps)).to(input.dtype)
+        return cast(Tensor, _Normalise.apply(x, weight_C, bias_C, mean_C, variance_C, count, self.eps)).to(input.dtype)
 
     @torch.no_grad()
-    def _update_running_statistics(self, mean_C: Tensor, variance_C: Tensor, count: int) -> None:
-        """Update the running statistics as torch's batch norm does, with the unbiased variance."""
+    def _update_running_statistics(self, mean_C: Tensor, variance_C: Tensor, count: float) -> None:
+        """Update the running statistics as torch's batch norm does: unbiased variance, cumulative without momentum."""
         cast(Tensor, self.num_batches_tracked).add_(1)
-        cast(Tensor, self.running_mean).lerp_(mean_C, cast(float, self.momentum))
-        cast(Tensor, self.running_var).lerp_(variance_C * (count / (count - 1)), cast(float, self.momentum))
+        momentum = 1 / int(cast(Tensor, self.num_batches_tracked)) if self.momentum is None else self.momentum
+        cast(Tensor, self.running_mean).lerp_(mean_C, momentum)
+        cast(Tensor, self.running_var).lerp_(variance_C * (count / (count - 1)), momentum)
 
 
-def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute mean and biased variance (C,) of the global batch; all processes have batches of the same shape."""
-    local_2C = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
-    all_W2C = gather(local_2C[None])
-    mean_C, variance_C = all_W2C.mean(0)
+def statistics(x: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Compute mean and biased variance (C,) of the global batch, and the number of its values in each channel."""
+    mean_C, variance_C = torch.batch_norm_update_stats(x, None, None, 0.0)
+    count_C = torch.full_like(mean_C, x.numel() // x.shape[1])
+    mean_WC, variance_WC, count_WC = gather(torch.stack([mean_C, variance_C, count_C])[None]).unbind(1)
+
     # Law of total variance: the mean of the variances plus the variance of the means.
-    return mean_C, variance_C + all_W2C[:, 0].var(0, correction=0)
+    count_C = count_WC.sum(0)
+    share_WC = count_WC / count_C
+    mean_C = (share_WC * mean_WC).sum(0)
+    variance_C = (share_WC * (variance_WC + (mean_WC - mean_C).square())).sum(0)
+    return mean_C, variance_C, count_C[0].item()
 
 
 class _NormaliseContext(FunctionCtx):
     saved_tensors: tuple[Tensor, ...]
+    count: float
     eps: float
 
 
@@ -73,9 +80,11 @@ class _Normalise(torch.autograd.Function):
         bias_C: Tensor,
         mean_C: Tensor,
         variance_C: Tensor,
+        count: float,
         eps: float,
     ) -> Tensor:
         context.save_for_backward(x, weight_C, mean_C, variance_C)
+        context.count = count
         context.eps = eps
         return F.batch_norm(x, mean_C, variance_C, weight_C, bias_C, training=False, eps=eps)
 
@@ -86,15 +95,15 @@ class _Normalise(torch.autograd.Function):
             gradient, x, weight_C, mean_C, variance_C, None, None, False, context.eps, [False, True, True]
         )
         scale_C = (variance_C + context.eps).rsqrt()
-        count = x.numel() // x.shape[1] * world_size()
 
         # x_gradient = weight · scale · (gradient − mean(gradient) − x̂ · mean(x̂ · gradient)), x̂: normalised x.
-        projection_C, mean_gradient_C = gather(torch.stack(weight_and_bias)[None]).sum(0) * weight_C * scale_C / count
+        sums_2C = gather(torch.stack(weight_and_bias)[None]).sum(0)
+        projection_C, mean_gradient_C = sums_2C * weight_C * scale_C / context.count
         slope_C = projection_C * scale_C
         shape = (1, -1) + (1,) * (x.ndim - 2)
         x_gradient = torch.addcmul((slope_C * mean_C - mean_gradient_C).view(shape), x, -slope_C.view(shape))
         x_gradient.addcmul_(gradient, (weight_C * scale_C).view(shape))
-        return x_gradient, *weight_and_bias, None, None, None
+        return x_gradient, *weight_and_bias, None, None, None, None
 
 
 def synchronise(module: nn.Module, device: torch.device) -> None:

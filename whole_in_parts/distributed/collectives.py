@@ -65,6 +65,15 @@ def all_reduce_mean(x: Tensor) -> Tensor:
     return total / world_size()
 
 
+def mean_weight(count: Tensor) -> Tensor:
+    """Return the weight of a mean over `count` items of this process: count divided by its mean over all processes.
+
+    The average over processes of the weighted means is the mean over all items; 0 without items in any process.
+    """
+    count = count.double()
+    return count / all_reduce_mean(count).clamp(min=torch.finfo(count.dtype).tiny)
+
+
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Average gradients over all processes, for parameters that `DistributedDataParallel` does not handle."""

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from faster_coco_eval import mask
+from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data import sample_order
 from whole_in_parts.data.shards import Images, Shards
+from whole_in_parts.distributed.collectives import local_shard
 from whole_in_parts.failure import Failure
 
 
@@ -59,9 +61,14 @@ class TrainingBatches:
         # Raises if there are too few images, before the training starts.
         sample_order.steps_per_epoch(len(self.indices), options.batch_size)
 
+    def local_indices(self, step: int) -> NDArray[np.int64]:
+        """Return the sample indices of this process's part of the batch of a step."""
+        options = self.options
+        return local_shard(self.indices[sample_order.batch(step, len(self.indices), options.batch_size, options.seed)])
+
     def batch(self, step: int) -> list[tuple[Tensor, dict[str, Tensor]]]:
-        """Decode the images of a step on all cores and build their targets; a pure function of the step."""
-        indices = self.indices[sample_order.batch(step, len(self.indices), self.options.batch_size, self.options.seed)]
+        """Decode this process's images of a step on all cores and build their targets; a pure function of the step."""
+        indices = self.local_indices(step)
         with ThreadPoolExecutor() as pool:
             originals = [image_CHW.to(self.device) for image_CHW in pool.map(self.images.original, indices)]
         return [

@@ -2,16 +2,17 @@
 statistics ("PreciseBN"). Batches are functions of seed and step; a killed training resumes from its checkpoint.
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from whole_in_parts.augment.randomness import hashes
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.replica import replicate
 from whole_in_parts.evaluation.detection.model import Detector, Losses
 from whole_in_parts.evaluation.detection.samples import TrainingBatches
-from whole_in_parts.evaluation.task import TaskContext, checkpoints, resume
+from whole_in_parts.evaluation.task import TaskContext, check_batch_size, checkpoints, resume
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
@@ -23,13 +24,17 @@ WARMUP_START = 0.001
 def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detector:
     """Train a detector on a copy of the backbone; deterministic for the same backbone, images and options.
 
+    Several processes share each batch (a collective).
+
     Raises:
-        Failure: an annotation is missing, or a loss is not finite.
+        Failure: an annotation is missing, the processes cannot share a batch equally, or a loss is not finite.
         ValueError: fewer images have an object than a batch takes.
     """
+    check_batch_size(options.batch_size)
     batches = TrainingBatches(context.train, options, context.device)
     torch.manual_seed(options.seed)
     model = Detector(context.backbone, classes, options).to(context.device).train()
+    replica = replicate(model, context.device)
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
 
     saved = checkpoints(context, options)
@@ -40,7 +45,7 @@ def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detec
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options)
 
-        losses = forward(model, batches, options, step)
+        losses = forward(replica, batches, options, step)
         optimizer.zero_grad()
         total_loss(losses, step, options).backward()
         optimizer.step()
@@ -54,11 +59,14 @@ def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detec
     return model.eval()
 
 
-def forward(model: Detector, batches: TrainingBatches, options: DetectionConfig, step: int) -> Losses:
-    """Compute the losses of the batch of a step; sampled anchors and regions are functions of seed and step, too."""
-    torch.manual_seed(int(hashes(np.array([step]), options.seed, "torch")[0]))
+def forward(model: nn.Module, batches: TrainingBatches, options: DetectionConfig, step: int) -> Losses:
+    """Compute the losses of this process's part of the batch of a step.
+
+    Sampled anchors and regions are functions of seed, step and image.
+    """
+    seeds = hashes(batches.local_indices(step), options.seed, step, "torch")
     images, targets = zip(*batches.batch(step), strict=True)
-    return model(list(images), list(targets))[1]
+    return model(list(images), list(targets), seeds.tolist())[1]
 
 
 def total_loss(losses: Losses, step: int, options: DetectionConfig) -> Tensor:
@@ -86,7 +94,7 @@ def learning_rate(step: int, options: DetectionConfig) -> float:
 def recompute_statistics(model: Detector, batches: TrainingBatches, options: DetectionConfig) -> None:
     """Replace the running statistics of batch norms by the means of the statistics of further batches."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             module.reset_running_stats()
             module.momentum = None  # a cumulative average
     for step in progress(range(options.steps, options.steps + options.batches), "statistics", unit="batch"):

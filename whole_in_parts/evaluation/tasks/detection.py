@@ -18,12 +18,16 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.sharing import share_values
 from whole_in_parts.evaluation.detection import precision, samples, training
 from whole_in_parts.evaluation.detection.model import Detector
 from whole_in_parts.evaluation.detection.precision import Detections
 from whole_in_parts.evaluation.task import TaskContext, shared_class_names
 from whole_in_parts.failure import Failure
-from whole_in_parts.progress import progress
+
+BATCH = 16
+"""Images that a process evaluates before all detections are gathered."""
 
 
 def evaluate(context: TaskContext, options: DetectionConfig) -> dict[str, float | None]:
@@ -35,7 +39,12 @@ def evaluate(context: TaskContext, options: DetectionConfig) -> dict[str, float 
         )
 
     model = training.train(context, options, len(classes))
-    detections = [detect(model, context.test, index, options) for index in progress(range(len(context.test)), "test")]
+    indices = np.arange(len(context.test))
+    found = share_values(lambda index: detect(model, context.test, index, options), indices, BATCH, "test")
+    detections = list(found)
+    if not is_rank_zero():
+        return {}
+
     write_predictions(context, detections, classes)
     return precision.average_precisions(annotations, detections, len(classes), options.masks, options.recalls)
 
