@@ -11,7 +11,8 @@ from bench.pretraining import BACKBONE
 from whole_in_parts.config.analyses.bag import BagConfig
 from whole_in_parts.config.evaluations import Linear, LinearOnCrops
 from whole_in_parts.data.shards import Images
-from whole_in_parts.evaluation.analyses._bags import Split, embed_bags, iter_images, random_patches
+from whole_in_parts.evaluation.analyses._bags import BATCH as BAG_BATCH
+from whole_in_parts.evaluation.analyses._bags import Split, embed_bags, random_patches
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.evaluation.crops_layers import Layers
 from whole_in_parts.evaluation.random_crops import random_crops
@@ -77,11 +78,11 @@ def bags(backbone: Backbone, images: Images, folder: Path) -> Row:
 
     @torch.no_grad()
     def forward() -> int:
-        return sum(
-            len(backbone(images_BCHW).global_BD)
-            for _, _, images_BCHW in iter_images(context, split, "bench")
-            for _ in range(PATCHES)
+        batches = (
+            images[indices].float() / 255
+            for indices in np.split(split.indices, range(BAG_BATCH, IMAGES // 4, BAG_BATCH))
         )
+        return sum(len(backbone(images_BCHW).global_BD) for images_BCHW in batches for _ in range(PATCHES))
 
     name = f"bags of {PATCHES} patches, against as many forward passes of the images"
     return compare(name, torch.no_grad()(ours), forward, aim=0.9)

@@ -1,6 +1,7 @@
 """Analyse a pretrained run: `results/analyse/<entry>/metrics.json`, with tables and figures beside it.
 
-The analyses are the modules of `whole_in_parts/evaluation/analyses/`; each uses a subset of a dataset's test images.
+The analyses are the modules of `whole_in_parts/evaluation/analyses/`; each uses a subset of a dataset's test images,
+which all processes share. Rank zero draws and writes. Everything is float32.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from whole_in_parts.metrics import write_metrics
 from whole_in_parts.results import result_dir
 from whole_in_parts.training import method_weights
 from whole_in_parts.training.building import build
-from workflow import program
+from workflow import launch
 
 
 def analyse(study: Study, entry: str, directory: Path) -> None:
@@ -44,4 +45,4 @@ def analyse(study: Study, entry: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    program.run(analyse)
+    launch.run(analyse)

@@ -44,5 +44,8 @@ class AnalysisContext(NamedTuple):
 
 
 def load_analysis(name: str) -> ModuleType:
-    """Import the module of an analysis, which defines `measure(context, options) -> metrics`."""
+    """Import the module of an analysis, which defines `measure(context, options) -> metrics`.
+
+    All processes call it; the metrics of rank zero count.
+    """
     return importlib.import_module(f"whole_in_parts.evaluation.analyses.{name}")

@@ -1,7 +1,8 @@
 """Embed images as bags of patches: patches are cut, embedded and summed one after another, so that memory holds one
 patch of each image of a batch, whatever the number of patches.
 
-Shapes: N images of a split, B of a batch, C channels, H×W pixels, P patches of an image, D features of a patch.
+Shapes: N images of a split, B of a batch, C channels, H×W pixels, P patches of an image, D features of a patch,
+F values of a bag.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -16,10 +17,11 @@ from torch import Tensor
 from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.analyses.bag import BagConfig, Feature, Windows
 from whole_in_parts.data.shards import Images
+from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.evaluation.analyses._patches import count_windows, crop_patch, sliding_windows, to_unit_range
 from whole_in_parts.evaluation.analysis import AnalysisContext
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.models.backbone import Backbone
-from whole_in_parts.progress import progress
 
 BATCH = 64
 
@@ -84,40 +86,84 @@ def embed_bags(
     join: bool = False,
     whole_ND: Tensor | None = None,
 ) -> Bags:
-    """Embed the patches of a split.
+    """Embed the patches of a split; processes share the images, and each gets all bags (a collective).
 
     Args:
         counts: the numbers of patches to average over.
         join: concatenate the embeddings of all patches, in the order of their numbers.
         whole_ND: the embeddings of the whole images, for the curve.
     """
-    samples = len(split.indices)
     width = feature_width(context.backbone, feature)
-    means = {count: torch.empty(samples, width) for count in counts}
-    joined_NPD = torch.empty(samples, patches.per_image, width) if join else None
-    curve_P = None if whole_ND is None else torch.zeros(patches.per_image, dtype=torch.float64)
+    widths = [width] * len(counts)
+    widths += [width * patches.per_image] if join else []
+    widths += [patches.per_image] if whole_ND is not None else []
 
-    for rows, indices, images_BCHW in iter_images(context, split, patches.name):
-        sum_BD = torch.zeros(len(indices), width, device=context.device)
-        for taken, (numbers_B, view_BCHW) in enumerate(patches.cut(images_BCHW, indices), start=1):
-            x_BD = embed(context.backbone, view_BCHW, feature)
-            sum_BD += x_BD
-            if taken in means:
-                means[taken][rows] = (sum_BD / taken).cpu()
-            if joined_NPD is not None:
-                joined_NPD[rows, numbers_B] = x_BD.cpu()
-            if curve_P is not None and whole_ND is not None:
-                # The cosine of a sum is that of the mean.
-                curve_P[taken - 1] += F.cosine_similarity(sum_BD.cpu(), whole_ND[rows]).double().sum()
+    def compute(rows_B: NDArray[np.int64]) -> Tensor:
+        indices_B = split.indices[rows_B]
+        images_BCHW = to_unit_range(split.images[indices_B], context.device)
+        whole_BD = None if whole_ND is None else whole_ND[rows_B]
+        embedded = embed_patches(context.backbone, patches.cut(images_BCHW, indices_B), feature, counts, join, whole_BD)
+        return torch.cat(embedded, 1)
 
-    joined_NF = None if joined_NPD is None else joined_NPD.flatten(1)
-    return Bags(means, joined_NF, None if curve_P is None else curve_P / samples)
+    # Filled batch by batch: joined embeddings may take most of the memory.
+    rows_NF = torch.empty(len(split.indices), sum(widths))
+    start = 0
+    for rows_BF in share_rows(compute, np.arange(len(split.indices)), BATCH, patches.name):
+        rows_NF[start : start + len(rows_BF)] = rows_BF
+        start += len(rows_BF)
+
+    parts = iter(rows_NF.split(widths, 1))
+    means = {count: next(parts) for count in counts}
+    joined = next(parts) if join else None
+    return Bags(means, joined, None if whole_ND is None else next(parts).double().mean(0))
+
+
+def embed_patches(
+    backbone: Backbone,
+    views: Iterator[tuple[NDArray[np.int64], Tensor]],
+    feature: Feature,
+    counts: Collection[int],
+    join: bool,
+    whole_BD: Tensor | None,
+) -> list[Tensor]:
+    """Embed one patch of each image of a batch after another.
+
+    Returns the mean (B, D) of the first n patches for each n of `counts`, then, if asked for, the embeddings (B, P · D)
+    of all patches in the order of their numbers, and the cosines (B, P) of the means with the whole images.
+    """
+    means = {}
+    numbers = []
+    embedded = []
+    cosines = []
+    sum_BD = torch.zeros(())
+    for taken, (numbers_B, view_BCHW) in enumerate(views, start=1):
+        x_BD = embed(backbone, view_BCHW, feature).cpu()
+        sum_BD = sum_BD + x_BD
+        if taken in counts:
+            means[taken] = sum_BD / taken
+        if join:
+            numbers.append(numbers_B)
+            embedded.append(x_BD)
+        if whole_BD is not None:
+            # The cosine of a sum is that of the mean.
+            cosines.append(F.cosine_similarity(sum_BD, whole_BD))
+
+    parts = [means[count] for count in counts]
+    if join:
+        order_BP = np.stack(numbers, 1).argsort(1)
+        rows_B1 = np.arange(len(order_BP))[:, None]
+        parts.append(torch.stack(embedded, 1)[rows_B1, order_BP].flatten(1))
+    return parts + ([torch.stack(cosines, 1)] if cosines else [])
 
 
 def embed_whole(context: AnalysisContext, split: Split, feature: Feature = "global") -> Tensor:
-    """Embed whole images, (N, D)."""
-    batches = iter_images(context, split, "whole images")
-    return torch.cat([embed(context.backbone, images_BCHW, feature).cpu() for _, _, images_BCHW in batches])
+    """Embed whole images, (N, D); processes share them, and each gets all embeddings (a collective)."""
+
+    def compute(_: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
+        return embed(context.backbone, images_BCHW, feature)
+
+    rows = iter_rows(compute, split.images, split.indices, context.device, "whole images", BATCH)
+    return torch.cat(list(rows))
 
 
 def embed(backbone: Backbone, images_BCHW: Tensor, feature: Feature) -> Tensor:
@@ -134,13 +180,3 @@ def embed(backbone: Backbone, images_BCHW: Tensor, feature: Feature) -> Tensor:
 def feature_width(backbone: Backbone, feature: Feature) -> int:
     """Return the number of dimensions of a feature."""
     return backbone.features if feature == "global" else 4 * backbone.local_features
-
-
-def iter_images(
-    context: AnalysisContext, split: Split, title: str
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Tensor]]:
-    """Yield batches of at most `BATCH`: their rows in the split (B,), their indices (B,) and images in [0, 1]."""
-    batches = np.array_split(np.arange(len(split.indices)), -(-len(split.indices) // BATCH))
-    for rows_B in progress(batches, title, unit="batch"):
-        indices_B = split.indices[rows_B]
-        yield rows_B, indices_B, to_unit_range(split.images[indices_B], context.device)

@@ -81,6 +81,12 @@ def embed_in_spaces(context: AnalysisContext, images_BCHW: Tensor) -> dict[str, 
     return {space: F.normalize(x_BD).cpu() for space, x_BD in vectors.items()}
 
 
+def space_widths(context: AnalysisContext) -> dict[str, int]:
+    """Return the number of dimensions of each space of `embed_in_spaces`."""
+    image_1CHW = torch.zeros(1, context.test.channels, context.test.size, context.test.size, device=context.device)
+    return {space: x_1D.shape[1] for space, x_1D in embed_in_spaces(context, image_1CHW).items()}
+
+
 def sort_by_class(context: AnalysisContext) -> NDArray[np.int64]:
     """Sort the indices (N,) of the images to analyse by class.
 

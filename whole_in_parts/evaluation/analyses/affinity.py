@@ -31,11 +31,12 @@ from torch import Tensor
 from whole_in_parts.augment.randomness import permutation
 from whole_in_parts.augment.views import Crop, make_batch
 from whole_in_parts.config.analyses.affinity import AffinityConfig
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.evaluation.analyses._patches import sort_by_class
 from whole_in_parts.evaluation.analyses._pictures import QUERY, SAME, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.modifiers.logo import Affinity, LoGo
-from whole_in_parts.progress import progress
 
 BATCH = 64
 SHOWN = 2000
@@ -59,6 +60,9 @@ def measure(context: AnalysisContext, options: AffinityConfig) -> dict[str, floa
     if not isinstance(context.method, LoGo):
         raise TypeError(f"affinity: takes a method with the modifier logo, got {type(context.method).__name__}")
     crop_NCD = embed(context, context.method, 2 * options.pairs)
+    if not is_rank_zero():
+        return {}
+
     first_NPD = crop_NCD[:, 0::2]
     second_NPD = crop_NCD[:, 1::2]
 
@@ -80,10 +84,15 @@ def shuffled(context: AnalysisContext) -> NDArray[np.int64]:
 
 
 def embed(context: AnalysisContext, method: LoGo, count: int) -> Tensor:
-    """Compute the unit embeddings (N, C, D) of `count` local crops of each image, augmented as in the training."""
-    indices = shuffled(context)
-    batches = progress(np.array_split(indices, -(-len(indices) // BATCH)), "local crops", unit="batch")
-    return torch.cat([embed_crops(context, method, batch_indices, count)[1] for batch_indices in batches])
+    """Compute the unit embeddings (N, C, D) of `count` local crops of each image, augmented as in the training.
+
+    Processes share the images, and each gets all embeddings (a collective).
+    """
+
+    def compute(own: NDArray[np.int64]) -> Tensor:
+        return embed_crops(context, method, own, count)[1]
+
+    return torch.cat(list(share_rows(compute, shuffled(context), BATCH, "local crops"))).to(context.device)
 
 
 def embed_crops(

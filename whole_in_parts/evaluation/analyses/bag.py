@@ -22,8 +22,9 @@ from torch import Tensor
 from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.config.analyses.bag import BagConfig, Windows
 from whole_in_parts.config.evaluations import KNN
+from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.evaluation import linear_probe
-from whole_in_parts.evaluation.analyses._bags import Split, all_windows, embed_bags, embed_whole, random_patches
+from whole_in_parts.evaluation.analyses._bags import Bags, Split, all_windows, embed_bags, embed_whole, random_patches
 from whole_in_parts.evaluation.analysis import AnalysisContext
 from whole_in_parts.evaluation.features import Features
 from whole_in_parts.evaluation.nearest_neighbours import split_queries, votes
@@ -42,22 +43,46 @@ def measure(context: AnalysisContext, options: BagConfig) -> dict[str, float]:
         raise Failure(f"analysis.knn.neighbours: {max(options.knn.neighbours)} of {len(train_indices)} training images")
     splits = (Split(context.train, train_indices), Split(context.test, context.indices))
 
+    # All processes embed; rank zero classifies what is embedded.
     central = [embed_whole(context, split) for split in splits]
+    patches = embed_patch_bags(context, splits, central[1], options)
+    windows = embed_window_bags(context, splits, central[1], options.windows) if options.windows else None
+    if not is_rank_zero():
+        return {}
+
     metrics = classify(splits, central, options, "central")
-    metrics |= measure_patches(context, splits, central[1], options)
-    if options.windows:
-        metrics |= measure_windows(context, splits, central[1], options, options.windows)
+    metrics |= measure_patches(context, splits, patches, options)
+    if windows:
+        metrics |= measure_windows(context, splits, windows, options)
     return metrics
 
 
-def measure_patches(
+def embed_patch_bags(
     context: AnalysisContext, splits: Sequence[Split], whole_ND: Tensor, options: BagConfig
-) -> dict[str, float]:
-    """Classify the means of random patches; `whole_ND` are the embeddings of the test images."""
+) -> tuple[Bags, Bags]:
+    """Embed the random patches of both splits; `whole_ND` are the embeddings of the test images (a collective)."""
     patches = random_patches(options)
     train = embed_bags(context, splits[0], patches, options.patches)
-    test = embed_bags(context, splits[1], patches, options.patches, whole_ND=whole_ND)
+    return train, embed_bags(context, splits[1], patches, options.patches, whole_ND=whole_ND)
 
+
+def embed_window_bags(
+    context: AnalysisContext, splits: Sequence[Split], whole_ND: Tensor, windows: Windows
+) -> tuple[Bags, Bags]:
+    """Embed all windows of both splits; `whole_ND` are the embeddings of the test images (a collective)."""
+    patches = all_windows(windows, context.test.size)
+    counts = [patches.per_image]
+    if windows.feature != "global":
+        whole_ND = embed_whole(context, splits[1], windows.feature)
+    train = embed_bags(context, splits[0], patches, counts, windows.feature, windows.join)
+    return train, embed_bags(context, splits[1], patches, counts, windows.feature, windows.join, whole_ND)
+
+
+def measure_patches(
+    context: AnalysisContext, splits: Sequence[Split], bags: tuple[Bags, Bags], options: BagConfig
+) -> dict[str, float]:
+    """Classify the means of random patches of both splits."""
+    train, test = bags
     metrics: dict[str, float] = {}
     for count in options.patches:
         metrics |= classify(splits, [train.means[count], test.means[count]], options, str(count))
@@ -69,16 +94,11 @@ def measure_patches(
 
 
 def measure_windows(
-    context: AnalysisContext, splits: Sequence[Split], whole_ND: Tensor, options: BagConfig, windows: Windows
+    context: AnalysisContext, splits: Sequence[Split], bags: tuple[Bags, Bags], options: BagConfig
 ) -> dict[str, float]:
-    """Classify the mean and the concatenation of all windows; `whole_ND` are the embeddings of the test images."""
-    patches = all_windows(windows, context.test.size)
-    count = patches.per_image
-    if windows.feature != "global":
-        whole_ND = embed_whole(context, splits[1], windows.feature)
-    train = embed_bags(context, splits[0], patches, [count], windows.feature, windows.join)
-    test = embed_bags(context, splits[1], patches, [count], windows.feature, windows.join, whole_ND)
-
+    """Classify the mean and the concatenation of all windows of both splits."""
+    train, test = bags
+    (count,) = train.means
     metrics = classify(splits, [train.means[count], test.means[count]], options, "windows_mean")
     if train.joined is not None and test.joined is not None:
         metrics |= classify(splits, [train.joined, test.joined], options, "windows_joined")

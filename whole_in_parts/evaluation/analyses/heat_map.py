@@ -5,7 +5,8 @@ The query is the window of an image at `place`. It is compared, by cosine, with 
 the same image and of another image: the next one when the images are sorted by class, so mostly of the same class.
 `same_image_<space>` is the mean over all windows of the image except the query, `other_image_<space>` the mean over the
 windows of the other image. `heat_map.png` shows maps of `shown` images with a common colour bar. A method without a
-projector has the embedding alone. Shapes: B images, C channels, H×W pixels, P×P windows, D dimensions.
+projector has the embedding alone. Shapes: N images, B of a batch, M maps of an image, C channels, H×W
+pixels, P×P windows, D dimensions.
 """
 
 from typing import NamedTuple
@@ -19,11 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whole_in_parts.config.analyses.heat_map import HeatMapConfig
+from whole_in_parts.distributed.environment import is_rank_zero
+from whole_in_parts.distributed.sharing import share_rows
 from whole_in_parts.evaluation.analyses._patches import (
     embed_in_spaces,
     evenly_spaced,
     sliding_windows,
     sort_by_class,
+    space_widths,
     to_unit_range,
 )
 from whole_in_parts.evaluation.analyses._pictures import (
@@ -36,7 +40,6 @@ from whole_in_parts.evaluation.analyses._pictures import (
     to_pixels,
 )
 from whole_in_parts.evaluation.analysis import AnalysisContext
-from whole_in_parts.progress import progress
 
 BATCH = 64
 INCH = 1.25
@@ -54,14 +57,19 @@ class Maps(NamedTuple):
 def measure(context: AnalysisContext, options: HeatMapConfig) -> dict[str, float]:
     """Compute the mean similarities, and write `heat_map.png`."""
     indices = sort_by_class(context)
-    batches: dict[str, list[Maps]] = {}
-    for start in progress(range(0, len(indices), BATCH), "windows", unit="batch"):
-        # With the first image of the next batch, to which the last image is compared.
-        batch_indices = indices[np.arange(start, min(start + BATCH, len(indices)) + 1) % len(indices)]
-        for space, maps in compare(context, batch_indices, options).items():
-            batches.setdefault(space, []).append(maps)
-    joined = {space: Maps(*map(torch.cat, zip(*parts, strict=True))) for space, parts in batches.items()}
 
+    def compute(rows_B: NDArray[np.int64]) -> Tensor:
+        # With the image that follows, to which the last image is compared.
+        own = indices[np.append(rows_B, rows_B[-1] + 1) % len(indices)]
+        maps = compare(context, own, options).values()
+        return torch.stack([map_BPP for of_space in maps for map_BPP in of_space], 1)
+
+    maps_NMPP = torch.cat(list(share_rows(compute, np.arange(len(indices)), BATCH, "windows")))
+    if not is_rank_zero():
+        return {}
+
+    pairs = maps_NMPP.unflatten(1, (-1, 2)).unbind(1)
+    joined = {space: Maps(*pair.unbind(1)) for space, pair in zip(space_widths(context), pairs, strict=True)}
     save_png(plot(context, indices, joined, options), context.directory / "heat_map.png")
     return {name: value for space, maps in joined.items() for name, value in means(space, maps).items()}
 

@@ -7,7 +7,8 @@ neighbours, by cosine, are patches of other images. As in the paper, they may be
 `same_class_<space>` is the share of the neighbours in other images that have the query's class, in per cent.
 `neighbours.parquet` has every query with its neighbours and their boxes (top, left, height, width, in pixels at the
 run's image size). `neighbours.png` shows `shown` queries; neighbours of the query's class have a green frame. A method
-without a projector has the embedding alone. Shapes: M patches, K neighbours, D dimensions, B images.
+without a projector has the embedding alone. Shapes: N images, B of a batch, M patches, P of an image, K neighbours,
+D dimensions, F values of a patch.
 """
 
 from typing import NamedTuple
@@ -23,18 +24,20 @@ from torch import Tensor
 
 from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.config.analyses.neighbours import NeighboursConfig
+from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.evaluation import nearest_neighbours
 from whole_in_parts.evaluation.analyses._patches import (
     crop_patch,
     embed_in_spaces,
     evenly_spaced,
     sort_by_class,
+    space_widths,
     to_unit_range,
 )
 from whole_in_parts.evaluation.analyses._pictures import INK, QUERY, SAME, draw_frame, hide_axes, save_png, to_pixels
 from whole_in_parts.evaluation.analysis import AnalysisContext
+from whole_in_parts.evaluation.features import iter_rows
 from whole_in_parts.failure import Failure
-from whole_in_parts.progress import progress
 
 BATCH = 64
 INCH, GAP, TILE = 0.62, 0.5, 0.92
@@ -71,6 +74,9 @@ def measure(context: AnalysisContext, options: NeighboursConfig) -> dict[str, fl
         )
 
     bank = build_bank(context, options)
+    if not is_rank_zero():
+        return {}
+
     others = {space: nearest(x_MD, bank.images_M, options) for space, x_MD in bank.spaces.items()}
     neighbours = others
     if options.own_image:
@@ -93,25 +99,25 @@ def select_split(context: AnalysisContext, options: NeighboursConfig) -> Analysi
 
 
 def build_bank(context: AnalysisContext, options: NeighboursConfig) -> Bank:
-    """Crop and embed the patches of the images, sorted by class."""
+    """Crop and embed the patches of the images, sorted by class; processes share the images (a collective)."""
     indices = sort_by_class(context)
-    boxes = []
-    vectors = []
-    for batch_indices in progress(np.array_split(indices, -(-len(indices) // BATCH)), "patches", unit="batch"):
-        images_BCHW = to_unit_range(context.test[batch_indices], context.device)
-        patches = [crop_patch(images_BCHW, batch_indices, options, number) for number in range(options.patches)]
-        boxes.append(torch.stack([box_B4 for _, box_B4 in patches], 1).flatten(0, 1))
-        views = [embed_in_spaces(context, view_BCSS) for view_BCSS, _ in patches]
-        # Interleave the patches: all patches of an image are consecutive.
-        vectors.append({space: torch.stack([view[space] for view in views], 1).flatten(0, 1) for space in views[0]})
+    widths = space_widths(context)
 
+    def compute(batch_indices: NDArray[np.int64], images_BCHW: Tensor) -> Tensor:
+        patches = [crop_patch(images_BCHW, batch_indices, options, number) for number in range(options.patches)]
+        rows = [torch.cat([*embed_in_spaces(context, view_BCSS).values(), box_B4], 1) for view_BCSS, box_B4 in patches]
+        return torch.stack(rows, 1)
+
+    rows_NPF = torch.cat(list(iter_rows(compute, context.test, indices, context.device, "patches", BATCH)))
+    # All patches of an image are consecutive.
+    *vectors, box_M4 = rows_NPF.flatten(0, 1).split([*widths.values(), 4], 1)
     images_M = indices.repeat(options.patches)
     return Bank(
         images_M,
         np.tile(np.arange(options.patches), len(indices)),
         torch.from_numpy(context.test.shards.labels[images_M]),
-        torch.cat(boxes).int(),
-        {space: torch.cat([batch_vectors[space] for batch_vectors in vectors]) for space in vectors[0]},
+        box_M4.int(),
+        dict(zip(widths, vectors, strict=True)),
     )
 
 
