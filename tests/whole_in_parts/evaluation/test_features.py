@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -36,6 +39,20 @@ def test_the_file_is_an_arrow_table_that_others_read(tmp_path):
 def test_a_split_without_images_is_refused_by_the_name_of_its_file(tmp_path):
     with pytest.raises(Failure, match=r"test\.arrow: the split has no images"):
         features.write([], torch.empty(0), [], tmp_path / "test.arrow")
+
+
+def test_a_process_other_than_rank_zero_computes_all_batches_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    computed = []
+    batches = (computed.append(number) or {"global": torch.eye(2)} for number in range(3))
+    features.write(list("abcdef"), torch.arange(6), batches, tmp_path / "features.arrow")
+    assert computed == [0, 1, 2]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_labels_are_read_alone(tmp_path):
+    features.write(list("ab"), torch.tensor([7, 3]), [{"global": torch.eye(2)}], tmp_path / "features.arrow")
+    assert features.read_labels(tmp_path / "features.arrow").tolist() == [7, 3]
 
 
 def test_labels_that_no_training_sample_has_are_refused_by_their_numbers(tmp_path):
@@ -104,3 +121,43 @@ def test_a_classifier_can_learn_from_features(images, small):
     layer = torch.nn.Linear(made.features_ND.shape[1], 10)
     torch.nn.functional.cross_entropy(layer(made.features_ND), made.labels_N).backward()
     assert layer.weight.grad.abs().sum() > 0
+
+
+def test_the_peak_of_memory_does_not_grow_with_the_number_of_images(root, tmp_path):
+    """The representations of four times as many images would take 200 MB more."""
+    command = [sys.executable, "-c", MEMORY, str(tmp_path / "features.arrow")]
+    printed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    few, many = map(float, printed.split())
+    assert many - few < 60
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from whole_in_parts.evaluation import features
+from whole_in_parts.models.backbone import Representations
+from whole_in_parts.training.peak_memory import peak_memory_mb
+
+class Images:
+    def __init__(self, number):
+        self.number = number
+    def __len__(self):
+        return self.number
+    def __getitem__(self, indices):
+        return torch.zeros(len(indices), 1, 32, 32, dtype=torch.uint8)
+
+def backbone(x_BCHW):
+    return Representations((), x_BCHW.flatten(1), x_BCHW.flatten(1).repeat(1, 3))
+
+cpu = torch.device("cpu")
+
+def peak(number):
+    batches = features.iter_representations(backbone, Images(number), ["global", "patch"], cpu, "")
+    features.write(["key"] * number, torch.zeros(number, dtype=torch.int64), batches, Path(sys.argv[1]))
+    return peak_memory_mb(cpu)
+
+peak(1000)
+print(peak(4000), peak(16000))
+"""
