@@ -44,15 +44,20 @@ class Patches(NamedTuple):
 
 
 class Bags(NamedTuple):
-    """The bags of a split.
+    """The bags of a split, or of a batch.
 
     `means` are those (N, D) of the first n patches, by n. If asked for, `joined` (N, P · D) is the concatenation of all
-    patches, and `curve_P` the cosine of the mean of the first 1, 2, … patches with the whole image, a mean over images.
+    patches, and `cosine_NP` the cosine of the mean of the first 1, 2, … patches with the whole image.
     """
 
     means: dict[int, Tensor]
     joined: Tensor | None
-    curve_P: Tensor | None
+    cosine_NP: Tensor | None
+
+    @property
+    def curve_P(self) -> Tensor | None:
+        """The cosine for each number of patches, a mean over images."""
+        return None if self.cosine_NP is None else self.cosine_NP.double().mean(0)
 
 
 def random_patches(options: BagConfig) -> Patches:
@@ -98,12 +103,18 @@ def embed_bags(
     widths += [width * patches.per_image] if join else []
     widths += [patches.per_image] if whole_ND is not None else []
 
+    def as_bags(rows_NF: Tensor) -> Bags:
+        parts = iter(rows_NF.split(widths, 1))
+        means = {count: next(parts) for count in counts}
+        return Bags(means, next(parts) if join else None, None if whole_ND is None else next(parts))
+
     def compute(rows_B: NDArray[np.int64]) -> Tensor:
         indices_B = split.indices[rows_B]
         images_BCHW = to_unit_range(split.images[indices_B], context.device)
         whole_BD = None if whole_ND is None else whole_ND[rows_B]
-        embedded = embed_patches(context.backbone, patches.cut(images_BCHW, indices_B), feature, counts, join, whole_BD)
-        return torch.cat(embedded, 1)
+        rows_BF = torch.empty(len(rows_B), sum(widths))
+        fill_bags(as_bags(rows_BF), context.backbone, patches.cut(images_BCHW, indices_B), feature, whole_BD)
+        return rows_BF
 
     # Filled batch by batch: joined embeddings may take most of the memory.
     rows_NF = torch.empty(len(split.indices), sum(widths))
@@ -111,49 +122,31 @@ def embed_bags(
     for rows_BF in share_rows(compute, np.arange(len(split.indices)), BATCH, patches.name):
         rows_NF[start : start + len(rows_BF)] = rows_BF
         start += len(rows_BF)
-
-    parts = iter(rows_NF.split(widths, 1))
-    means = {count: next(parts) for count in counts}
-    joined = next(parts) if join else None
-    return Bags(means, joined, None if whole_ND is None else next(parts).double().mean(0))
+    return as_bags(rows_NF)
 
 
-def embed_patches(
+def fill_bags(
+    bags: Bags,
     backbone: Backbone,
     views: Iterator[tuple[NDArray[np.int64], Tensor]],
     feature: Feature,
-    counts: Collection[int],
-    join: bool,
     whole_BD: Tensor | None,
-) -> list[Tensor]:
-    """Embed one patch of each image of a batch after another.
+) -> None:
+    """Embed one patch of each image of a batch after another, and write what the bags ask for into their tensors."""
+    sum_BD = torch.zeros_like(next(iter(bags.means.values())))
+    joined_BPD = None if bags.joined is None else bags.joined.unflatten(1, (-1, sum_BD.shape[1]))
+    rows_B = np.arange(len(sum_BD))
 
-    Returns the mean (B, D) of the first n patches for each n of `counts`, then, if asked for, the embeddings (B, P · D)
-    of all patches in the order of their numbers, and the cosines (B, P) of the means with the whole images.
-    """
-    means = {}
-    numbers = []
-    embedded = []
-    cosines = []
-    sum_BD = torch.zeros(())
     for taken, (numbers_B, view_BCHW) in enumerate(views, start=1):
         x_BD = embed(backbone, view_BCHW, feature).cpu()
-        sum_BD = sum_BD + x_BD
-        if taken in counts:
-            means[taken] = sum_BD / taken
-        if join:
-            numbers.append(numbers_B)
-            embedded.append(x_BD)
-        if whole_BD is not None:
+        sum_BD += x_BD
+        if taken in bags.means:
+            bags.means[taken][:] = sum_BD / taken
+        if joined_BPD is not None:
+            joined_BPD[rows_B, numbers_B] = x_BD
+        if bags.cosine_NP is not None and whole_BD is not None:
             # The cosine of a sum is that of the mean.
-            cosines.append(F.cosine_similarity(sum_BD, whole_BD))
-
-    parts = [means[count] for count in counts]
-    if join:
-        order_BP = np.stack(numbers, 1).argsort(1)
-        rows_B1 = np.arange(len(order_BP))[:, None]
-        parts.append(torch.stack(embedded, 1)[rows_B1, order_BP].flatten(1))
-    return parts + ([torch.stack(cosines, 1)] if cosines else [])
+            bags.cosine_NP[:, taken - 1] = F.cosine_similarity(sum_BD, whole_BD)
 
 
 def embed_whole(context: AnalysisContext, split: Split, feature: Feature = "global") -> Tensor:
