@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from timm.layers import BatchNormAct2d
@@ -30,6 +32,15 @@ def test_by_one_process_it_is_torchs_batch_norm_in_values_gradients_and_running_
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
 
 
+def test_without_momentum_the_running_statistics_are_the_mean_over_batches():
+    theirs, ours = nn.BatchNorm2d(4, momentum=None), synchronised_on_cpus(nn.BatchNorm2d(4, momentum=None))
+    for _ in range(3):
+        x_BCHW = torch.randn(6, 4, 3, 3)
+        torch.testing.assert_close(ours(x_BCHW), theirs(x_BCHW))
+    for name, tensor in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], tensor)
+
+
 def test_half_precision_has_its_statistics_in_single():
     x = (1000 + torch.randn(4096, 2)).bfloat16()
     assert BatchNorm(2)(x).dtype == torch.bfloat16
@@ -45,6 +56,10 @@ def test_what_is_given_the_whole_batch_keeps_its_own():
     synchronise(module, CPU)
     assert [isinstance(norm, BatchNorm) for norm in (module[0], module[1][0], module[2][0])] == [True, True, False]
     assert set(module.state_dict()) == names
+
+
+def test_parts_of_any_size_give_values_statistics_and_gradients_of_the_whole_batch(torchrun):
+    torchrun(2, str(Path(__file__).with_name("uneven.py")))
 
 
 def test_a_batch_norm_that_does_more_is_refused():

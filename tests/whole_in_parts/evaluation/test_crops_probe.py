@@ -86,6 +86,7 @@ def test_what_is_left_out_is_the_protocol_of_co_ssl():
         "held_out": 0.1,
         "schedule": "steps",
         "weight_decay": 0.0,
+        "precision": "float32",
     }
 
 

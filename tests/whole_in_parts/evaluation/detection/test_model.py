@@ -56,6 +56,22 @@ def test_images_of_several_shapes_make_one_batch_with_zeros_where_there_is_no_im
     assert not batch.tensors[1, :, :, 33:].any()
 
 
+def test_in_bfloat16_the_stages_compute_in_it_and_losses_are_float32_and_near():
+    images, targets = [torch.rand(3, 32, 32)], [target([2, 3, 20, 21])]
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        model = detector(precision=precision).train()
+        seen = set()
+        for stage in (model.body, model.heads.stage):
+            for layer in (module for module in stage.modules() if isinstance(module, torch.nn.Conv2d)):
+                layer.register_forward_hook(lambda *given, seen=seen: seen.add(given[2].dtype))
+        losses.append(model(images, targets, [1])[1])
+        assert seen == {getattr(torch, precision)}
+    assert {loss.dtype for loss in losses[1].values()} == {torch.float32}
+    for name in ("class", "loss_objectness"):
+        torch.testing.assert_close(losses[1][name], losses[0][name], rtol=0.2, atol=0)
+
+
 @pytest.mark.parametrize("masks", [False, True])
 def test_training_gives_losses_and_evaluation_boxes_labels_scores_and_masks(masks):
     model = detector(masks=masks).train()
