@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help study plan grid check test lint format bench schema lock
+.PHONY: help study plan grid papers check test lint format bench schema lock
 
 help:  ## the commands of this file
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
@@ -21,6 +21,9 @@ plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDW
 
 grid: $(VENV)/ready  ## write the runs of the grids of params.yaml
 	python -m workflow.grid
+
+papers: $(VENV)/ready  ## list in docs/papers.md what the ready studies measure
+	python -m workflow.papers
 
 check: $(VENV)/ready lint  ## format, lint, types and the quick tests
 	OMP_NUM_THREADS=1 pytest --numprocesses logical --maxprocesses 4 --quiet $(QUICK)

@@ -2,15 +2,15 @@
 
 Reads the results of the other stages and writes `index.html`, a self-contained page; `figures/`, including the pictures
 of analyses; `tables/*.csv`, with every number in full precision; and for DVC `metrics/<run>.json`,
-{evaluation: {metric: number}}. A number that is missing or not finite is shown as "missing" and flagged at the top of
-the page. The stage fails if a result belongs to no entry of params.yaml.
+{evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}. A number that is missing or not finite is
+shown as "missing" and flagged at the top of the page. The stage fails if a result belongs to no entry of params.yaml.
 """
 
 import json
 from pathlib import Path
 
 from whole_in_parts.config.study import Study
-from whole_in_parts.report import claim, content, figures, pictures, results, tables
+from whole_in_parts.report import claim, claims, content, figures, pictures, published, results, tables
 from whole_in_parts.report.groups import group
 from workflow import program
 
@@ -20,6 +20,8 @@ def report(study: Study, key: str, directory: Path) -> None:
     measured = results.read(study)
     groups = group(study.runs)
     verdicts = claim.verdicts(study, groups, measured)
+    tested = claims.evaluate(study, groups, measured)
+    compared = published.compare(study, groups, measured)
     drawings = figures.draw(study, groups, measured)
 
     for name in ("tables", "figures", "metrics"):
@@ -31,10 +33,11 @@ def report(study: Study, key: str, directory: Path) -> None:
     for picture in analysis_pictures:
         (directory / "figures" / picture.name).write_bytes(picture.png)
 
-    tables.write(study, groups, measured, verdicts, directory / "tables")
+    tables.write(study, groups, measured, verdicts, tested, compared, directory / "tables")
     for run, metrics in measured.metrics.items():
         write(directory / "metrics" / f"{run}.json", json.dumps(metrics, indent=2) + "\n")
-    page = content.render(study, groups, measured, verdicts, drawings, analysis_pictures)
+    write(directory / "claims.json", json.dumps(claims.verdicts(tested), indent=2) + "\n")
+    page = content.render(study, groups, measured, verdicts, tested, compared, drawings, analysis_pictures)
     write(directory / "index.html", page)
 
 

@@ -11,9 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_metrics_show_a_row_a_run(study):
-    shown = json.loads(study.run("dvc", "metrics", "show", "--json"))
-    assert set(shown[""]["data"]) == {f"results/report/metrics/{run}.json" for run in ("random", "byol", "co_byol")}
+def test_metrics_show_a_row_a_run_and_the_verdicts_on_the_claims(study):
+    shown = json.loads(study.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    claims = shown.pop("results/report/claims.json")["data"]
+    assert claims["co_ssl"]["linear"] == "undecided"  # one seed
+    assert set(shown) == {f"results/report/metrics/{run}.json" for run in ("random", "byol", "co_byol")}
 
 
 def test_metrics_that_changed_are_shown_with_their_difference(study):

@@ -26,6 +26,7 @@ from whole_in_parts.config.evaluations import (
     Mask,
 )
 from whole_in_parts.config.grid import Grid, expand
+from whole_in_parts.config.paper import PublishedRow
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Name, Section
 from whole_in_parts.config.transfer import Transfer
@@ -62,6 +63,8 @@ class Study(Section):
     """The transfer tasks by name, each of one run on one dataset; may be left out."""
     analyse: dict[Name, Analyse] = Field(default_factory=dict)
     """The analyses by name, each of one run on one dataset; may be left out."""
+    published: list[PublishedRow] = Field(default_factory=list)
+    """Published figures that runs are compared with in the report; may be left out."""
 
     @model_validator(mode="after")
     def datasets_are_defined(self) -> Self:
@@ -114,6 +117,15 @@ class Study(Section):
         for key, entry in self.entries().items():
             if entry.run not in self.runs:
                 raise ValueError(f"{key}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
+        return self
+
+    @model_validator(mode="after")
+    def published_runs_are_defined(self) -> Self:
+        for number, row in enumerate(self.published):
+            if row.run not in self.runs:
+                raise ValueError(
+                    f"published.{number}.run: no run is called {row.run}; there are: {', '.join(self.runs)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -9,9 +9,11 @@ from markupsafe import Markup, escape
 from whole_in_parts.config.study import Study
 from whole_in_parts.report import palette, tables
 from whole_in_parts.report.claim import Verdict
+from whole_in_parts.report.claims import TestedClaim
 from whole_in_parts.report.figures import Drawing
 from whole_in_parts.report.groups import Group, summarise
 from whole_in_parts.report.pictures import Picture
+from whole_in_parts.report.published import ComparedTable
 from whole_in_parts.report.results import EVALUATIONS, RunResults
 
 TEMPLATES = Path(__file__).parent
@@ -22,6 +24,8 @@ def render(
     groups: list[Group],
     measured: RunResults,
     verdicts: list[Verdict],
+    claims: list[TestedClaim],
+    published: list[ComparedTable],
     drawings: list[Drawing],
     pictures: list[Picture],
 ) -> str:
@@ -41,6 +45,8 @@ def render(
         groups=groups,
         measured=measured,
         verdicts=verdicts,
+        claims=claims,
+        published=published,
         drawings=drawings,
         pictures=pictures,
         columns=tables.columns(study),

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.report.claim import Verdict
+from whole_in_parts.report.claims import TestedClaim
 from whole_in_parts.report.groups import Group, Summary, summarise
+from whole_in_parts.report.published import ComparedTable
 from whole_in_parts.report.results import (
     ALWAYS,
     EVALUATIONS,
@@ -121,9 +123,19 @@ def shown(summary: Summary) -> float:
     return float("-inf") if summary.mean is None else round(summary.mean, 1)
 
 
-def write(study: Study, groups: list[Group], measured: RunResults, verdicts: list[Verdict], folder: Path) -> None:
+def write(
+    study: Study,
+    groups: list[Group],
+    measured: RunResults,
+    verdicts: list[Verdict],
+    claims: list[TestedClaim],
+    published: list[ComparedTable],
+    folder: Path,
+) -> None:
     """Write every table in full; `missing` stands for missing numbers."""
     save(folder / "claim.csv", CLAIM, (claim_row(verdict) for verdict in verdicts))
+    save(folder / "claims.csv", CLAIMS, claims_rows(claims))
+    save(folder / "published.csv", PUBLISHED, published_rows(published))
     save(folder / "results.csv", RESULTS, result_rows(groups, measured))
     save(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
     save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(group, measured) for group in groups))
@@ -133,6 +145,8 @@ def write(study: Study, groups: list[Group], measured: RunResults, verdicts: lis
 
 
 CLAIM = ["group", "random_group", "evaluation", "metric", "mean", "random_mean", "margin", "spread", "exceeds"]
+CLAIMS = ["paper", "claim", "groups", "scale", "seeds", "difference", "low", "high", "verdict", "reason"]
+PUBLISHED = ["paper", "table", "row", "column", "run", "metric", "seeds", "mean", "std", "published", "difference"]
 RESULTS = ["group", "evaluation", "metric", "seeds", "measured", "mean", "std", "lowest", "highest"]
 RUNS = ["run", "group", "seed", "evaluation", "metric", "value"]
 ANALYSES = ["entry", "run", "dataset", "analysis", "metric", "value"]
@@ -154,6 +168,26 @@ def claim_row(verdict: Verdict) -> list[object]:
     exceeds = {True: "yes", False: "no", None: "undecided"}[verdict.exceeds]
     means = [verdict.summary.mean, verdict.random.mean]
     return [verdict.group.name, baseline, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
+
+
+def claims_rows(claims: list[TestedClaim]) -> Iterable[list[object]]:
+    """Yield every comparison; groups have the sign with which they enter the difference."""
+    for tested in claims:
+        for each in tested.comparisons:
+            groups = " ".join(f"{'+' if term.sign > 0 else '-'}{term.group.name}" for term in each.terms)
+            bounds = each.interval or ["–", "–"]
+            numbers = [len(each.differences), each.mean, *bounds]
+            yield [tested.paper, tested.name, groups, each.scale, *numbers, each.verdict, each.reason or "–"]
+
+
+def published_rows(published: list[ComparedTable]) -> Iterable[list[object]]:
+    for table in published:
+        for cell in table.cells:
+            place = [table.paper, table.number, cell.row, cell.column, cell.run, cell.metric]
+            seeds = len(cell.summary.measured)
+            std = "–" if seeds == 1 else cell.summary.std
+            value = "–" if cell.published is None else cell.published
+            yield [*place, seeds, cell.summary.mean, std, value, cell.difference]
 
 
 def result_rows(groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
