@@ -1,5 +1,7 @@
 """The page itself: the variables of the template, and its filters for numbers, lists and figures."""
 
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
@@ -17,6 +19,7 @@ from whole_in_parts.report.published import ComparedTable
 from whole_in_parts.report.results import EVALUATIONS, RunResults
 
 TEMPLATES = Path(__file__).parent
+SCRIPT = (TEMPLATES / "tables.js").read_text(encoding="utf-8")
 
 
 def render(
@@ -49,6 +52,8 @@ def render(
         published=published,
         drawings=drawings,
         pictures=pictures,
+        script=Markup(SCRIPT),
+        script_hash=script_hash(SCRIPT),
         columns=tables.columns(study),
         results=tables.results(study, groups, measured),
         looks=palette.looks(groups),
@@ -57,6 +62,11 @@ def render(
         collapsed=lambda group: [run for run in group.runs if measured.collapsed(run)],
         evaluations=study.model_dump(mode="json", include={*EVALUATIONS, "analyse"}),
     )
+
+
+def script_hash(script: str) -> str:
+    """Return the hash by which the page's security policy allows its own script and no other."""
+    return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
 
 
 def listed(items: list[object]) -> str:

@@ -18,6 +18,8 @@ from whole_in_parts.report.palette import DASHES, MUTED, Look, looks
 from whole_in_parts.report.results import ONLINE_METRICS, PATCH_METRICS, RunResults
 
 TERMS = ["--", ":", "-."]
+INCHES_PER_CHARACTER = 0.085
+"""Width of a character of a tick label, with its share of the gap to the next label."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,9 @@ def attacks(scene: Scene) -> list[Drawing]:
             shift = 0.7 * ((index + 0.5) / len(scene.groups) - 0.5)
             points(axes, scene, group, [position + shift for position in range(len(names))], names)
         axes.set(xticks=range(len(names)), xlim=(-0.5, len(names) - 0.5))
-        axes.set_xticklabels([name.replace("_", " ") for name in names])
+        labels = [name.replace("_", " ") for name in names]
+        is_tight = sum(map(len, labels)) * INCHES_PER_CHARACTER > width(scene) - 1.2
+        axes.set_xticklabels(labels, rotation=28 if is_tight else 0, ha="right" if is_tight else "center")
         axes.grid(visible=False, axis="x")
 
     caption = (

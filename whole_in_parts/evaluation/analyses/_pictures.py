@@ -7,21 +7,27 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from torch import Tensor
 
 DPI = 150
 COLOURS = "viridis"
-INK, QUERY, SAME = "#1c1f24", "#d1242f", "#1a9f53"
-"""Colours of text, of a query's frame and of the frame of a patch of the query's class."""
+INK, QUERY, SAME = "#7a808a", "#d1242f", "#1a9f53"
+"""Colours of text (legible on white and on black), of a query's frame and of that of a patch of the query's class."""
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height."""
 
 
 def save_png(figure: Figure, file: Path) -> None:
-    """Write a figure without the version of matplotlib."""
-    figure.savefig(file, dpi=DPI, metadata={"Software": None})
+    """Write a figure without background, which is the page's, and without the version of matplotlib."""
+    for text in figure.findobj(Text):
+        text.set_color(INK)
+    for axes in figure.axes:
+        axes.tick_params(colors=INK)
+        axes.spines[:].set_color(INK)
+    figure.savefig(file, dpi=DPI, metadata={"Software": None}, transparent=True)
 
 
 def to_pixels(image_CHW: Tensor) -> NDArray[np.float32]:
@@ -39,7 +45,7 @@ def add_colour_bar(figure: Figure, mappable: ScalarMappable, grid: NDArray, labe
     """Draw the common colour bar of a grid of maps beside it."""
     bar = figure.colorbar(mappable, ax=grid, shrink=0.85, aspect=25)
     bar.set_label(label, fontsize=8, color=INK)
-    bar.ax.tick_params(labelsize=7)
+    bar.ax.tick_params(labelsize=7, colors=INK)
 
 
 def hide_axes(axes: Axes, title: str = "") -> None:
