@@ -1,6 +1,7 @@
 """Run the stages of dvc.yaml: DVC defines them and finds the stale ones, Snakemake schedules them."""
 
 import os
+import sys
 
 from dvc.exceptions import DvcException
 from snakemake.exceptions import WorkflowError
@@ -39,6 +40,14 @@ def all_outputs(wildcards):
     return [*STAGES.by_output]
 
 
+def stage_of(output):
+    """Return the stage of an output; a target that the study does not have ends with the nearest that it has."""
+    if output not in STAGES.by_output:
+        # Snakemake would add a trace to an exception.
+        sys.exit(STAGES.unknown(output))
+    return STAGES.by_output[output]
+
+
 def inputs_of(pattern):
     """Return the input function of the kind of stage that writes to a pattern.
 
@@ -48,7 +57,7 @@ def inputs_of(pattern):
 
     def inputs(wildcards):
         apply_force()
-        stage = STAGES.by_output[pattern.format(**wildcards)]
+        stage = stage_of(pattern.format(**wildcards))
         paths = STAGES.inputs(stage.output)
         return [stage.mark, *(paths if stage.stale else map(ancient, paths))]
 
@@ -57,7 +66,7 @@ def inputs_of(pattern):
 
 def address_of(pattern):
     """Return a function for DVC's name of a stage of the kind that writes to a pattern."""
-    return lambda wildcards: STAGES.by_output[pattern.format(**wildcards)].address
+    return lambda wildcards: stage_of(pattern.format(**wildcards)).address
 
 
 onstart:

@@ -1,11 +1,11 @@
 """Pretrain the backbone of a run: `results/pretrain/<run>/`.
 
 Writes the model with its card (`model/`), other weights of the method (`method.safetensors`), `history.csv` (losses,
-learning rate and the metrics of the online evaluation) and `metrics.json`. A training that was killed resumes from its
-last checkpoint, as long as options, data and code are the same.
+learning rate and the metrics of the online evaluation) and `metrics.json`. During the training, `history.csv` and an
+event file of TensorBoard grow in `scratch/pretrain/<run>/`. A training that was killed resumes from its last
+checkpoint, as long as options, data and code are the same.
 """
 
-import csv
 from pathlib import Path
 
 import torch
@@ -27,6 +27,7 @@ from whole_in_parts.models.receptive_field import receptive_field
 from whole_in_parts.results import result_dir, scratch_dir
 from whole_in_parts.training import method_weights
 from whole_in_parts.training.building import build
+from whole_in_parts.training.history import write_history
 from whole_in_parts.training.loop import Training, train
 from whole_in_parts.training.online import MEASURED, OnlineEvaluation
 from whole_in_parts.training.peak_memory import peak_memory_mb
@@ -70,7 +71,7 @@ def train_and_write(options: Run, run: str, transform: ImageTransform, device: t
     metrics = training_metrics(method.backbone, training, options)
     metrics["peak_memory_mb"] = round(peak_memory_mb(device), 1)
     write_metrics(directory, metrics)
-    write_history(training, directory / "history.csv")
+    write_history(training.history, directory / "history.csv")
     card = model_card(run, options, metrics)
     (directory / "model/README.md").write_text(card, encoding="utf-8")
 
@@ -106,15 +107,6 @@ def training_metrics(backbone: Backbone, training: Training, options: Run) -> di
         "stride": stride,
         "map_size": backbone.map_sizes(options.image_size)[-1],
     }
-
-
-def write_history(training: Training, file: Path) -> None:
-    """Write the history as CSV; a metric that was not computed in a step is left empty."""
-    columns = dict.fromkeys(name for row in training.history for name in row)
-    with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns or ["step", "epoch", "learning_rate", "loss"])
-        writer.writeheader()
-        writer.writerows(training.history)
 
 
 if __name__ == "__main__":

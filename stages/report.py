@@ -1,7 +1,7 @@
 """Write the report of the whole study: `results/report/`.
 
 Reads the results of the other stages and writes `index.html`, a self-contained page; `figures/`, including the pictures
-of analyses; `tables/*.csv`, with every number in full precision; and for DVC `metrics/<run>.json`,
+of analyses; `tables/*`, with every number in full precision; and for DVC `metrics/<run>.json`,
 {evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}. A number that is missing or not finite is
 shown as "missing" and flagged at the top of the page. The stage fails if a result belongs to no entry of params.yaml.
 """

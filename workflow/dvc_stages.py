@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
@@ -132,6 +133,11 @@ class Stages:
         DVC cannot compute a status here, since it refuses to read the outputs that other jobs are writing.
         """
         return cls(Stage.read_mark(file) for file in sorted(MARKS.rglob("*.json")))
+
+    def unknown(self, output: str) -> str:
+        """Return the message for a target that is no output of a stage: the nearest that are."""
+        nearest = get_close_matches(output, self.by_output, cutoff=0.5)
+        return f"{output}: the study has no such result; the nearest are: {', '.join(nearest or self.by_output)}"
 
     def kinds(self) -> dict[str, bool]:
         """List the kinds of stages, in the order of dvc.yaml, with whether a kind has keys."""

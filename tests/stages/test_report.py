@@ -269,3 +269,15 @@ def test_the_tables_are_the_metrics_in_full(plan):
         80,
         81,
     ]
+
+
+def test_tables_are_written_as_csv_markdown_and_latex_with_the_same_rows(plan):
+    directory = made(plan) / "tables"
+    rows = table(directory.parent, "results.csv")
+    markdown = (directory / "results.md").read_text().splitlines()
+    latex = (directory / "results.tex").read_text()
+    assert len(markdown) == 2 + len(rows)
+    assert markdown[0].startswith("| group | evaluation | metric |")
+    assert latex.count(r" \\") == 1 + len(rows)
+    assert r"co\_byol & linear & top1" in latex
+    assert f"{float(rows[0]['mean']):.2f}" in markdown[2]

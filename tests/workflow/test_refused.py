@@ -102,3 +102,10 @@ def test_a_stage_that_another_process_is_at_is_waited_for_and_then_done(study):
         assert waits.poll() is None
     waits.communicate()
     assert waits.returncode == 0
+
+
+def test_a_target_that_is_mistyped_is_refused_with_the_nearest_that_are_there(study):
+    printed = study.run("snakemake", "--cores", "1", "results/pretrain/boyl", fails=True)
+    assert "results/pretrain/boyl: the study has no such result; the nearest are: results/pretrain/byol" in printed
+    assert "Traceback" not in printed
+    assert "KeyError" not in printed

@@ -1,6 +1,5 @@
-"""The tables: the cells of the page, and the same numbers in full precision as CSV."""
+"""The tables: the cells of the page, and the same numbers as files."""
 
-import csv
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.report.claim import Verdict
 from whole_in_parts.report.claims import TestedClaim
+from whole_in_parts.report.formats import write_all, write_csv
 from whole_in_parts.report.groups import Group, Summary, summarise
 from whole_in_parts.report.published import ComparedTable
 from whole_in_parts.report.results import (
@@ -25,7 +25,6 @@ from whole_in_parts.report.results import (
 )
 
 PRETRAIN = ALWAYS + IF_TRAINED
-MISSING = "missing"
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -132,16 +131,16 @@ def write(
     published: list[ComparedTable],
     folder: Path,
 ) -> None:
-    """Write every table in full; `missing` stands for missing numbers."""
-    save(folder / "claim.csv", CLAIM, (claim_row(verdict) for verdict in verdicts))
-    save(folder / "claims.csv", CLAIMS, claims_rows(claims))
-    save(folder / "published.csv", PUBLISHED, published_rows(published))
-    save(folder / "results.csv", RESULTS, result_rows(groups, measured))
-    save(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
-    save(folder / "pretraining.csv", [*DESCRIPTION, *PRETRAIN], (pretrain_row(group, measured) for group in groups))
-    save(folder / "analyses.csv", ANALYSES, analysis_rows(study, measured))
-    save(folder / "contracts.csv", CONTRACTS, contract_rows(measured))
-    save(folder / "losses.csv", LOSSES, loss_rows(measured))
+    """Write every table; those of single runs and losses as CSV alone."""
+    write_all(folder / "claim", CLAIM, (claim_row(verdict) for verdict in verdicts))
+    write_all(folder / "claims", CLAIMS, claims_rows(claims))
+    write_all(folder / "published", PUBLISHED, published_rows(published))
+    write_all(folder / "results", RESULTS, result_rows(groups, measured))
+    write_csv(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
+    write_all(folder / "pretraining", [*DESCRIPTION, *PRETRAIN], (pretrain_row(group, measured) for group in groups))
+    write_all(folder / "analyses", ANALYSES, analysis_rows(study, measured))
+    write_csv(folder / "contracts.csv", CONTRACTS, contract_rows(measured))
+    write_csv(folder / "losses.csv", LOSSES, loss_rows(measured))
 
 
 CLAIM = ["group", "random_group", "evaluation", "metric", "mean", "random_mean", "margin", "spread", "exceeds"]
@@ -153,14 +152,6 @@ ANALYSES = ["entry", "run", "dataset", "analysis", "metric", "value"]
 DESCRIPTION = ["group", "dataset", "method", "modifier", "backbone", "image_size", "seeds"]
 LOSSES = ["run", "step", "loss"]
 CONTRACTS = ["dataset", "split", "expectation", "held", "observed", "allowed", "broken_by"]
-
-
-def save(file: Path, header: list[str], lines: Iterable[list[object]]) -> None:
-    """Write a CSV file."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([MISSING if value is None else value for value in line] for line in lines)
 
 
 def claim_row(verdict: Verdict) -> list[object]:

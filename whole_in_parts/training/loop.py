@@ -35,6 +35,7 @@ from whole_in_parts.models.precision import autocast
 from whole_in_parts.progress import progress
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
+from whole_in_parts.training.history import LiveHistory
 from whole_in_parts.training.interruption import Interrupted, Interruption
 from whole_in_parts.training.nonfinite_guard import NonFiniteGuard
 from whole_in_parts.training.online import OnlineEvaluation
@@ -98,7 +99,7 @@ def train(
     crops = method.crops(run.views, run.image_size)
     steps = range(training.step, training.steps)
     bar = progress(steps, "train", unit="step", initial=training.step, total=training.steps)
-    with Interruption() as interruption:
+    with Interruption() as interruption, LiveHistory(checkpoints.folder) as live:
         for step in bar:
             started = time.monotonic()
             rates = optimizers.scheduled_rates(run, step, steps_per_epoch)
@@ -125,6 +126,8 @@ def train(
 
             if evaluates:
                 training.history[-1] |= online.evaluate(method, done)  # collective
+            if logs:
+                live.write(training.history)
             if saves:
                 checkpoints.save(state.state_dict() | {"training": asdict(training)})
             if stops:
