@@ -25,6 +25,10 @@ METHOD_OPTIONS: dict[str, dict[str, Any]] = {
     "dino": DISTILLATION,
     "moco_v2": {"momentum": (0.999, 0.999), "temperature": 0.07, "queue": 64},
     "moco_v3": {"temperature": 0.2},
+    "obow": {
+        "queue": 64,
+        "crops": [SmallCrops(count=1, size=8, view=VIEW), SmallCrops(count=2, size=6, view=SMALL)],
+    },
     "patch_dino": DISTILLATION | {"squash": None, "local": SmallCrops(count=2, size=6, view=SMALL)},
     "simclr": {"temperature": 0.2, "norm": True},
     "swav": {"prototypes": 16},

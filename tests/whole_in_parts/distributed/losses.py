@@ -39,7 +39,8 @@ PAIRS = [*TRAINS, ("dino_frozen", "none"), ("swav_queue", "co"), ("moco_v2", "lo
 BACKBONE = ResNetConfig.model_validate(RESNET | {"stem": {"kernel": 3, "stride": 1, "pool": False}, "width": 8})
 
 
-SOME = [("simclr", "co"), ("dino", "none"), ("moco_v2", "logo"), ("swav_queue", "co"), ("supervised", "none")]
+SOME = [("simclr", "co"), ("dino", "none"), ("moco_v2", "logo"), ("swav_queue", "co"), ("obow", "none")]
+SOME += [("supervised", "none")]
 
 
 def main(file: str, which: str) -> None:

@@ -9,12 +9,14 @@ import torch
 from tests.every_method import METHODS
 from tests.whole_in_parts.methods.examples import batch, made
 from whole_in_parts.config.backbones.timm import TimmConfig
+from whole_in_parts.config.method import TargetNetworkConfig
 from whole_in_parts.methods.joint_embedding import TARGETS
 from whole_in_parts.models.backbone import build_backbone
 from whole_in_parts.models.ema import EMATeacher
 from whole_in_parts.schedules import Clock
 
-WITH_TARGET = [name for name in METHODS if hasattr(METHODS[name], "momentum") and name != "patch_dino"]
+WITH_TARGET = [name for name, options in METHODS.items() if isinstance(options, TargetNetworkConfig)]
+WITH_TARGET.remove("patch_dino")
 VIT = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 3, "num_heads": 2, "drop_path_rate": 0.5}
 
 

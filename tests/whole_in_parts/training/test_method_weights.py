@@ -15,6 +15,7 @@ PUBLIC = MODIFIERS["logo"].model_copy(update={"mode": "public"})
 SHARED = MODIFIERS["co"].model_copy(update={"shared_heads": True})
 SOME = [("random", "none"), ("supervised", "none"), ("byol", "none"), ("byol", "logo"), ("dino", "co")]
 SOME += [("moco_v2", "co"), ("swav", "multi_crop"), ("vicreg", "patches"), ("amdim", "none"), ("patch_dino", "none")]
+SOME += [("obow", "none")]
 
 
 @pytest.fixture
