@@ -8,12 +8,17 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help study plan grid papers check test lint format bench schema lock
+.PHONY: help study demo plan grid papers check test lint format bench schema lock
 
 help:  ## the commands of this file
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
 
-study: $(VENV)/ready  ## build the whole study of params.yaml
+study: $(VENV)/ready  ## build the study of params.yaml, or a ready one: make study STUDY=cifar10
+	$(if $(STUDY),python -m workflow.study $(STUDY))
+	snakemake --cores all
+
+demo: $(VENV)/ready  ## a small study with its report, in two minutes
+	python -m workflow.study demo
 	snakemake --cores all
 
 plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDWARE=h200

@@ -133,6 +133,7 @@ def plausible(plan: Study, name: str) -> dict[str, dict]:
             "loss": -1.8 if options.epochs else None,
             **(beside(top1 - 5) if options.epochs else {}),
             "parameters": 308_976,
+            "multiply_adds": 2_100_000,
             "receptive_field": 47,
             "stride": 8,
             "map_size": 4,

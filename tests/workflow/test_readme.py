@@ -14,6 +14,8 @@ ELSEWHERE = {
     "make test": "this suite",
     "make bench": "a measurement",
     "make plan": "test_plan.py",
+    "make demo": "test_study.py, and snakemake --cores all",
+    "make study STUDY=cifar10": "test_study.py",
     "make plan HARDWARE=h200": "test_plan.py",
     "make grid": "test_grid.py",
     "python -m stages.contract NAME --propose": "test_program.py",

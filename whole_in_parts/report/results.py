@@ -26,7 +26,17 @@ OWNERS = dict.fromkeys(("pretrain", *EVALUATIONS), "runs") | {"contract": "datas
 OWNERS |= {kind: kind for kind in ("transfer", "analyse")}
 """The kinds that the report reads, and the section of the study whose entries are their keys."""
 
-ALWAYS = ["steps", "epochs", "seconds", "peak_memory_mb", "parameters", "receptive_field", "stride", "map_size"]
+ALWAYS = [
+    "steps",
+    "epochs",
+    "seconds",
+    "peak_memory_mb",
+    "parameters",
+    "multiply_adds",
+    "receptive_field",
+    "stride",
+    "map_size",
+]
 IF_CONVOLUTIONAL = ["receptive_field", "stride"]
 IF_LABELLED = ["online_linear", "online_plain"]
 ONLINE_METRICS = ["online_linear", "online_plain", "online_knn", "rank", "spread", "collapsed"]

@@ -1,0 +1,33 @@
+"""A ready study takes the place of params.yaml, and no edit is lost."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from workflow.study import STUDIES, take
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A repository with a committed params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("committed: 1\n")
+    for command in ("init --quiet", "add .", "-c user.name=a -c user.email=a@b commit --quiet -m first"):
+        subprocess.run(["git", *command.split()], check=True)
+    return tmp_path
+
+
+def test_a_ready_study_takes_the_place_of_a_committed_one_and_of_another(folder):
+    for name in ("demo", "small"):
+        take(name)
+        assert (folder / "params.yaml").read_bytes() == (STUDIES / f"{name}.yaml").read_bytes()
+
+
+def test_an_edit_that_git_does_not_have_is_not_lost(folder):
+    (folder / "params.yaml").write_text("edited: 1\n")
+    with pytest.raises(
+        ValueError, match=r"params.yaml has edits that git does not have; commit them, or: git checkout"
+    ):
+        take("demo")
+    assert (folder / "params.yaml").read_text() == "edited: 1\n"
