@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help study demo plan grid papers check test lint format bench schema lock
+.PHONY: docs help study demo plan grid papers check test lint format bench schema lock
 
 help:  ## the commands of this file
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
@@ -52,6 +52,10 @@ bench: $(VENV)/ready  ## speed, as ratios measured in one run
 
 schema: $(VENV)/ready  ## after a change of whole_in_parts/config/
 	python -m workflow.schema
+	python -m workflow.reference
+
+docs: $(VENV)/ready  ## the documentation as a static site: build/docs/index.html
+	sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 lock:  ## new versions for requirements.lock, from the ranges of pyproject.toml
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

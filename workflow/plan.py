@@ -65,6 +65,14 @@ def main() -> None:
     parser.add_argument("--hardware", default="here", help=f"here, or one of: {', '.join(TERAFLOPS)}")
     parser.add_argument("--share", type=float, default=SHARE, help="the fraction of a named GPU's rate that is reached")
     parser.add_argument("--gpus", type=int, default=1, help="the number of GPUs per run")
+    parser.add_argument(
+        "--images",
+        nargs="*",
+        type=named_count,
+        default=[],
+        metavar="DATASET=N",
+        help="the images of the split of datasets whose `expect` is left out",
+    )
     parser.add_argument("--price", type=float, help="the price of a GPU hour, in any currency")
     options = parser.parse_args()
 
@@ -72,6 +80,16 @@ def main() -> None:
         show(load_study(options.study), options)
     except (Failure, ValueError) as error:
         sys.exit(f"workflow.plan: error: {error}")
+
+
+def named_count(text: str) -> tuple[str, int]:
+    """Parse NAME=N.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    name, _, count = text.partition("=")
+    return name, int(count)
 
 
 def show(study: Study, options: argparse.Namespace) -> None:
@@ -91,7 +109,7 @@ def show(study: Study, options: argparse.Namespace) -> None:
     costs: dict[str, Cost] = {}
     total = Cost(0.0, 0.0, 0.0)
     for name, run in study.runs.items():
-        images = getattr(study.expectations(run.dataset), run.split)
+        images = dict(options.images).get(run.dataset) or getattr(study.expectations(run.dataset), run.split)
         steps = run.epochs * steps_per_epoch(images, run.batch_size)
         key = cost_key(run)
         if steps and key not in costs:
