@@ -112,7 +112,10 @@ class Backbone(nn.Module):
 
     def meta_copy(self: BackboneT) -> BackboneT:
         """Copy the backbone to the meta device, in evaluation mode: it infers shapes and computes nothing."""
-        meta_backbone = copy.deepcopy(self).to("meta").eval().requires_grad_(False)
+        # Tensors that are on the meta device beforehand are not copied in memory.
+        on_meta: dict[int, Tensor] = {id(buffer): buffer.to("meta") for buffer in self.buffers()}
+        on_meta |= {id(parameter): nn.Parameter(parameter.to("meta")) for parameter in self.parameters()}
+        meta_backbone = copy.deepcopy(self, on_meta).to("meta").eval().requires_grad_(False)
         meta_backbone.precision = "float32"  # the meta device has no autocast
         return meta_backbone
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from whole_in_parts.config.backbone import BackboneConfig, backbone_config
 from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
@@ -17,6 +17,7 @@ from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.config.precision import Precision
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, build_backbone
+from whole_in_parts.models.lean_loading import Uninitialised, load_file_into
 
 TIMM_SHAPE = ("resnet", 64, Stem(kernel=7, stride=2, pool=True), [1, 2, 2, 2])
 """Name, width, stem and strides of the ResNets that timm has, too."""
@@ -64,8 +65,9 @@ def load(folder: Path, device: torch.device, precision: Precision = "float32") -
     """
     try:
         config = json.loads((folder / "config.json").read_text())
-        backbone = build_backbone(backbone_config(config["backbone"]))
-        backbone.stored.load_state_dict(load_file(folder / "model.safetensors"))
+        with Uninitialised():
+            backbone = build_backbone(backbone_config(config["backbone"]))
+        load_file_into(backbone.stored, folder / "model.safetensors")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Failure(f"{folder}: no model that can be loaded ({error})") from error
     backbone.precision = precision
