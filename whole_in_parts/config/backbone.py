@@ -29,6 +29,11 @@ class BackboneConfig(Section):
         return self
 
     @property
+    def architecture(self) -> str:
+        """The name of the network in timm and torchvision if they have it, else that of this project."""
+        return self.name
+
+    @property
     def summary(self) -> str:
         """The short description that the report prints beside the name."""
         raise NotImplementedError

@@ -12,21 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from whole_in_parts.config.backbone import BackboneConfig, backbone_config
-from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
-from whole_in_parts.config.backbones.timm import TimmConfig
 from whole_in_parts.config.precision import Precision
 from whole_in_parts.failure import Failure
 from whole_in_parts.models.backbone import Backbone, build_backbone
 from whole_in_parts.models.lean_loading import Uninitialised, load_file_into
-
-TIMM_SHAPE = ("resnet", 64, Stem(kernel=7, stride=2, pool=True), [1, 2, 2, 2])
-"""Name, width, stem and strides of the ResNets that timm has, too."""
-
-TIMM_NAMES: dict[tuple[str, tuple[int, ...]], str] = {
-    ("basic", (2, 2, 2, 2)): "resnet18",
-    ("basic", (3, 4, 6, 3)): "resnet34",
-    ("bottleneck", (3, 4, 6, 3)): "resnet50",
-}
 
 
 def save(backbone: Backbone, options: BackboneConfig, image_size: int, folder: Path) -> None:
@@ -34,7 +23,7 @@ def save(backbone: Backbone, options: BackboneConfig, image_size: int, folder: P
     folder.mkdir(parents=True)
     timm_config = getattr(backbone.stored, "pretrained_cfg", {"first_conv": "conv1", "classifier": "fc"})
     config = {
-        "architecture": architecture(options),
+        "architecture": options.architecture,
         "num_classes": 0,
         "num_features": backbone.features,
         "model_args": {"in_chans": options.channels, **backbone.arguments},
@@ -77,12 +66,3 @@ def load(folder: Path, device: torch.device, precision: Precision = "float32") -
 def image_size(folder: Path) -> int:
     """Return the side of the images that a saved backbone was trained on, in pixels."""
     return json.loads((folder / "config.json").read_text())["pretrained_cfg"]["input_size"][-1]
-
-
-def architecture(options: BackboneConfig) -> str:
-    """Return timm's name of the network if timm has it, else this project's name."""
-    if isinstance(options, TimmConfig):
-        return options.model
-    if isinstance(options, ResNetConfig) and (options.name, options.width, options.stem, options.strides) == TIMM_SHAPE:
-        return TIMM_NAMES.get((options.block, tuple(options.blocks)), options.name)
-    return options.name

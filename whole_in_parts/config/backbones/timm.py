@@ -34,5 +34,9 @@ class TimmConfig(BackboneConfig):
         return arguments
 
     @property
+    def architecture(self) -> str:
+        return self.model
+
+    @property
     def summary(self) -> str:
         return ", ".join([self.model, *[f"{name} {value}" for name, value in self.arguments.items()]])
