@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_metrics_show_a_row_a_run_and_the_verdicts_on_the_claims(study):
     shown = json.loads(study.run("dvc", "metrics", "show", "--json"))[""]["data"]
     claims = shown.pop("results/report/claims.json")["data"]
-    assert claims["co_ssl"]["linear"] == "undecided"  # one seed
+    assert set(claims["co_ssl"].values()) == {"undecided"}  # one seed
     assert set(shown) == {f"results/report/metrics/{run}.json" for run in ("random", "byol", "co_byol")}
 
 
