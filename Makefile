@@ -17,7 +17,7 @@ study: $(VENV)/ready  ## build the study of params.yaml, or a ready one: make st
 	$(if $(STUDY),python -m workflow.study $(STUDY))
 	snakemake --cores all
 
-demo: $(VENV)/ready  ## a small study with its report, in two minutes
+demo: $(VENV)/ready  ## a small study with its report, in 2 to 3 minutes
 	python -m workflow.study demo
 	snakemake --cores all
 
