@@ -32,7 +32,7 @@ EDITS = {
     ),
     "the probe, and all that is read through it": (
         lambda study: study["linear"].update(learning_rate=0.05),
-        each("linear", "corrupt", "mask", "attack") | {"resolve", "report"},
+        each("linear", "corrupt", "mask", "attack") | {"export/byol_onnx", "resolve", "report"},
     ),
 }
 
@@ -122,7 +122,9 @@ SCHEDULE = ("whole_in_parts/schedules.py", "(1 + math.cos", "(1.0 + math.cos")
 METHOD = ("whole_in_parts/methods/byol.py", '"""', '"""Mended. ')
 OTHER_METHOD = ("whole_in_parts/methods/dino.py", '"""', '"""Mended. ')
 EVERY_PRETRAINING = each("pretrain")
-PROBED = each("linear", "knn", "corrupt", "mask", "attack") | {"transfer/byol_digits"}  # all import the probe
+PROBED = each("linear", "knn", "corrupt", "mask", "attack") | {"transfer/byol_digits", "export/byol_onnx"}
+"""All that import the probe."""
+
 ANALYSES = {"analyse/byol_neighbours", "analyse/co_byol_similarity"}
 
 

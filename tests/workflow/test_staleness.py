@@ -60,7 +60,10 @@ def options_of(content: dict[str, Any]) -> dict[str, Any]:
         run = runs[entry["run"]]
         classes = datasets[run["dataset"]]["expect"]["classes"]
         read[f"analyse@{key}"] = [entry, run, classes, datasets[entry["dataset"]]["test_transform"]]
-    return read | {"report": {name: value for name, value in content.items() if name not in ("recipes", "grids")}}
+    for key, entry in content["export"].items():
+        read[f"export@{key}"] = [entry, runs[entry["run"]]["backbone"]]
+    unread = ("recipes", "grids", "export")
+    return read | {"report": {name: value for name, value in content.items() if name not in unread}}
 
 
 def differing(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
@@ -144,6 +147,7 @@ def alternatives(value: Any) -> list[Any]:
     """Other values in the place of one, of which the first that is valid will be taken."""
     words = ["adamw", "co", "resnet", "bagnet", "dino", "sgd", "lbfgs", "nearest", "mean", "basic", "bottleneck", "fog"]
     words += ["fashion_mnist", "byol", "random", "co_byol", "patches", "0" * 64, "b" * 64, "cost", "copy", "layer_1"]
+    words += ["logits", "features"]
     if isinstance(value, list):
         return [[*value, other] for other in alternatives(value[-1])]
     if isinstance(value, bool):

@@ -25,6 +25,7 @@ from whole_in_parts.config.evaluations import (
     Linear,
     Mask,
 )
+from whole_in_parts.config.export import Export
 from whole_in_parts.config.grid import Grid, expand
 from whole_in_parts.config.paper import PublishedRow
 from whole_in_parts.config.runs import Run
@@ -63,6 +64,8 @@ class Study(Section):
     """The transfer tasks by name, each of one run on one dataset; may be left out."""
     analyse: dict[Name, Analyse] = Field(default_factory=dict)
     """The analyses by name, each of one run on one dataset; may be left out."""
+    export: dict[Name, Export] = Field(default_factory=dict)
+    """The backbones to export by name, each of one run in one format; may be left out."""
     published: list[PublishedRow] = Field(default_factory=list)
     """Published figures that runs are compared with in the report; may be left out."""
 
@@ -114,7 +117,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def runs_are_defined(self) -> Self:
-        for key, entry in self.entries().items():
+        exports = {f"export.{name}": entry for name, entry in self.export.items()}
+        for key, entry in [*self.entries().items(), *exports.items()]:
             if entry.run not in self.runs:
                 raise ValueError(f"{key}.run: no run is called {entry.run}; there are: {', '.join(self.runs)}")
         return self
@@ -165,6 +169,13 @@ class Study(Section):
         for name, entry in self.analyse.items():
             if problem := entry.analysis.incompatibility(self.runs[entry.run]):
                 raise ValueError(f"analyse.{name}.analysis.{problem} (run: {entry.run})")
+        return self
+
+    @model_validator(mode="after")
+    def runs_can_be_exported(self) -> Self:
+        for name, entry in self.export.items():
+            if problem := entry.incompatibility(self.runs[entry.run].backbone):
+                raise ValueError(f"export.{name}.{problem} (run: {entry.run})")
         return self
 
     def expectations(self, dataset: str) -> Expectations:

@@ -40,7 +40,8 @@ KINDS = {
     "attack": Reads("runs", ("attack", *_INPUTS)),
     "transfer": Reads("transfer", ("transfer.{key}", "runs.{run}.backbone", _TRANSFORM)),
     "analyse": Reads("analyse", ("analyse.{key}", "runs.{run}", "datasets.{dataset}.expect.classes", _TRANSFORM)),
-    "report": Reads("", tuple(name for name in Study.model_fields if name not in ("recipes", "grids"))),
+    "export": Reads("export", ("export.{key}", "runs.{run}.backbone")),
+    "report": Reads("", tuple(name for name in Study.model_fields if name not in ("recipes", "grids", "export"))),
 }
 """All kinds of stages except `resolve`, which reads the whole study."""
 

@@ -91,6 +91,8 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
             "dino",
             ["transfer.byol_digits.run: no run is called dino; there are: byol, co_byol"],
         ),
+        ("export.byol_onnx.run", "dino", ["export.byol_onnx.run: no run is called dino; there are: byol, co_byol"]),
+        ("export.byol_onnx.format", "torchvision", ["byol_onnx.format: torchvision has no resnet", "(run: byol)"]),
         ("runs.byol.backbone", RF | {"blocks": [3, 2, 3]}, ["backbone", "blocks: ", "3 or more", "[3, 2, 3]"]),
         ("runs.byol.backbone.strides", [1, 2], ["blocks has 3 stages and strides 2: both take one number per stage"]),
         ("runs.byol.backbone", ALEXNET | {"image_size": 8}, ["backbone.alexnet.image_size: ", "15", "given: 8"]),

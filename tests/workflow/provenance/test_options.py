@@ -88,6 +88,7 @@ def test_options_have_the_defaults_that_the_file_leaves_out_and_what_their_class
         ("pretrain", "co_byol", {"methods": {"byol"}, "modifiers": {"co"}, "backbones": {"rf_resnet"}}),
         ("corrupt", "random", {"backbones": {"resnet"}, "corruptions": {"gaussian_noise", "defocus_blur"}}),
         ("transfer", "byol_digits", {"tasks": {"linear"}, "backbones": {"resnet"}}),
+        ("export", "byol_onnx", {"backbones": {"resnet"}}),
         ("analyse", "byol_neighbours", {"analyses": {"neighbours"}, "methods": {"byol"}, "modifiers": {"none"}}),
     ],
 )
