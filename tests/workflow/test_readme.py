@@ -19,6 +19,8 @@ ELSEWHERE = {
     "make plan HARDWARE=h200": "test_plan.py",
     "make grid": "test_grid.py",
     "python -m stages.contract NAME --propose": "test_program.py",
+    "python -m stages.export ENTRY": "test_export.py",
+    "python -m workflow.hub push RUN OWNER/NAME": "test_hub.py",
     "dvc artifacts get URL co_byol": "test_dvc_user.py",
     "dvc config --local cache.type hardlink,reflink,copy": "test_dvc_user.py",
     "dvc remote add --default lab s3://…": "test_remote.py",
