@@ -8,7 +8,7 @@ from whole_in_parts.report.groups import Group
 from whole_in_parts.report.results import RunResults
 
 Options = dict[str, Any]
-NEVER_COMPARED = ("seed", "online", "start")
+NEVER_COMPARED = ("seed", "online", "start", "t_min")
 
 
 class Term(NamedTuple):
@@ -26,35 +26,46 @@ def comparable(claim: PaperClaim, groups: list[Group], measured: RunResults) -> 
     both before it.
     """
     options = {group.name: flatten(group, measured) for group in groups}
-    free = exempt(claim.better, claim.than) + claim.differ
-    against = claim.against or claim.metrics
-    steps = [claim.change.after, claim.change.before] if claim.change else [{}]
+    pairs = Pairs(groups, options, exempt(claim.better, claim.than) + claim.differ)
+    if claim.change is None:
+        for better, than in pairs.matching(claim.better, claim.than):
+            yield [Term(1, better, claim.metrics), Term(-1, than, claim.against or claim.metrics)]
+        return
 
-    for better in select(groups, options, claim.better | steps[0]):
-        for than in select(groups, options, claim.than | steps[0]):
-            same = claim.better == claim.than
-            if (better is than) != same or not alike(options[better.name], options[than.name], free):
+    before, after = claim.change.before, claim.change.after
+    changes = Pairs(groups, options, exempt(before, after) + claim.differ)
+    starts = list(pairs.matching(claim.better | before, claim.than | before))
+    for end in pairs.matching(claim.better | after, claim.than | after):
+        for start in starts:
+            if all(changes.alike(*sides) for sides in zip(end, start, strict=True)):
+                groups_of = [(1, end[0]), (-1, end[1]), (-1, start[0]), (1, start[1])]
+                yield [Term(sign, group, claim.metrics) for sign, group in groups_of]
+
+
+class Pairs:
+    """Pairs of groups whose options are equal but for the free ones, by the beginnings of their keys."""
+
+    def __init__(self, groups: list[Group], options: dict[str, Options], free: list[str]) -> None:
+        self.groups = groups
+        self.options = options
+        ignored = (*free, *NEVER_COMPARED)
+        self.compared = {
+            name: {key: value for key, value in own.items() if not begins_with(key, ignored)}
+            for name, own in options.items()
+        }
+
+    def alike(self, one: Group, other: Group) -> bool:
+        """Return whether two groups are equal but for the free options."""
+        return self.compared[one.name] == self.compared[other.name]
+
+    def matching(self, better: Selector, than: Selector) -> Iterator[tuple[Group, Group]]:
+        """Yield the pairs that two selectors match; of equal selectors, each group with itself."""
+        others = select(self.groups, self.options, than)
+        for group in select(self.groups, self.options, better):
+            if better == than:
+                yield group, group
                 continue
-            terms = [Term(1, better, claim.metrics), Term(-1, than, against)]
-            if claim.change is None:
-                yield terms
-                continue
-            changed = [*exempt(claim.change.before, claim.change.after), *claim.differ]
-            for before in earlier(claim, groups, options, terms, changed):
-                yield terms + before
-
-
-def earlier(
-    claim: PaperClaim, groups: list[Group], options: dict[str, Options], terms: list[Term], changed: list[str]
-) -> Iterator[list[Term]]:
-    """Yield the terms before the change that belong to those after it."""
-    assert claim.change is not None
-    for better in select(groups, options, claim.better | claim.change.before):
-        for than in select(groups, options, claim.than | claim.change.before):
-            befores = [Term(-1, better, terms[0].metrics), Term(1, than, terms[1].metrics)]
-            pairs = zip(terms, befores, strict=True)
-            if all(alike(options[after.group.name], options[before.group.name], changed) for after, before in pairs):
-                yield befores
+            yield from ((group, other) for other in others if other is not group and self.alike(group, other))
 
 
 def flatten(group: Group, measured: RunResults) -> Options:
@@ -78,8 +89,9 @@ def flatten(group: Group, measured: RunResults) -> Options:
 
 
 def select(groups: list[Group], options: dict[str, Options], selector: Selector) -> list[Group]:
-    """Return the trained groups whose options meet all conditions."""
-    return [group for group in groups if group.role == "self-supervised" and matches(options[group.name], selector)]
+    """Return the groups whose options meet all conditions, without random and supervised ones."""
+    candidates = [group for group in groups if group.role in ("self-supervised", "weights")]
+    return [group for group in candidates if matches(options[group.name], selector)]
 
 
 def matches(options: Options, selector: Selector) -> bool:
@@ -106,15 +118,6 @@ def exempt(one: Selector, other: Selector) -> list[str]:
     return keys
 
 
-def alike(one: Options, other: Options, free: list[str]) -> bool:
-    """Return whether two sets of options are equal but for the free keys."""
-    ignored = (*free, *NEVER_COMPARED, "t_min")
-
-    def compared(options: Options) -> Options:
-        return {
-            key: value
-            for key, value in options.items()
-            if not any(key == name or key.startswith(f"{name}.") for name in ignored)
-        }
-
-    return compared(one) == compared(other)
+def begins_with(key: str, names: tuple[str, ...]) -> bool:
+    """Return whether a dotted key is one of the names or below one."""
+    return any(key == name or key.startswith(f"{name}.") for name in names)

@@ -147,3 +147,17 @@ def test_a_published_row_of_a_run_that_is_not_there_is_refused():
     row = {"paper": "co_ssl", "table": "1", "row": "BYOL+", "run": "byl", "metrics": {"top1": "linear.top1"}}
     with pytest.raises(ValueError, match=r"published\.0\.run: no run is called byl; there are: random"):
         study(published=[row])
+
+
+def test_a_claim_about_two_metrics_of_a_run_is_tested_on_each_group_alone(monkeypatch):
+    chosen = runs("byol", method=BYOL) | runs("co_byol", method=BYOL, modifier=CO)
+    probe = {"epochs": 5, "batch_size": 64, "learning_rate": 0.1, "weight_decay": 0}
+    bag = {"name": "bag", "patches": [1, 16], "scale": [0.2, 0.2], "train_subset": 100, "probe": probe}
+    entries = {f"{name}_bag": {"run": name, "dataset": "digits", "analysis": bag, "subset": 100} for name in chosen}
+    built = build(monkeypatch, {"byol": 80.0, "co_byol": 83.0}, runs=chosen, analyse=entries)
+    for number, name in enumerate(chosen):
+        change("analyse", f"{name}_bag", top1=60.0, top1_16=60.0 + number, top1_central=58.0 + 0.5 * number)
+    compared = outcome(built, "i2_vicreg", "aggregation").comparisons
+    assert [[term.group.name for term in each.terms] for each in compared] == [["byol"] * 2, ["co_byol"] * 2]
+    assert compared[0].differences == pytest.approx({0: 2.0, 1: 2.5, 2: 3.0})
+    assert compared[0].verdict == "supported"
