@@ -75,7 +75,7 @@ def test_an_experiment_runs_what_snakemake_would_leaves_the_study_as_it_is_and_i
     printed = study.run("bash", "-c", "dvc exp run --temp -S runs.byol.epochs=20")
     ran = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
     kinds = ("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack")
-    entries = {"resolve", "report", "transfer@byol_digits", "analyse@byol_neighbours"}
+    entries = {"resolve", "report", "transfer@byol_digits", "analyse@byol_neighbours", "export@byol_onnx"}
     assert ran == entries | {f"{kind}@byol" for kind in kinds}
     assert {address.replace("@", "/") for address in ran} == would_run
     assert (study / "params.yaml").read_bytes() == params

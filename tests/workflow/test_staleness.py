@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from whole_in_parts.config.analyses.neighbours import NeighboursConfig
 from whole_in_parts.config.evaluations import AttackSetting, Evaluation, Linear
+from whole_in_parts.config.export import Export
 from whole_in_parts.config.modifiers.co import COConfig
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Section
@@ -217,8 +218,9 @@ def sections() -> list[type[Section]]:
     return found
 
 
-NO_OTHER = {(Run, "start"), (Study, "grids")}
-"""Defaults that allow no other: the first run has none above it to start with, and no grid fits every study."""
+NO_OTHER = {(Run, "start"), (Study, "grids"), (Export, "format")}
+"""Defaults that allow no other: the first run has none above it to start with, no grid fits every study, and
+torchvision has no network of the small one."""
 
 DEFAULTS = [
     (cls, name)
