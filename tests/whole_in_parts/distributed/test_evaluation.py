@@ -53,6 +53,7 @@ def study(small, results, tmp_path_factory) -> Path:
     content["runs"] = {"supervised": content["runs"]["supervised"]}
     content["transfer"] = {name: place | {"task": {"name": name} | task} for name, task in TASKS.items()}
     content["linear"] = PROBE | {"crops": CROPS}
+    content["export"] = {}
     content["analyse"] = {
         name: place | {"subset": 61, "analysis": {"name": name} | options | ({"probe": PROBE} if name == "bag" else {})}
         for name, options in ANALYSES.items()
