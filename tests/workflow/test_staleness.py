@@ -218,9 +218,9 @@ def sections() -> list[type[Section]]:
     return found
 
 
-NO_OTHER = {(Run, "start"), (Study, "grids"), (Export, "format")}
-"""Defaults that allow no other: the first run has none above it to start with, no grid fits every study, and
-torchvision has no network of the small one."""
+NO_OTHER = {(Run, "start"), (Study, "grids"), (Study, "published"), (Export, "format")}
+"""Defaults that allow no other: the first run has none above it to start with, no grid and no row of a paper fit every
+study, and torchvision has no network of the small one."""
 
 DEFAULTS = [
     (cls, name)

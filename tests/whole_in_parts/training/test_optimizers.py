@@ -96,7 +96,7 @@ def test_the_predictor_of_simsiam_keeps_the_peak_rate_as_in_its_paper_unless_the
 
 @pytest.mark.parametrize("method", METHODS)
 def test_biases_and_norms_decay_in_sgd_as_in_the_paper_of_the_method_unless_the_run_says_otherwise(small, method):
-    decays = method in {"moco_v2", "simsiam", "mec", "supervised"}
+    decays = method in {"moco_v2", "simsiam", "mec", "obow", "supervised"}
     built = made(small, method)
     few = {p for p in built.parameters() if p.requires_grad and p.ndim <= 1}
     for options, expected in [

@@ -132,7 +132,7 @@ def test_a_test_split_in_which_nothing_counts_is_refused(give):
         ({"drops": [140]}, r"drops: \[140\]; allowed are rising numbers below steps \(140\)"),
         ({"steps": 0}, "steps"),
         ({"anchors": []}, "anchors"),
-        ({"mask": True}, "no such key: mask; allowed: name, masks"),
+        ({"mask": True}, "no such key: mask; allowed: precision, name, masks"),
     ],
 )
 def test_what_a_study_may_not_ask_is_named(options, message):

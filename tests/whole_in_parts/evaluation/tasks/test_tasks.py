@@ -105,7 +105,7 @@ def test_a_corrupt_image_is_named_whatever_the_task(give, name):
 @pytest.mark.parametrize(("name", "training"), [("finetune", "finetune"), ("linear_on_crops", "crops_probe")])
 def test_a_corrupt_image_of_the_test_is_named_before_a_training_that_would_be_lost(give, monkeypatch, name, training):
     monkeypatch.setattr(load_task(name), training, None)
-    monkeypatch.setattr(task, "DECODE_BATCH", 3)
+    monkeypatch.setattr(task, "BATCH", 3)
     samples = [sample(f"{number}", number % 2, picture(number)) for number in range(10)]
     spoilt = samples[9]._replace(image=samples[9].image[:-400])
     with pytest.raises(Failure, match=r"9 in .*/test/00000\d\.tar: cannot be decoded"):
