@@ -61,7 +61,7 @@ def seeds_needed(differences: Sequence[float], expected: Between) -> int | None:
     mean, spread = float(np.mean(differences)), float(np.std(differences, ddof=1))
     distance = min(abs(mean - bound) for bound in (expected.above, expected.below))
     if spread == 0:
-        return len(differences)
+        return 2 if distance else None
     return next((count for count in range(2, MOST_SEEDS + 1) if power(distance / spread, count) >= POWER), None)
 
 

@@ -55,3 +55,5 @@ def test_so_many_seeds_decide_in_80_of_100_studies():
 def test_no_number_of_seeds_decides_without_a_difference_or_from_one_seed():
     assert seeds_needed([-1.0, 1.0], Between(above=0)) is None
     assert seeds_needed([1.0], Between(above=0)) is None
+    assert seeds_needed([0.0, 0.0, 0.0], Between(above=0)) is None
+    assert seeds_needed([1.0, 1.0, 1.0], Between(above=0)) == 2
