@@ -6,10 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
-from whole_in_parts.config.sources.coco import CocoConfig
-from whole_in_parts.data.sources import coco
 
 PROGRAM = str(Path(__file__).with_name("detecting.py"))
 NEVER = "-1"
@@ -17,13 +14,7 @@ NEVER = "-1"
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("detected")
-    chosen = CocoConfig(name="coco", path=shapes.coco(folder / "coco", 7, 1))
-    coco.fetch(chosen, folder)
-    (folder / "train").mkdir()
-    content = coco.read(chosen, folder)
-    pack(content.splits["train"], content.classes, folder / "train", 8, "train")
-    return folder / "train"
+    return shapes.packed(tmp_path_factory.mktemp("detected"), 7)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from stages.shard import pack
+from whole_in_parts.config.sources.coco import CocoConfig
+from whole_in_parts.data.sources import coco as source
+
 CLASSES = ["disc", "square", "triangle"]
 COLOURS = [(210, 60, 60), (60, 190, 80), (70, 90, 220)]
 SIDE = 96
@@ -70,6 +74,16 @@ def coco(folder: Path, train: int, test: int, masks: bool = True) -> Path:
 
 VOC_CLASSES = ["bottle", "car", "cat"]
 """What the kinds are called in a set of VOC's format."""
+
+
+def packed(folder: Path, images: int) -> Path:
+    """Pack so many images for training from COCO's format; return the folder of shards."""
+    chosen = CocoConfig(name="coco", path=coco(folder / "coco", images, 1))
+    source.fetch(chosen, folder)
+    (folder / "train").mkdir()
+    content = source.read(chosen, folder)
+    pack(content.splits["train"], content.classes, folder / "train", 8, "train")
+    return folder / "train"
 
 
 def voc(folder: Path, sets: dict[str, range]) -> Path:

@@ -7,10 +7,8 @@ import torch
 from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
 from tests.whole_in_parts.evaluation.tasks.pictures import picture, sample
-from whole_in_parts.config.sources.coco import CocoConfig
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.data.sources import coco
 from whole_in_parts.evaluation.detection import samples
 from whole_in_parts.failure import Failure
 
@@ -23,13 +21,7 @@ def options(**more) -> DetectionConfig:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Images:
-    folder = tmp_path_factory.mktemp("shown")
-    chosen = CocoConfig(name="coco", path=shapes.coco(folder / "coco", 8, 1))
-    coco.fetch(chosen, folder)
-    (folder / "train").mkdir()
-    content = coco.read(chosen, folder)
-    pack(content.splits["train"], content.classes, folder / "train", 8, "train")
-    return Images(Shards(folder / "train"), 32, 3)
+    return Images(Shards(shapes.packed(tmp_path_factory.mktemp("shown"), 8)), 32, 3)
 
 
 @pytest.mark.parametrize(

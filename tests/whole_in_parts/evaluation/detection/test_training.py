@@ -4,14 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from stages.shard import pack
 from tests.whole_in_parts.evaluation.detection import shapes
 from tests.whole_in_parts.models.backbones.examples import SMALL, resnet
 from whole_in_parts.checkpoints import Checkpoints
-from whole_in_parts.config.sources.coco import CocoConfig
 from whole_in_parts.config.tasks.detection import DetectionConfig
 from whole_in_parts.data.shards import Images, Shards
-from whole_in_parts.data.sources import coco
 from whole_in_parts.evaluation.detection import samples, training
 from whole_in_parts.evaluation.task import TaskContext
 from whole_in_parts.failure import Failure
@@ -26,13 +23,7 @@ def options(steps: int, **more) -> DetectionConfig:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Images:
-    folder = tmp_path_factory.mktemp("learnt")
-    chosen = CocoConfig(name="coco", path=shapes.coco(folder / "coco", 6, 1))
-    coco.fetch(chosen, folder)
-    (folder / "train").mkdir()
-    content = coco.read(chosen, folder)
-    pack(content.splits["train"], content.classes, folder / "train", 8, "train")
-    return Images(Shards(folder / "train"), 32, 3)
+    return Images(Shards(shapes.packed(tmp_path_factory.mktemp("learnt"), 6)), 32, 3)
 
 
 @pytest.fixture
