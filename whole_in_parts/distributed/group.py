@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from whole_in_parts.distributed import unix_sockets
 from whole_in_parts.distributed.collectives import gather, gather_objects, rank
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 
 ALIVE_SECONDS = 2.0
 """The time in which running processes mark themselves alive."""
@@ -92,11 +92,6 @@ def poll_ranks(status: dist.Store, number: int, count: int, error: RuntimeError)
     if missing:
         return f"rank {', '.join(missing)} is dead, stuck or cut off ({first_line(error)})"
     return f"the connection between processes broke ({first_line(error)})"
-
-
-def first_line(error: RuntimeError) -> str:
-    """Return the first line of an error's message."""
-    return str(error).strip().splitlines()[0]
 
 
 def any_process(flag: bool) -> bool:

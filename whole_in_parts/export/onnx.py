@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from whole_in_parts.export.exported import Exported
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 
 OPSET = 18
 FILE = "model.onnx"
@@ -63,8 +63,7 @@ def traced(network: Exported) -> torch.onnx.ONNXProgram:
                 verbose=False,
             )
     except Exception as error:  # torch raises errors of many types
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Failure(f"the network cannot be written as ONNX ({reason})") from error
+        raise Failure(f"the network cannot be written as ONNX ({first_line(error)})") from error
     assert program
     return program
 

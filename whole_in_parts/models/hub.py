@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.backbone import Backbone
 
@@ -40,5 +40,4 @@ def downloaded(name: str) -> Path:
 
         return Path(snapshot_download(match[1], revision=match[2], allow_patterns=[*FILES]))
     except Exception as error:  # the Hub's client raises errors of many types
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Failure(f"{name}: no such folder, and the Hub does not give it ({reason})") from error
+        raise Failure(f"{name}: no such folder, and the Hub does not give it ({first_line(error)})") from error

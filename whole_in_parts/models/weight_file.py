@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 
 SECONDS = 60
 """How long a server may take to answer, and between two pieces of its answer."""
@@ -39,11 +39,11 @@ def read(file: Path, entry: str = "") -> dict[str, Tensor]:
     try:
         content = load_file(file) if file.suffix == ".safetensors" else _read_torch(file)
     except (OSError, EOFError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise Failure(f"{file}: not a file of weights that can be read ({_first_line(error)})") from error
+        raise Failure(f"{file}: not a file of weights that can be read ({first_line(error)})") from error
     except UnpicklingError as error:
         raise Failure(
             f"{file}: holds other objects than tensors and plain data, and none of its code was run "
-            f"({_first_line(error)}); save its dictionary of tensors alone"
+            f"({first_line(error)}); save its dictionary of tensors alone"
         ) from error
 
     for key in filter(None, entry.split(".")):
@@ -111,7 +111,3 @@ def check_sha256(file: Path, expected: str) -> None:
         raise Failure(f"{file}: cannot be read ({error.strerror})") from error
     if not found.startswith(expected):
         raise Failure(f"{file}: its sha256 is {found}, and {expected} is expected")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -3,7 +3,7 @@
 import timm
 
 from whole_in_parts.config.origins.timm import TimmConfig
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 from whole_in_parts.models import weight_file
 from whole_in_parts.models.origin import FOLDER, Released
 
@@ -27,6 +27,7 @@ def read(options: TimmConfig) -> Released:
     try:
         network = timm.create_model(options.model, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
     except Exception as error:  # the Hub's client raises errors of many types
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Failure(f"timm's {options.model} cannot be loaded ({reason}); or put its file at {file}") from error
+        raise Failure(
+            f"timm's {options.model} cannot be loaded ({first_line(error)}); or put its file at {file}"
+        ) from error
     return Released(network.state_dict(), {}, network.pretrained_cfg["mean"], network.pretrained_cfg["std"])
