@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from whole_in_parts.config.evaluations import NOT_ASKED
-from whole_in_parts.config.study import Study, load_study
+from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.distributed.environment import is_rank_zero
 from whole_in_parts.failure import Failure
 from whole_in_parts.metrics import write_metrics
@@ -34,11 +34,13 @@ def run(stage: Callable[[Study, str, Path], None], printed: Callable[[Study, str
 
     The stage gets the part of the study that its kind reads (`workflow/provenance/options.py`). The name of the
     function is the kind, and the docstring of its module is the help. A function `printed(study, key)` is an option of
-    its name, such as `--propose`, which prints its text and leaves the result as it is.
+    its name, such as `--propose`, which prints its text and leaves the result as it is. A stage without keys has an
+    option `--study`, a folder with another params.yaml and its results.
     """
     kind = stage.__name__
     arguments = parse_arguments(kind, printed.__name__ if printed else None)
     key = arguments.key
+    enter(arguments.study)
     name_program(f"{kind} {key}".strip())
     end_with_engine()
 
@@ -83,8 +85,9 @@ def parse_arguments(kind: str, printed: str | None = None) -> argparse.Namespace
         description=sys.modules["__main__"].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(key="", study=Path())
     if not section:
-        parser.set_defaults(key="")
+        parser.add_argument("--study", type=Path, metavar="FOLDER", help="a folder with params.yaml and results/")
         return parser.parse_args()
 
     default = dvc_key(kind)
@@ -94,6 +97,17 @@ def parse_arguments(kind: str, printed: str | None = None) -> argparse.Namespace
     if printed:
         parser.add_argument(f"--{printed}", action="store_true", dest="printed", help="print it and write nothing")
     return parser.parse_args()
+
+
+def enter(folder: Path) -> None:
+    """Work on the study in a folder, which has the params.yaml and the results.
+
+    Raises:
+        SystemExit: the folder has no params.yaml.
+    """
+    if not (folder / PARAMS).exists():
+        sys.exit(f"--study: {folder / PARAMS} does not exist; name a folder with params.yaml and results/")
+    os.chdir(folder)
 
 
 def end_with_engine() -> None:

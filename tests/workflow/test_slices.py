@@ -1,0 +1,59 @@
+"""A study is built in slices of time, without DVC and Snakemake."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow.program import INTERRUPTED
+from workflow.study import dump, with_runs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two runs of the small study."""
+    small = yaml.safe_load((ROOT / "workflow/studies/small.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(dump(with_runs(small, {"random", "byol"})))
+    return tmp_path
+
+
+def slices(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Build a slice in a folder in which neither engine can be imported."""
+    blocked = folder / "blocked"
+    for engine in ("dvc", "snakemake"):
+        (blocked / engine).mkdir(parents=True, exist_ok=True)
+        (blocked / engine / "__init__.py").write_text("raise ImportError('there is no such engine here')\n")
+    environment = os.environ | {"PYTHONPATH": f"{blocked}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "workflow.slices", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def test_a_study_is_built_in_slices_and_only_what_is_stale_is_built_again(folder):
+    evaluations = ["knn", "corrupt", "mask", "attack", "transfer", "analyse", "export"]
+    first = slices(folder, "--minutes", "0.2", "--without", *evaluations)
+    assert first.returncode == INTERRUPTED, first.stderr
+    assert "the same command goes on" in first.stderr
+
+    rest = slices(folder, "--minutes", "9", "--without", *evaluations)
+    assert rest.returncode == 0, rest.stderr
+    assert (folder / "results/report/index.html").exists()
+    assert {path.name for path in (folder / "results/linear").iterdir()} == {"random", "byol"}
+    assert slices(folder, "--without", *evaluations).stderr == ""
+
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("linear:\n  epochs: 5", "linear:\n  epochs: 4"))
+    edited = slices(folder, "--without", *evaluations).stderr
+    assert "linear byol" in edited
+    assert "pretrain byol" not in edited
+
+
+def test_a_stage_that_fails_ends_the_slice_with_its_error(folder):
+    (folder / "params.yaml").write_text((folder / "params.yaml").read_text().replace("6ebb3d2f", "00000000"))
+    ended = slices(folder)
+    assert ended.returncode == 1
+    assert "stages.fetch digits: error:" in ended.stderr
