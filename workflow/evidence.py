@@ -2,7 +2,7 @@
 
 The folder is a study of its own: `params.yaml`, the small results (metrics, curves, contracts; neither weights nor
 features), `conditions.json` with date, hardware, versions, commit and hours, and a `README.md` with the verdicts. A
-study of many seeds can be built in parts (`python -m workflow.study NAME --seeds 0 1`): each collection adds its runs
+study of many runs can be built in parts (`python -m workflow.study NAME --runs 'byol*'`): each collection adds its runs
 to those that are there. `python -m stages.report --study docs/evidence/NAME` makes the page of all of them.
 """
 

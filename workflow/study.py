@@ -1,13 +1,14 @@
 """Put a ready study of `workflow/studies/` in the place of `params.yaml`: `python -m workflow.study NAME`.
 
-`make study STUDY=NAME` does so and builds it. `--seeds 0 1` takes the runs of these seeds alone, so that a study of
-many seeds can be built in parts. A `params.yaml` with edits that git does not have is left alone.
+`make study STUDY=NAME` does so and builds it. `--runs 'byol*'` takes the runs with such names alone, so that a study of
+many runs can be built in parts. A `params.yaml` with edits that git does not have is left alone.
 """
 
 import argparse
+import fnmatch
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,44 +26,44 @@ def main() -> None:
     """Copy the study.
 
     Raises:
-        SystemExit: there is no such study, it has no runs of a seed, or an edit of params.yaml would be lost.
+        SystemExit: there is no such study, it has no such runs, or an edit of params.yaml would be lost.
     """
     names = sorted(file.stem for file in STUDIES.glob("*.yaml"))
     parser = argparse.ArgumentParser("python -m workflow.study", description=__doc__)
     parser.add_argument("name", metavar="NAME", choices=names, help=f"one of {', '.join(names)}")
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="take the runs of these seeds alone")
+    parser.add_argument("--runs", nargs="+", metavar="PATTERN", help="take the runs with such names alone: 'byol*'")
     arguments = parser.parse_args()
     try:
-        take(arguments.name, arguments.seeds)
+        take(arguments.name, arguments.runs)
     except ValueError as error:
         sys.exit(f"workflow.study: error: {error}")
 
 
-def take(name: str, seeds: Collection[int] | None = None) -> None:
-    """Replace params.yaml by a ready study, or by its runs of some seeds.
+def take(name: str, patterns: Sequence[str] = ()) -> None:
+    """Replace params.yaml by a ready study, or by its runs whose names match one of the patterns.
 
     Raises:
-        ValueError: an edit of params.yaml would be lost, or the study has no run of one of the seeds.
+        ValueError: an edit of params.yaml would be lost, or no run matches a pattern.
     """
     text = (STUDIES / f"{name}.yaml").read_text(encoding="utf-8")
     if PARAMS.exists() and not kept_elsewhere(PARAMS.read_text(encoding="utf-8")):
         raise ValueError(f"{PARAMS} has edits that git does not have; commit them, or: git checkout {PARAMS}")
-    PARAMS.write_text(text if seeds is None else of_seeds(text, seeds), encoding="utf-8")
+    PARAMS.write_text(matching(text, patterns) if patterns else text, encoding="utf-8")
     load_study()
     print(f"{PARAMS} is now {STUDIES.name}/{name}.yaml; to go back: git checkout {PARAMS}")
 
 
-def of_seeds(text: str, seeds: Collection[int]) -> str:
-    """Return a study with the runs of some seeds, and what is asked of them.
+def matching(text: str, patterns: Sequence[str]) -> str:
+    """Return a study with the runs whose names match one of the patterns, and what is asked of them.
 
     Raises:
-        ValueError: the study has no run of one of the seeds.
+        ValueError: no run matches a pattern.
     """
     content = yaml.load(text, YAML)
-    seed_of = {name: run.get("seed", 0) for name, run in content["runs"].items()}
-    if unknown := sorted(set(seeds) - {*seed_of.values()}):
-        raise ValueError(f"--seeds: the study has no run of seed {unknown[0]}; it has {sorted({*seed_of.values()})}")
-    return dump(with_runs(content, {name for name, seed in seed_of.items() if seed in seeds}))
+    found = {pattern: fnmatch.filter(content["runs"], pattern) for pattern in patterns}
+    if unknown := [pattern for pattern, names in found.items() if not names]:
+        raise ValueError(f"--runs: no run is called {unknown[0]}; there are: {', '.join(content['runs'])}")
+    return dump(with_runs(content, {name for names in found.values() for name in names}))
 
 
 def with_runs(content: dict[str, Any], runs: Collection[str]) -> dict[str, Any]:
@@ -91,20 +92,21 @@ def dump(content: dict[str, Any]) -> str:
 
 
 def kept_elsewhere(text: str) -> bool:
-    """Return whether a text is that of a ready study, of some seeds of one, or of params.yaml in the last commit."""
-    if any(text in versions(file.read_text(encoding="utf-8"), text) for file in STUDIES.glob("*.yaml")):
+    """Return whether a text is that of a ready study, of some runs of one, or of params.yaml in the last commit."""
+    if any(is_part(text, file.read_text(encoding="utf-8")) for file in STUDIES.glob("*.yaml")):
         return True
     shown = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True, text=True, check=False)
     return shown.returncode == 0 and shown.stdout == text
 
 
-def versions(study: str, text: str) -> list[str]:
-    """Return a ready study, and its part that has the seeds of the runs of a text, if there is such a part."""
+def is_part(text: str, study: str) -> bool:
+    """Return whether a text is a study or its part of some runs."""
+    if text == study:
+        return True
     try:
-        seeds = {run.get("seed", 0) for run in yaml.load(text, YAML)["runs"].values()}
-        return [study, of_seeds(study, seeds)]
-    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
-        return [study]
+        return text == dump(with_runs(yaml.load(study, YAML), yaml.load(text, YAML)["runs"]))
+    except (KeyError, TypeError, yaml.YAMLError):
+        return False
 
 
 if __name__ == "__main__":

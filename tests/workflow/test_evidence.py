@@ -14,10 +14,12 @@ from tests.fake_results import fill, study
 from whole_in_parts.config.study import load_study
 from whole_in_parts.failure import Failure
 from workflow.evidence import EVIDENCE, collect
-from workflow.study import dump, of_seeds
+from workflow.study import dump, matching
 
 ROOT = Path(__file__).parents[2]
 FOLDER = EVIDENCE / "claims"
+FIRST, SECOND = ["random", "supervised", "*byol"], ["*_1", "*_2"]
+"""The runs of seed 0, and those of seeds 1 and 2."""
 
 
 @pytest.fixture
@@ -41,8 +43,8 @@ def render() -> None:
 
 
 def test_parts_add_up_to_the_study_as_it_is_when_built_at_once(whole):
-    for seeds in ([0], [1, 2]):
-        build(of_seeds(whole, seeds))
+    for patterns in (FIRST, SECOND):
+        build(matching(whole, patterns))
         collect(load_study(), FOLDER)
     in_parts = (FOLDER / "results/report/claims.json").read_bytes()
     runs_in_parts = yaml.safe_load((FOLDER / "params.yaml").read_text())["runs"]
@@ -85,13 +87,13 @@ def test_a_study_that_is_not_built_is_not_collected(whole):
 
 
 def test_parts_with_other_settings_are_not_mixed(whole):
-    build(of_seeds(whole, [0]))
+    build(matching(whole, FIRST))
     collect(load_study(), FOLDER)
-    build(of_seeds(whole, [1]).replace("neighbours:\n  - 20\n  - 5", "neighbours:\n  - 20"))
+    build(matching(whole, SECOND).replace("neighbours:\n  - 20\n  - 5", "neighbours:\n  - 20"))
     with pytest.raises(Failure, match=r"knn: the settings differ from those in docs/evidence/claims/params.yaml"):
         collect(load_study(), FOLDER)
 
-    build(of_seeds(whole, [0]).replace("predictor: 64", "predictor: 32"))
+    build(matching(whole, FIRST).replace("predictor: 64", "predictor: 32"))
     with pytest.raises(
         Failure, match=r"runs.byol: differs from docs/evidence/claims/params.yaml; collect into another"
     ):

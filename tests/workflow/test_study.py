@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from whole_in_parts.config.study import load_study
-from workflow.study import STUDIES, of_seeds, take, with_runs
+from workflow.study import STUDIES, take, with_runs
 
 
 @pytest.fixture
@@ -35,13 +35,12 @@ def test_an_edit_that_git_does_not_have_is_not_lost(folder):
     assert (folder / "params.yaml").read_text() == "edited: 1\n"
 
 
-def test_some_seeds_of_a_study_are_a_study_that_another_may_replace(folder):
-    take("logo")
-    with pytest.raises(ValueError, match=r"--seeds: the study has no run of seed 7; it has \[0\]"):
-        take("logo", [7])
-    Path("params.yaml").write_text(of_seeds((STUDIES / "demo.yaml").read_text(), [0]))
-    assert load_study().runs.keys() == {"random", "byol", "co_byol"}
-    take("demo")
+def test_some_runs_of_a_study_are_a_study_that_another_may_replace(folder):
+    with pytest.raises(ValueError, match=r"--runs: no run is called dino\*; there are: random, byol, co_byol"):
+        take("demo", ["byol", "dino*"])
+    take("demo", ["*byol"])
+    assert load_study().runs.keys() == {"byol", "co_byol"}
+    take("small")
 
 
 def test_a_part_of_a_study_asks_what_the_whole_asks_of_its_runs():
