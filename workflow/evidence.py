@@ -30,56 +30,60 @@ from workflow.study import dump, with_runs
 EVIDENCE = Path("docs/evidence")
 KEPT = ("metrics.json", "history.csv", "contract.json", "*.png")
 """The files of a result that are kept: what the report reads."""
-UNITED = ("datasets", "runs", "transfer", "analyse", "export")
+ENTRIES = ("transfer", "analyse")
+"""Kinds of stages of a run whose keys are entries of their own."""
+UNITED = ("datasets", "runs", *ENTRIES, "export")
 """Sections whose entries are added to those that are there; all others must be the same in every part."""
 
 
 def main() -> None:
-    """Collect the study of params.yaml.
+    """Collect the runs of params.yaml that are built.
 
     Raises:
-        SystemExit: a result is missing, or the settings differ from those of the runs that are there.
+        SystemExit: none is built, or the settings differ from those of the runs that are there.
     """
     parser = argparse.ArgumentParser("python -m workflow.evidence", description=__doc__)
     parser.add_argument("name", metavar="NAME", help="the folder under docs/evidence/, named like the study")
-    name = parser.parse_args().name
+    folder = EVIDENCE / parser.parse_args().name
     try:
-        collect(load_study(), EVIDENCE / name)
+        study = load_study()
+        collected = collect(study, folder)
     except (Failure, ValueError, OSError) as error:
         sys.exit(f"workflow.evidence: error: {error}")
+    print(f"{folder}: {len(collected)} of {len(study.runs)} runs of {PARAMS}")
 
 
-def collect(study: Study, folder: Path) -> None:
-    """Add the results of a study to a folder, and write its page and its README.
+def collect(study: Study, folder: Path) -> list[str]:
+    """Add the results of all runs that are built to a folder, write its page and its README, and return their names.
 
     Raises:
-        Failure: a result is missing, or the settings differ from those of the runs that are there.
+        Failure: none is built, or the settings differ from those of the runs that are there.
     """
-    results = kept_results(study)
-    whole = united(content_of(PARAMS), content_of(folder / PARAMS), folder)
+    runs = [run for run in study.runs if all(result.exists() for result in results_of(study, run))]
+    if not runs:
+        missing = next(result for run in study.runs for result in results_of(study, run) if not result.exists())
+        raise Failure(f"{missing}: missing, and no other run has all of its results; build the study first")
+    new = with_runs(content_of(PARAMS), runs)
+    whole = united(new, content_of(folder / PARAMS), folder)
 
-    for result in results:
+    contracts = [result_dir("contract", dataset) for dataset in study.datasets]
+    for result in contracts + [result for run in runs for result in results_of(study, run)]:
         (folder / result).mkdir(parents=True, exist_ok=True)
-        for pattern in KEPT:
-            for file in result.glob(pattern):
-                shutil.copy(file, folder / file)
+        for file in (file for pattern in KEPT for file in result.glob(pattern)):
+            shutil.copy(file, folder / file)
     (folder / PARAMS).write_text(dump(whole), encoding="utf-8")
-    add_conditions(folder / "conditions.json", study)
+    add_conditions(folder / "conditions.json", runs)
 
     subprocess.run([sys.executable, "-m", "stages.report", "--study", str(folder)], check=True, env=importable())
     (folder / "README.md").write_text(readme(folder), encoding="utf-8")
+    return runs
 
 
-def kept_results(study: Study) -> list[Path]:
-    """List the results that the report reads.
-
-    Raises:
-        Failure: one is missing.
-    """
-    results = [result_dir(kind, key) for kind, section in OWNERS.items() for key in getattr(study, section)]
-    if missing := [str(result) for result in results if not result.exists()]:
-        raise Failure(f"{missing[0]}: missing, with {len(missing) - 1} others; build the study first")
-    return results
+def results_of(study: Study, run: str) -> list[Path]:
+    """List the results of a run that the report reads."""
+    own = [result_dir(kind, run) for kind, section in OWNERS.items() if section == "runs"]
+    entries = [(kind, key) for kind in ENTRIES for key, entry in getattr(study, kind).items() if entry.run == run]
+    return own + [result_dir(kind, key) for kind, key in entries]
 
 
 def content_of(file: Path) -> dict[str, Any]:
@@ -113,14 +117,14 @@ def united(new: dict[str, Any], old: dict[str, Any], folder: Path) -> dict[str, 
     return whole | ({"published": rows} if rows else {})
 
 
-def add_conditions(file: Path, study: Study) -> None:
-    """Append under which conditions the runs of a study were measured."""
+def add_conditions(file: Path, runs: list[str]) -> None:
+    """Append under which conditions runs were measured."""
     conditions = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    seconds = [json.loads((result_dir("pretrain", run) / "metrics.json").read_text())["seconds"] for run in study.runs]
+    seconds = [json.loads((result_dir("pretrain", run) / "metrics.json").read_text())["seconds"] for run in runs]
     conditions.append(
         {
             "date": datetime.now(UTC).date().isoformat(),
-            "runs": len(study.runs),
+            "runs": len(runs),
             "training_hours": round(sum(seconds) / 3600, 2),
             "hardware": hardware(),
             "torch": version("torch"),
