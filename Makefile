@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: docs help study demo plan grid papers check test lint format bench schema lock
+.PHONY: docs help study demo plan grid papers check test lint format bench evidence schema lock
 
 help:  ## the commands of this file
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
@@ -49,6 +49,9 @@ format: $(VENV)/ready  ## mend what a formatter can mend
 
 bench: $(VENV)/ready  ## speed, as ratios measured in one run
 	python -m bench
+
+evidence: $(VENV)/ready  ## a slice of evidence on the accelerator that is here; again until nothing is left
+	python -m workflow.evidence_slice --minutes $(or $(MINUTES),9)
 
 schema: $(VENV)/ready  ## after a change of whole_in_parts/config/
 	python -m workflow.schema

@@ -44,7 +44,9 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser("python -m workflow.evidence", description=__doc__)
     parser.add_argument("name", metavar="NAME", help="the folder under docs/evidence/, named like the study")
-    folder = EVIDENCE / parser.parse_args().name
+    parser.add_argument("--to", type=Path, default=EVIDENCE, metavar="FOLDER", help=f"in place of {EVIDENCE}")
+    arguments = parser.parse_args()
+    folder = arguments.to / arguments.name
     try:
         study = load_study()
         collected = collect(study, folder)
@@ -74,7 +76,11 @@ def collect(study: Study, folder: Path) -> list[str]:
     (folder / PARAMS).write_text(dump(whole), encoding="utf-8")
     add_conditions(folder / "conditions.json", runs)
 
-    subprocess.run([sys.executable, "-m", "stages.report", "--study", str(folder)], check=True, env=importable())
+    page = subprocess.run(
+        [sys.executable, "-m", "stages.report", "--study", str(folder)], env=importable(), check=False
+    )
+    if page.returncode:
+        raise Failure(f"{folder}: the results are kept, but their page was not written; stages.report says why above")
     (folder / "README.md").write_text(readme(folder), encoding="utf-8")
     return runs
 

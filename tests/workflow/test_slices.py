@@ -1,13 +1,15 @@
-"""A study is built in slices of time, without DVC and Snakemake."""
+"""Studies are built in slices of time, without DVC and Snakemake, and what they gave is kept after each."""
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from workflow import evidence_slice
 from workflow.program import INTERRUPTED
 from workflow.study import dump, with_runs
 
@@ -57,3 +59,30 @@ def test_a_stage_that_fails_ends_the_slice_with_its_error(folder):
     ended = slices(folder)
     assert ended.returncode == 1
     assert "stages.fetch digits: error:" in ended.stderr
+
+
+def test_a_slice_of_evidence_keeps_what_a_study_gave(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    content = with_runs(evidence_slice.ready("small"), {"random"})
+    deadline = time.monotonic() + 600
+    assert not evidence_slice.build("small", content, None, time.monotonic())
+    assert evidence_slice.build("small", evidence_slice.changed(content, "0", None), None, deadline)
+    assert "| random | 1 |" in Path("docs/evidence/small/README.md").read_text()
+
+
+def test_a_measurement_is_kept_if_it_succeeds_and_not_taken_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    deadline = time.monotonic() + 60
+    monkeypatch.setitem(evidence_slice.MEASUREMENTS, "speed", ["calendar", "2026"])
+    assert evidence_slice.measure("speed", deadline)
+    kept = Path("docs/evidence/accelerator/speed.txt")
+    assert "2026" in kept.read_text()
+
+    monkeypatch.setitem(evidence_slice.MEASUREMENTS, "speed", ["calendar", "2027"])
+    assert evidence_slice.measure("speed", deadline)
+    assert "2026" in kept.read_text()
+
+    monkeypatch.setitem(evidence_slice.MEASUREMENTS, "agreement", ["calendar", "--no-such-option"])
+    assert not evidence_slice.measure("agreement", deadline)
+    assert not evidence_slice.measure("corruptions", time.monotonic())
