@@ -3,7 +3,7 @@
 project = "Whole in Parts"
 html_title = project
 extensions = ["myst_parser"]
-exclude_patterns = ["evidence"]
+exclude_patterns = ["evidence/*/results"]
 html_theme = "furo"
 # Links to the headings of a page, and to files of the repository.
 myst_heading_anchors = 3
