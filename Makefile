@@ -27,7 +27,7 @@ plan: $(VENV)/ready  ## what the study of params.yaml will cost: make plan HARDW
 grid: $(VENV)/ready  ## write the runs of the grids of params.yaml
 	python -m workflow.grid
 
-papers: $(VENV)/ready  ## list in docs/papers.md what the ready studies measure
+papers: $(VENV)/ready  ## write the pages of the papers from the ready studies
 	python -m workflow.papers
 
 check: $(VENV)/ready lint  ## format, lint, types and the quick tests

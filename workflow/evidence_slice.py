@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-from whole_in_parts.config.study import PARAMS, YAML
+from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.study import PARAMS
 from workflow.evidence import EVIDENCE, importable
 from workflow.program import INTERRUPTED
 from workflow.study import STUDIES, dump, with_runs

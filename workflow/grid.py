@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from whole_in_parts.config.grid import expand
-from whole_in_parts.config.study import PARAMS, YAML, load_study
+from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.study import PARAMS, load_study
 
 BEGIN = "  # From here on, runs of `grids`, written by: python -m workflow.grid"
 END = "  # To here."

@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from whole_in_parts.config.evaluations import NOT_ASKED
-from whole_in_parts.config.study import PARAMS, YAML, load_study
+from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.study import PARAMS, load_study
 
 STUDIES = Path(__file__).parent / "studies"
 OF_A_RUN = ("transfer", "analyse", "export")

@@ -20,7 +20,8 @@ from typing import Any
 
 import yaml
 
-from whole_in_parts.config.study import PARAMS, YAML, Study, load_study
+from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.failure import Failure
 from whole_in_parts.results import RESULTS, result_dir
 from workflow.lockfile import LOCKFILE

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from whole_in_parts.config.params_file import LARGEST
 
 Items = TypeVar("Items", bound=Sequence[Any])
 
@@ -42,7 +44,7 @@ class Section(BaseModel):
     The docstring below a field is its description in the JSON Schema, which editors show.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,3 +52,11 @@ class Section(BaseModel):
         if isinstance(content, dict) and (unknown := [str(key) for key in content if key not in cls.model_fields]):
             raise ValueError(f"no such key: {', '.join(unknown)}; allowed: {', '.join(cls.model_fields)}")
         return content
+
+    @field_validator("*")
+    @classmethod
+    def numbers_are_moderate(cls, value: Any) -> Any:
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, int | float) and abs(item) > LARGEST:
+                raise ValueError("beyond ±2^53")
+        return value

@@ -6,7 +6,6 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -28,13 +27,12 @@ from whole_in_parts.config.evaluations import (
 from whole_in_parts.config.export import Export
 from whole_in_parts.config.grid import Grid, expand
 from whole_in_parts.config.paper import PublishedRow
+from whole_in_parts.config.params_file import read
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Name, Section
 from whole_in_parts.config.transfer import Transfer
 
 PARAMS = Path("params.yaml")
-YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where it is installed: ten times as fast, and a study of 300 runs has thousands of lines."""
 
 
 class Study(Section):
@@ -204,15 +202,9 @@ def load_study(path: Path = PARAMS) -> Study:
     """Read and validate a study.
 
     Raises:
-        ValueError: the file is missing or not YAML, or keys have values that are not allowed (one line per key).
+        ValueError: the file cannot be read (`params_file.read`), or values are not allowed (one line per key).
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), YAML)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: not found; run this from the folder that holds it") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
-
+    content = read(path)
     try:
         return Study.model_validate(content)
     except ValidationError as error:
