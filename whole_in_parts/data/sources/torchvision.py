@@ -36,8 +36,6 @@ KEYWORDS = {"Places365": {"small": True}}
 PER_CLASS = {"Caltech101": 30}
 """Number of train images of each class, for datasets without splits."""
 
-ENDINGS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
-
 
 def fetch(options: TorchvisionConfig, directory: Path) -> None:
     """Download all splits, or copy the folder `options.path`.
@@ -58,7 +56,7 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
 
 
 def read(options: TorchvisionConfig, directory: Path) -> Dataset:
-    """Read all splits; an image is its original JPEG or PNG file where torchvision has that, or a PNG."""
+    """Read all splits; an image is its original file where torchvision has that, or a PNG."""
     pairs = {split: Pairs(load(options.dataset, directory, split, options.validation)) for split in splits(options)}
     return Dataset(pairs["train"].classes(), pairs)
 
@@ -138,10 +136,8 @@ class Pairs(Sequence[Sample]):
         image, label = self.pair(index)
         if not isinstance(image, Path):
             return Sample(f"{index:08d}", int(label), png(image), "png")
-        if ending := ENDINGS.get(image.suffix.lower()):
-            return Sample(f"{index:08d}", int(label), image.read_bytes(), ending)
-        with Image.open(image) as opened:
-            return Sample(f"{index:08d}", int(label), png(opened.convert("RGB")), "png")
+        ending = image.suffix.lower().removeprefix(".")
+        return Sample(f"{index:08d}", int(label), image.read_bytes(), "jpg" if ending == "jpeg" else ending)
 
     @cached_property
     def labels(self) -> list[int]:
