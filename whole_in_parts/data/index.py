@@ -61,7 +61,7 @@ class Index(NamedTuple):
     """The name of the shard of each image."""
     offsets_N: NDArray[np.int64]
     ends: dict[str, int]
-    """For each shard that has images, the byte behind the last one."""
+    """For each shard, the byte behind its last image."""
     classes: list[str]
     checksums: dict[str, str]
     """The sha256 of each shard, by name."""
@@ -93,7 +93,7 @@ def read_index(file: Path) -> Index:
         digests_N32=np.frombuffer(bytes.fromhex("".join(table["sha256"].to_pylist())), np.uint8).reshape(-1, 32),
         shards=[names[code] for code in codes_N],
         offsets_N=offsets_N,
-        ends=dict(zip(names, ends.tolist(), strict=True)),
+        ends=dict.fromkeys(checksums, 0) | dict(zip(names, ends.tolist(), strict=True)),
         classes=classes,
         checksums=checksums,
         annotations=annotations,

@@ -47,7 +47,7 @@ class RemoteShards:
         Args:
             url: the folder of the shards, or nothing if all of them are beside the index.
             checksums: the sha256 of each shard, by its file name.
-            ends: the byte behind the last image of each shard that has images.
+            ends: the byte behind the last image of each shard.
 
         Raises:
             Failure: the URL is of a scheme that is not supported.
@@ -71,7 +71,7 @@ class RemoteShards:
         Raises:
             Failure: the shard cannot be downloaded, its checksum differs from the index, or it exceeds the cache.
         """
-        self.check_fits_cache(self.ends[name])
+        self.check_fits_cache(max(self.ends[shard] for shard in (name, *following)))
         with self._lock:
             self._in_use = {name, *following}
             for shard in (name, *following):

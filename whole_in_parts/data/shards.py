@@ -67,7 +67,7 @@ class Shards:
         url = os.environ.get("SHARDS_URL")
         self._order = [*index.checksums]
         present = [name for name in index.checksums if not url or (folder / name).exists()]
-        self._maps = {name: map_shard(folder / name, index.ends.get(name, 0)) for name in present}
+        self._maps = {name: map_shard(folder / name, index.ends[name]) for name in present}
         remote = f"{url}/{folder.parent.name}/{folder.name}" if url else ""
         self._remote = RemoteShards(remote, index.checksums, index.ends)
 

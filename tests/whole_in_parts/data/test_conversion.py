@@ -28,6 +28,13 @@ def seen(content: bytes, extension: str = "png", upright: bool = True) -> np.nda
     return np.asarray(decode(content, extension, upright)[0].convert("RGB")).astype(int)
 
 
+def bomb() -> bytes:
+    """A file of a few bytes whose header says 50,000 × 50,000 pixels."""
+    header = bytearray(encoded(Image.new("L", (1, 1)), "bmp"))
+    header[18:26] = (50_000).to_bytes(4, "little") * 2
+    return bytes(header)
+
+
 def transparent(mode: str) -> Image.Image:
     """The picture with its left half transparent."""
     image = colours("RGB").convert(mode)
@@ -162,8 +169,6 @@ def test_every_flip_of_a_bit_in_a_png_is_refused_or_leaves_the_pixels():
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded():
-    header = bytearray(encoded(Image.new("L", (1, 1)), "bmp"))
-    header[18:26] = (50_000).to_bytes(4, "little") * 2
     with pytest.raises(Refused) as refusal:
-        decode(bytes(header), "bmp")
+        decode(bomb(), "bmp")
     assert "2500000000 pixels" in refusal.value.detail

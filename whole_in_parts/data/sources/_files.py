@@ -1,6 +1,7 @@
 """Image files below a folder, each checked before it is read: a regular file of bounded size with a name in UTF-8."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from typing import NoReturn
 from whole_in_parts.failure import Failure
 
 EXTENSIONS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 IMAGE_LIMIT = 1 << 28
 """Limit in bytes of an image file, since each is read as a whole."""
 
@@ -59,11 +61,13 @@ def check_size(name: str, size: int) -> None:
 
 
 def check_name(place: str, name: str) -> None:
-    """Check that a name in a place, a folder or an archive, is UTF-8.
+    """Check that a name in a place, a folder or an archive, is UTF-8 without control characters.
 
     Raises:
         Failure: it is not.
     """
+    if CONTROL.search(name):
+        raise Failure(f"{printable(place)}: {name!r} is a name with control characters; rename it")
     try:
         name.encode()
         place.encode()

@@ -22,7 +22,7 @@ from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.datasets import UNLABELLED
 from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.source import Dataset, Sample, png
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 
 TRAINS = {"OxfordIIITPet": "trainval", "Places365": "train-standard"}
 """The torchvision split that is train, where it is not `train`."""
@@ -48,10 +48,13 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
             shutil.copytree(options.path, directory, dirs_exist_ok=True)
         for split in splits(options):
             load(options.dataset, directory, split, options.validation, download=not options.path)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Failure:
+        raise
+    except Exception as error:  # damaged archives make their decompressors raise errors of many types
         raise Failure(
-            f"torchvision could not fetch {options.dataset}: {error}; download it yourself, into a folder laid out as "
-            f"the documentation of torchvision.datasets.{options.dataset} has it, and name that in source.path"
+            f"torchvision could not fetch {options.dataset}: {first_line(error)}; download it yourself, into a folder "
+            f"laid out as the documentation of torchvision.datasets.{options.dataset} has it, and name that in "
+            "source.path"
         ) from error
 
 

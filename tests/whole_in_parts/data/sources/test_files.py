@@ -75,6 +75,11 @@ def test_a_name_that_is_not_utf8_is_refused(place, name):
     assert refused(place).endswith("is a name that is not UTF-8; rename it")
 
 
+def test_a_name_with_control_characters_is_refused_in_one_line(place):
+    (place / "cat/one\n\x1b[2Jtwo.png").touch()
+    assert refused(place) == f"{place}/cat: 'one\\n\\x1b[2Jtwo.png' is a name with control characters; rename it"
+
+
 def test_an_image_that_is_too_large_is_refused_before_it_is_read(place, monkeypatch):
     monkeypatch.setattr(_files, "IMAGE_LIMIT", 4)
     with pytest.raises(Failure, match=r"cat/0\.png: an image of 5 bytes; allowed are 4$"):
