@@ -4,9 +4,11 @@ A row is an image: its key, label, extent in pixels, sha256, and its place in a 
 gives the sha256 of every shard, and has the annotations of samples by key.
 """
 
+import binascii
 import json
 import mmap
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +81,9 @@ def read_index(file: Path) -> Index:
     check_checksums(file, checksums)
     check_rows(file, table, len(classes), checksums)
 
+    keys = table["key"].to_pylist()
+    check_unique(file, keys)
+
     named = table["shard"].combine_chunks().dictionary_encode()
     names, codes_N = named.dictionary.to_pylist(), named.indices.to_numpy()
     sizes_N, offsets_N = table["bytes"].to_numpy(), table["offset"].to_numpy()
@@ -86,12 +91,12 @@ def read_index(file: Path) -> Index:
     np.maximum.at(ends, codes_N, offsets_N + sizes_N)
 
     return Index(
-        keys=table["key"].to_pylist(),
+        keys=keys,
         labels_N=table["label"].to_numpy().copy(),
         extents_N2=np.stack([table["height"].to_numpy(), table["width"].to_numpy()], 1).astype(np.int64),
         sizes_N=sizes_N,
-        digests_N32=np.frombuffer(bytes.fromhex("".join(table["sha256"].to_pylist())), np.uint8).reshape(-1, 32),
-        shards=[names[code] for code in codes_N],
+        digests_N32=digests(table["sha256"]),
+        shards=[names[code] for code in codes_N.tolist()],
         offsets_N=offsets_N,
         ends=dict.fromkeys(checksums, 0) | dict(zip(names, ends.tolist(), strict=True)),
         classes=classes,
@@ -172,10 +177,22 @@ def check_rows(file: Path, table: pa.Table, classes: int, checksums: dict[str, s
     is_named = pc.is_in(table["shard"], value_set=pa.array([*checksums], pa.string()))
     check_column(file, table, "shard", is_named, "a shard of the metadata")
 
-    if pc.count_distinct(table["key"]).as_py() < len(table):
-        counts = table["key"].value_counts()
-        repeated = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
-        raise Failure(f"{file}: the key {repeated} has several rows; allowed: one row for each key")
+
+def check_unique(file: Path, keys: list[str]) -> None:
+    """Check that no key is repeated.
+
+    Raises:
+        Failure: one is.
+    """
+    if len(set(keys)) < len(keys):
+        repeated, rows = Counter(keys).most_common(1)[0]
+        raise Failure(f"{file}: the key {repeated} has {rows} rows; allowed: one row for each key")
+
+
+def digests(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Return the digests (N, 32) of a column of 64 hexadecimal digits, without a Python string for each."""
+    (_, digits) = column.combine_chunks().cast(pa.binary()).cast(pa.binary(64)).buffers()
+    return np.frombuffer(binascii.unhexlify(digits), np.uint8).reshape(-1, 32)
 
 
 def within(column: pa.ChunkedArray, low: int, high: int) -> pa.ChunkedArray:
@@ -189,9 +206,8 @@ def check_column(file: Path, table: pa.Table, name: str, allowed_N: pa.ChunkedAr
     Raises:
         Failure: one is not; the first is named.
     """
-    wrong = np.flatnonzero(~allowed_N.to_numpy())
-    if len(wrong):
-        row = int(wrong[0])
+    row = pc.index(allowed_N, False).as_py()
+    if row >= 0:
         value, key = table[name][row].as_py(), table["key"][row].as_py()
         raise Failure(f"{file}: {name} of row {row} (key {key}) is {value!r}; allowed: {allowed}")
 

@@ -56,7 +56,7 @@ def test_an_index_says_what_was_packed(file):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"key": ["x", "y", "x"]}, "the key x has several rows; allowed: one row for each key"),
+        ({"key": ["x", "y", "x"]}, "the key x has 2 rows; allowed: one row for each key"),
         ({"key": ["x", None, "y"]}, r"key of row 1 \(key None\) is None; allowed: a value in every row"),
         ({"label": [0, 1, 2]}, r"label of row 2 .* is 2; allowed: 0 to 1, or -1 in all rows"),
         ({"label": [-1, 0, 1]}, r"label of row 0 .* is -1; allowed: 0 to 1, or -1 in all rows"),
