@@ -1,8 +1,9 @@
 """Pack a fetched dataset into WebDataset shards with an index: `results/shard/<dataset>/<split>/`.
 
-JPEG and PNG files are copied unchanged unless the source sets `resize`. The order is shuffled, always in the same way,
-so that a stream of shards mixes the classes; the same images give the same bytes with any number of processes. All
-cores pack, one shard at a time each. A killed stage resumes from the finished shards.
+Every image is decoded once. JPEG and PNG files that read right as they are stay unchanged unless the source sets
+`resize`; other kinds are converted to PNG or refused (`data/conversion.py`). The order is shuffled, always in
+the same way, so that a stream of shards mixes the classes; the same images give the same bytes with any number of
+processes. All cores pack, one shard at a time each. A killed stage resumes from the finished shards.
 """
 
 import shutil
@@ -15,6 +16,7 @@ from whole_in_parts.config.source import Resize
 from whole_in_parts.config.study import Study
 from whole_in_parts.cores import cores
 from whole_in_parts.data.packing import index, parts
+from whole_in_parts.data.packing.images import Refusal, check_none_refused
 from whole_in_parts.data.packing.plan import Plan, identity
 from whole_in_parts.data.packing.processes import map_in_processes
 from whole_in_parts.data.selection import select
@@ -42,8 +44,8 @@ def shard(study: Study, dataset: str, directory: Path) -> None:
         split: Plan(samples, options.samples_per_shard, unfinished / split, resize)
         for split, samples in content.splits.items()
     }
-    for split, plan in plans.items():
-        make_shards(plan, split, cores())
+    refused = [refusal for split, plan in plans.items() for refusal in make_shards(plan, split, cores())]
+    check_none_refused(dataset, refused, sum(len(plan.samples) for plan in plans.values()))
 
     for split, plan in plans.items():
         (directory / split).mkdir()
@@ -59,13 +61,19 @@ def shards_folder(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def make_shards(plan: Plan, label: str, processes: int) -> None:
-    """Write all shards of a split that are not finished yet; `label` is shown beside the progress bar."""
+def make_shards(plan: Plan, label: str, processes: int) -> list[Refusal]:
+    """Write all shards of a split that are not finished yet; return the refused images.
+
+    `label` is shown beside the progress bar.
+    """
     plan.folder.mkdir(parents=True, exist_ok=True)
-    lengths = map_in_processes(partial(parts.make_shard, plan), plan.shards, processes)
+    refused: list[Refusal] = []
+    outcomes = map_in_processes(partial(parts.make_shard, plan), plan.shards, processes)
     with progress(range(len(plan.samples)), label, unit="image") as bar:
-        for length in lengths:
-            bar.update(length)
+        for outcome in outcomes:
+            bar.update(outcome.samples)
+            refused += outcome.refused
+    return refused
 
 
 def pack(
@@ -77,10 +85,14 @@ def pack(
     resize: Resize | None = None,
     processes: int = 1,
 ) -> None:
-    """Write the shards of a split and its index."""
+    """Write the shards of a split and its index.
+
+    Raises:
+        Failure: an image cannot be packed.
+    """
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         plan = Plan(samples, per_shard, Path(unfinished), resize)
-        make_shards(plan, label, processes)
+        check_none_refused(label, make_shards(plan, label, processes), len(samples))
         index.finish(plan, classes, folder)
 
 

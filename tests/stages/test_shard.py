@@ -121,6 +121,20 @@ def test_a_packing_that_is_killed_leaves_no_result_and_goes_on_from_the_shards_t
     assert content(result) == interrupted
 
 
+def test_images_that_cannot_be_packed_end_the_stage_with_one_line_for_all_splits(photographs):
+    for file in ("train/b/1.png", "test/a/0.png"):
+        (photographs / "photographs" / file).write_bytes(b"no image")
+    start("fetch").communicate()
+    packing = start("shard")
+    _, error = packing.communicate(timeout=60)
+    assert packing.returncode == 1
+    (line,) = (line for line in error.splitlines() if "cannot be packed" in line)
+    assert "photographs: 2 of 320 images cannot be packed: 2 cannot be decoded (train/b/1.png: " in line
+    assert "test/a/0.png: " in line
+    assert "Traceback" not in error
+    assert not result_dir("shard", "photographs").exists()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a file system that is full soon")
 def test_a_packing_without_space_stops_and_leaves_no_result(photographs):
     scratch = scratch_dir("shard", "photographs")

@@ -6,8 +6,7 @@ the sha256 of every shard; annotations, if samples have them, are stored there b
 (`remote.py`).
 """
 
-import io
-import json
+import hashlib
 import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,32 +25,21 @@ from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Batch, Crop, make_batch
 from whole_in_parts.config.transform import DEFAULT_TRANSFORM, ImageTransform
 from whole_in_parts.cores import workers
-from whole_in_parts.data.pixels import resize_center_crop, to_tensor
+from whole_in_parts.data.index import INDEX as INDEX
+from whole_in_parts.data.index import INDEX_LIMIT as INDEX_LIMIT
+from whole_in_parts.data.index import SCHEMA as SCHEMA
+from whole_in_parts.data.index import map_shard, read_index
+from whole_in_parts.data.pixels import decode, resize_center_crop, to_tensor
 from whole_in_parts.data.remote import RemoteShards
 from whole_in_parts.failure import Failure
 
 CPU = torch.device("cpu")
-INDEX = "index.parquet"
-SCHEMA = pa.schema(
-    {
-        "key": pa.string(),
-        "label": pa.int64(),
-        "height": pa.int32(),
-        "width": pa.int32(),
-        "bytes": pa.int64(),
-        "sha256": pa.string(),
-        "shard": pa.string(),
-        "offset": pa.int64(),
-    }
-)
 HELD_IN_MEMORY = 1 << 30
 """Limit in bytes of the decoded images that are held in memory."""
 HELD_ON_GPU = 1 / 4
 """Limit of the decoded images that are held on a GPU, as a fraction of its free memory."""
 AHEAD = 2
 """Number of remote shards that are downloaded ahead."""
-INDEX_LIMIT = 2**31 - 1
-"""Limit in bytes of the metadata of an index: the masks of a large set exceed pyarrow's default."""
 
 
 class Shards:
@@ -70,28 +55,21 @@ class Shards:
             Failure: the index is missing, or a shard that it names is missing and there is no remote.
         """
         self.folder = folder
-        try:
-            with pq.ParquetFile(
-                folder / INDEX, thrift_string_size_limit=INDEX_LIMIT
-            ) as file:  # quicker than read_table
-                index = file.read()
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise Failure(f"{folder / INDEX}: no index of shards ({error})") from error
+        index = read_index(folder / INDEX)
+        self.classes = index.classes
+        self.keys = index.keys
+        self.annotations = index.annotations
+        self.labels = index.labels_N
+        self.extents_N2 = index.extents_N2
+        self._index = index
+        self._is_verified = np.zeros(len(index.keys), bool)
 
-        self.classes: list[str] = json.loads(index.schema.metadata[b"classes"])
-        self.keys: list[str] = index["key"].to_pylist()
-        self.annotations: dict[str, Any] = json.loads(index.schema.metadata.get(b"annotations", b"{}"))
-        self.labels: NDArray[np.int64] = index["label"].to_numpy().copy()
-        self.extents_N2 = np.stack([index["height"].to_numpy(), index["width"].to_numpy()], 1).astype(np.int64)
-        self._shard_names = index["shard"].to_pylist()
-        self._offsets = index["offset"].to_numpy()
-        self._sizes = index["bytes"].to_numpy()
-
-        checksums = json.loads(index.schema.metadata[b"shards"])
         url = os.environ.get("SHARDS_URL")
-        self._order = [*checksums]
-        self._maps = {name: _map(folder / name) for name in checksums if not url or (folder / name).exists()}
-        self._remote = RemoteShards(f"{url}/{folder.parent.name}/{folder.name}", checksums)
+        self._order = [*index.checksums]
+        present = [name for name in index.checksums if not url or (folder / name).exists()]
+        self._maps = {name: map_shard(folder / name, index.ends[name]) for name in present}
+        remote = f"{url}/{folder.parent.name}/{folder.name}" if url else ""
+        self._remote = RemoteShards(remote, index.checksums, index.ends)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,14 +78,15 @@ class Shards:
         """Return the bytes of an image file.
 
         Raises:
-            Failure: its shard is remote and cannot be downloaded, or the remote shards exceed the cache.
+            Failure: its shard is remote and cannot be downloaded, the remote shards exceed the cache, or the bytes are
+                not those of the index.
         """
-        name = self._shard_names[index]
+        name = self._index.shards[index]
         if name in self._maps:
             return self._read(self._maps[name], index)
 
         # Random access to a set larger than the cache would download the same shards again and again.
-        self._remote.check_fits_cache(int(self._sizes.sum()))
+        self._remote.check_fits_cache(int(self._index.sizes_N.sum()))
         following = self._order.index(name) + 1
         return self._read(self._remote.tar(name, self._order[following : following + AHEAD]), index)
 
@@ -117,20 +96,36 @@ class Shards:
         The next remote shards are downloaded meanwhile, and the cache keeps to its limit.
         """
         own = self._order[rank::world_size]
-        for name, indices in groupby(range(len(self)), self._shard_names.__getitem__):
+        for name, indices in groupby(range(len(self)), self._index.shards.__getitem__):
             if name in own:
                 following = [other for other in own[own.index(name) + 1 :] if other not in self._maps][:AHEAD]
                 tar = self._maps.get(name) or self._remote.tar(name, following)
                 yield from ((index, self._read(tar, index)) for index in indices)
 
     def _read(self, tar: mmap.mmap, index: int) -> bytes:
-        """Return the bytes of an image from its mapped shard."""
-        offset = self._offsets[index]
-        return tar[offset : offset + self._sizes[index]]
+        """Return the bytes of an image from its mapped shard; they are verified when they are first read.
+
+        Raises:
+            Failure: their sha256 is not that of the index.
+        """
+        offset = self._index.offsets_N[index]
+        image = tar[offset : offset + self._index.sizes_N[index]]
+        if not self._is_verified[index]:
+            if hashlib.sha256(image).digest() != self._index.digests_N32[index].tobytes():
+                raise Failure(f"{self.name(index)}: the bytes are not those that were packed: {self._remedy(index)}")
+            self._is_verified[index] = True
+        return image
+
+    def _remedy(self, index: int) -> str:
+        """Say what to do about a damaged shard."""
+        name = self._index.shards[index]
+        if name in self._maps:
+            return "restore the shard, or pack the dataset again"
+        return f"remove {self._remote.cached(name)}, and it is downloaded again"
 
     def name(self, index: int) -> str:
         """Return the key and the shard of an image, for messages."""
-        return f"{self.keys[index]} in {self.folder / self._shard_names[index]}"
+        return f"{self.keys[index]} in {self.folder / self._index.shards[index]}"
 
 
 class Images:
@@ -229,12 +224,13 @@ class Images:
         """Decode an image with Pillow, as greyscale for one channel and as RGB otherwise.
 
         Raises:
-            Failure: the image cannot be decoded.
+            Failure: the image cannot be decoded, or has another extent than the index says.
         """
+        image = self.shards[index]
+        extent = self.shards.extents_N2[index] if len(self.shards.extents_N2) else None
         try:
-            with Image.open(io.BytesIO(self.shards[index])) as image:
-                return image.convert("L" if self.channels == 1 else "RGB")
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for a broken PNG
+            return decode(image, self.channels, extent)
+        except ValueError as error:
             raise Failure(f"{self.shards.name(index)}: cannot be decoded ({error})") from error
 
 
@@ -243,12 +239,3 @@ def storage_device(size: int, device: torch.device) -> torch.device | None:
     if device.type == "cuda" and size <= HELD_ON_GPU * torch.cuda.mem_get_info(device)[0]:
         return device
     return torch.device("cpu") if size <= HELD_IN_MEMORY else None
-
-
-def _map(file: Path) -> mmap.mmap:
-    """Map a shard into memory."""
-    try:
-        with file.open("rb") as stream:
-            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (FileNotFoundError, ValueError) as error:
-        raise Failure(f"{file}: a shard that the index names is missing or empty") from error

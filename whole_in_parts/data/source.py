@@ -23,9 +23,9 @@ class Sample(NamedTuple):
     label: int
     """Index of the class; −1 in the split `unlabelled`."""
     image: bytes
-    """The image file, encoded as JPEG or PNG."""
+    """The image file."""
     extension: str
-    """`jpg` or `png`."""
+    """The ending of its name in lower case, without a dot: `jpg` for all JPEGs."""
     annotation: Mapping[str, Any] | None = None
     """Annotation beyond the class, such as boxes; serialisable as JSON."""
 

@@ -1,18 +1,21 @@
 """Shards that lie on servers, real ones on loopback: by HTTP, and by S3."""
 
+import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from stages.shard import pack
-from tests.whole_in_parts.data.test_shards import some_samples
+from tests.whole_in_parts.data.test_shards import flip, some_samples
 from tests.workflow.test_remote import BUCKET, KEY, SECRET, s3  # noqa: F401
 from whole_in_parts.data import remote
 from whole_in_parts.data.shards import INDEX, Images, Shards
@@ -70,6 +73,11 @@ def here(whole, tmp_path, monkeypatch) -> Path:
 def cached(tmp_path) -> list[Path]:
     """What is in the cache, but for the locks."""
     return [file for file in (tmp_path / "cache").iterdir() if file.suffix != ".lock"]
+
+
+def kept(split: Shards, tmp_path, name: str) -> list[Path]:
+    """What of a shard is in the cache."""
+    return [file for file in cached(tmp_path) if split._remote.checksums[name] in file.name]
 
 
 def test_images_of_shards_on_a_server_are_those_of_shards_on_the_disk(whole, here, http, tmp_path, monkeypatch):
@@ -159,8 +167,7 @@ def test_a_shard_that_is_not_on_the_server_as_the_index_says_is_named_and_not_ke
     with pytest.raises(Failure, match=f"{http}/pictures/train/000001.tar: .*{message}"):
         split[number]
     assert time.monotonic() - started < 10
-    checksum = split._remote.checksums["000001.tar"]
-    assert not [file for file in cached(tmp_path) if checksum in file.name]
+    assert not kept(split, tmp_path, "000001.tar")
 
 
 def test_a_server_that_does_not_answer_is_named_in_bounded_time(whole, here, tmp_path, monkeypatch):
@@ -169,6 +176,113 @@ def test_a_server_that_does_not_answer_is_named_in_bounded_time(whole, here, tmp
     with pytest.raises(Failure, match=r"http://127\.0\.0\.1:9/shards/pictures/train/.*in 3 attempts: ClientConnector"):
         Shards(here)[0]
     assert time.monotonic() - started < 10
+
+
+@pytest.fixture
+def answer(monkeypatch) -> Iterator[Callable[[Callable], None]]:
+    """A function that starts a server whose body of every answer is what another function writes."""
+    servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+
+    def make(body: Callable) -> None:
+        class Hostile(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                with suppress(OSError):
+                    body(self.wfile)
+
+            def log_message(self, *given):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        monkeypatch.setenv("SHARDS_URL", f"http://127.0.0.1:{server.server_port}")
+
+    yield make
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_answer_without_an_end_is_cut_off_at_the_size_of_the_shard(whole, here, answer, tmp_path):
+    def endless(stream):
+        while True:
+            stream.write(bytes(1 << 16))
+
+    answer(endless)
+    split = Shards(here)
+    with pytest.raises(Failure, match=r"000000\.tar: \d+ bytes or more, where the index has a shard of at most \d+"):
+        next(split.iter_shards())
+    assert not kept(split, tmp_path, "000000.tar")
+
+
+def test_an_answer_that_trickles_is_given_up(whole, here, answer, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(remote, "SLOWEST", 1e6)
+
+    def trickle(stream):
+        while True:
+            stream.write(b"ab")
+            time.sleep(0.05)
+
+    answer(trickle)
+    split = Shards(here)
+    with pytest.raises(Failure, match=r"000000\.tar: \d+ bytes in .* seconds; the server is too slow"):
+        next(split.iter_shards())
+    assert not kept(split, tmp_path, "000000.tar")
+
+
+def test_a_size_that_a_server_announces_beyond_the_shard_is_refused():
+    with pytest.raises(
+        Failure, match=r"http://there/000000\.tar: 101 bytes or more, where the index has .* at most 100"
+    ):
+        remote.Bounds("http://there/000000.tar", 100).set_size(101)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://there", "file:///there", "/there", "simplecache::https://there", "https://there::file:///here"]
+)
+def test_a_location_of_another_scheme_is_refused(whole, here, url, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", url)
+    with pytest.raises(Failure, match=f"SHARDS_URL: {url}.* is not allowed; it begins with https://, http://, s3://"):
+        Shards(here)
+
+
+def test_an_index_cannot_name_a_file_outside_the_cache(whole, here, http, tmp_path, monkeypatch):
+    victim = tmp_path / "victim.tar"
+    victim.write_bytes(b"precious")
+    monkeypatch.setenv("SHARDS_URL", http)
+    table = pq.read_table(here / INDEX)
+    named = dict.fromkeys(json.loads(table.schema.metadata[b"shards"]), "../victim")
+    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"shards": json.dumps(named)}), here / INDEX)
+    with pytest.raises(Failure, match=r"the sha256 of 000000\.tar is '\.\./victim'; allowed are 64 hexadecimal digits"):
+        Shards(here)[0]
+    assert victim.read_bytes() == b"precious"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_flipped_bit_in_the_cache_is_named_with_the_file_to_remove(whole, here, http, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", http)
+    split = Shards(here)
+    image = split[0]
+    damaged = split._remote.cached("000000.tar")
+    flip(damaged, image)
+    with pytest.raises(Failure, match=rf"{split.name(0)}: .* remove {damaged}, and it is downloaded again"):
+        Shards(here)[0]
+    damaged.unlink()
+    assert Shards(here)[0] == image
+
+
+def test_an_empty_file_in_the_cache_is_named(whole, here, http, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARDS_URL", http)
+    split = Shards(here)
+    (tmp_path / "cache").mkdir()
+    split._remote.cached("000000.tar").touch()
+    with pytest.raises(Failure, match=f"{split._remote.cached('000000.tar')}: .* missing or empty"):
+        split[0]
 
 
 def test_a_shard_that_fails_once_is_asked_for_again(whole, here, http, monkeypatch):

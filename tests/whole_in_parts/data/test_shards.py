@@ -1,9 +1,13 @@
 """Shards as `stages.shard.pack` writes them and `whole_in_parts.data.shards` reads them."""
 
+import hashlib
 import io
 import os
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -88,7 +92,7 @@ PNG_OF_A_SHORT_HEADER = b"\x89PNG\r\n\x1a\n\0\0\0\5IHDR" + bytes(30)
 
 @pytest.mark.parametrize("image", [b"", b"no image", PNG_OF_A_SHORT_HEADER], ids=["empty", "text", "PNG"])
 def test_an_image_that_cannot_be_read_is_not_packed_and_is_named(packed, image):
-    with pytest.raises(Failure, match=r"folder/bad\.png: not an image"):
+    with pytest.raises(Failure, match=r"1 cannot be decoded \(folder/bad\.png: "):
         packed([*some_samples(), Sample("folder/bad", 0, image, "png")])
 
 
@@ -106,6 +110,22 @@ def test_a_file_that_is_empty_is_named(packed, name):
     os.truncate(folder / name, 0)
     with pytest.raises(Failure, match=str(folder / name)):
         Shards(folder)
+
+
+def rewrite(index: Path, **columns: list) -> None:
+    """Write an index anew with other values in some columns."""
+    table = pq.read_table(index)
+    for name, values in columns.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.array(values, table.schema.field(name).type))
+    pq.write_table(table, index)
+
+
+def flip(file: Path, image: bytes) -> None:
+    """Flip a bit of an image in a file."""
+    content = bytearray(file.read_bytes())
+    content[content.index(image) + len(image) // 2] ^= 4
+    file.write_bytes(content)
 
 
 def spoilt(image: bytes, part: slice, content: bytes | None = None) -> bytes:
@@ -128,11 +148,38 @@ def spoilt(image: bytes, part: slice, content: bytes | None = None) -> bytes:
 )
 def test_an_image_that_cannot_be_decoded_is_named_with_its_shard(packed, extension, part, content):
     folder, (sample,) = packed(some_samples(extension, number=1)), some_samples(extension, number=1)
+    image = spoilt(sample.image, part, content)
     tar = (folder / "000000.tar").read_bytes()
     assert tar.count(sample.image) == 1
-    (folder / "000000.tar").write_bytes(tar.replace(sample.image, spoilt(sample.image, part, content)))
+    (folder / "000000.tar").write_bytes(tar.replace(sample.image, image))
+    rewrite(folder / INDEX, sha256=[hashlib.sha256(image).hexdigest()])
     with pytest.raises(Failure, match=f"folder/0 in {folder / '000000.tar'}: cannot be decoded"):
         Images(Shards(folder), 12, 3)[np.array([0])]
+
+
+def test_an_image_of_another_extent_than_the_index_says_is_named(packed):
+    folder = packed(some_samples(number=1))
+    rewrite(folder / INDEX, height=[13])
+    with pytest.raises(Failure, match=r"folder/0 in .*000000\.tar: cannot be decoded \(12×12 pixels, where .* 12×13\)"):
+        Images(Shards(folder), 12, 3)[np.array([0])]
+
+
+def test_a_flipped_bit_in_a_shard_is_named_with_key_and_shard_when_it_is_read(packed):
+    folder = packed(some_samples(number=1))
+    flip(folder / "000000.tar", some_samples(number=1)[0].image)
+    with pytest.raises(Failure, match=r"folder/0 in .*/000000\.tar: the bytes are not those that were packed: restore"):
+        Shards(folder)[0]
+    with pytest.raises(Failure, match=r"folder/0 in .*/000000\.tar: the bytes are not those that were packed"):
+        [*Shards(folder).iter_shards()]
+
+
+def test_a_shard_that_is_cut_short_is_named_before_it_is_read(packed):
+    folder = packed(some_samples(number=1))
+    os.truncate(folder / "000000.tar", 2000)
+    with pytest.raises(
+        Failure, match=r"000000\.tar: it has 2000 bytes, and the index has images up to byte \d+: it is"
+    ):
+        Shards(folder)
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held in memory", "decoded each time"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whole_in_parts.data.index import INDEX, SCHEMA
 from whole_in_parts.data.packing import parts
 from whole_in_parts.data.packing.plan import Plan
-from whole_in_parts.data.shards import INDEX, SCHEMA
 
 GROUP = 1 << 17
 """Approximate number of rows of the index that are held in memory at once."""

@@ -4,17 +4,17 @@ A shard of an interrupted packing is kept if its checksum is the recorded one.
 """
 
 import hashlib
-import io
 import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from PIL import Image
 from webdataset import TarWriter
 
 from whole_in_parts.config.source import Resize
+from whole_in_parts.data.conversion import Refused
+from whole_in_parts.data.packing.images import Refusal, as_packed
 from whole_in_parts.data.packing.plan import Plan
 from whole_in_parts.data.source import Sample
 from whole_in_parts.failure import Failure
@@ -30,54 +30,66 @@ def shard_info(folder: Path, shard: int) -> dict[str, Any]:
     return json.loads(tar_path(folder, shard).with_suffix(".json").read_bytes())
 
 
-def make_shard(plan: Plan, shard: int) -> int:
-    """Write a shard, unless an interrupted packing has finished it; return its number of samples.
+class Outcome(NamedTuple):
+    """What packing a shard came to: its number of samples, and those of them that were refused."""
+
+    samples: int
+    refused: list[Refusal]
+
+
+def make_shard(plan: Plan, shard: int) -> Outcome:
+    """Write a shard, unless an interrupted packing has finished it, or an image of it is refused.
 
     Raises:
-        Failure: a sample is not an image, or the shard cannot be written.
+        Failure: the shard cannot be written.
     """
     tar = tar_path(plan.folder, shard)
     if (length := _finished_length(plan.folder, shard)) is not None:
-        return length
+        return Outcome(length, [])
 
     unfinished = tar.with_suffix(".tar.unfinished")
     try:
-        rows = write(unfinished, (shrink(sample, plan.resize) for sample in plan.of(shard)), tar.name)
-        _replace(tar.with_suffix(".json"), json.dumps({"sha256": sha256(unfinished), "rows": rows}), unfinished, tar)
+        rows, refused = write(unfinished, plan.of(shard), tar.name, plan.resize)
+        if not refused:
+            record = json.dumps({"sha256": sha256(unfinished), "rows": rows})
+            _replace(tar.with_suffix(".json"), record, unfinished, tar)
     except OSError as error:
         raise Failure(f"{tar}: cannot be written: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return len(rows)
+    return Outcome(len(rows) + len(refused), refused)
 
 
-def write(file: Path, samples: Iterable[Sample], name: str) -> list[dict[str, Any]]:
-    """Write one shard; return its rows of the index, in the order of the shard, each with the sample's annotation."""
-    rows = {}
+def write(
+    file: Path, samples: Iterable[Sample], name: str, resize: Resize | None
+) -> tuple[list[dict[str, Any]], list[Refusal]]:
+    """Write one shard; return its rows of the index, in its order and with annotations, and the refused images."""
+    rows, refused = [], []
     with (
         file.open("wb") as stream,
         TarWriter(stream, encoder=False, user="", group="", mtime=0, format="GNU_FORMAT") as tar,
     ):
         for sample in samples:
-            tar.write({"__key__": sample.key, sample.extension: sample.image, "cls": str(sample.label).encode()})
-            row = describe(sample) | {"shard": name, "annotation": sample.annotation}
-            rows[f"{sample.key}.{sample.extension}"] = row
+            try:
+                packed, size = as_packed(sample, resize)
+            except Refused as error:
+                refused.append(Refusal(f"{sample.key}.{sample.extension}", error.reason, error.detail))
+                continue
+            tar.write({"__key__": packed.key, packed.extension: packed.image, "cls": str(packed.label).encode()})
+            # TarWriter reports no offsets. It writes in the order of the endings, so the image is written last.
+            place = {"shard": name, "offset": tar.tarstream.offset - in_blocks(len(packed.image))}
+            rows.append(describe(packed, size) | place | {"annotation": packed.annotation})
+    return rows, refused
 
-    # TarWriter does not report offsets: read them back.
-    with tarfile.open(file) as tar:
-        for member in tar:
-            if member.name in rows:
-                rows[member.name]["offset"] = member.offset_data
-    return list(rows.values())
+
+def in_blocks(size: int) -> int:
+    """Return the bytes that a member of `size` bytes takes in a tar."""
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def describe(sample: Sample) -> dict[str, Any]:
-    """Return the columns of the index that depend on the sample alone.
-
-    Raises:
-        Failure: the bytes are not an image.
-    """
-    width, height = _open(sample).size
+def describe(sample: Sample, size: tuple[int, int]) -> dict[str, Any]:
+    """Return the columns of the index that depend on the sample alone; `size` is its width and height."""
+    width, height = size
     return {
         "key": sample.key,
         "label": sample.label,
@@ -88,38 +100,10 @@ def describe(sample: Sample) -> dict[str, Any]:
     }
 
 
-def shrink(sample: Sample, resize: Resize | None) -> Sample:
-    """Shrink an image to the short side of `resize` and encode it as JPEG; smaller images stay unchanged.
-
-    Raises:
-        Failure: the image is larger and cannot be decoded.
-    """
-    if resize is None or min(_open(sample).size) <= resize.short_side:
-        return sample
-    try:
-        with _open(sample) as image:
-            converted = image if image.mode in ("L", "RGB") else image.convert("RGB")
-            scale = resize.short_side / min(image.size)
-            size = (round(scale * image.width), round(scale * image.height))
-            stream = io.BytesIO()
-            converted.resize(size, Image.Resampling.BICUBIC).save(stream, "jpeg", quality=resize.quality)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for a broken PNG
-        raise Failure(f"{sample.key}.{sample.extension}: cannot be decoded ({error})") from error
-    return sample._replace(image=stream.getvalue(), extension="jpg")
-
-
 def sha256(file: Path) -> str:
     """Return the sha256 of a file as hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _open(sample: Sample) -> Image.Image:
-    """Open an image without decoding it."""
-    try:
-        return Image.open(io.BytesIO(sample.image))
-    except (OSError, ValueError) as error:
-        raise Failure(f"{sample.key}.{sample.extension}: not an image that can be read ({error})") from error
 
 
 def _finished_length(folder: Path, shard: int) -> int | None:

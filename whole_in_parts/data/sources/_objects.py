@@ -24,8 +24,9 @@ from faster_coco_eval import mask
 from PIL import Image
 
 from whole_in_parts.data.source import Dataset, Sample, check
-from whole_in_parts.data.sources import folder
-from whole_in_parts.failure import Failure
+from whole_in_parts.data.sources import _archive, folder
+from whole_in_parts.data.sources._files import check_file
+from whole_in_parts.failure import Failure, first_line
 from whole_in_parts.progress import progress
 
 OBJECTS = "objects.json"
@@ -78,13 +79,17 @@ def check_files(photographs: list[Photograph]) -> None:
     """Check the image files and the uniqueness of the keys.
 
     Raises:
-        Failure: a file is missing or has another extension than an image, or two samples would have the same key.
+        Failure: a file is missing, too large or has another extension than an image, or two samples would have the
+            same key.
     """
     if missing := [photograph.file for photograph in photographs if not photograph.file.is_file()]:
         raise Failure(f"{missing[0]}: no such file; {len(missing)} of {len(photographs)} images are missing")
     files = [photograph.file for photograph in photographs]
     if unsupported := [file for file in files if file.suffix.lower() not in folder.EXTENSIONS]:
         raise Failure(f"{unsupported[0]}: not one of {', '.join(folder.EXTENSIONS)}")
+
+    for file in files:
+        check_file(file)
 
     counts = Counter(folder.key(photograph.name) for photograph in photographs)
     if duplicates := [photograph for photograph in photographs if counts[folder.key(photograph.name)] > 1]:
@@ -119,8 +124,8 @@ def check_size(photograph: Photograph, content: bytes) -> None:
     """
     try:
         width, height = Image.open(io.BytesIO(content)).size
-    except (OSError, ValueError) as error:
-        raise Failure(f"{photograph.file}: not an image that can be read ({error})") from error
+    except Exception as error:  # a broken file makes Pillow raise errors of many types
+        raise Failure(f"{photograph.file}: not an image that can be read ({first_line(error)})") from error
     if (height, width) != photograph.size:
         raise Failure(
             f"{photograph.file}: {width}×{height} pixels, where the annotations say "
@@ -187,8 +192,7 @@ class Photographs(Sequence[Sample]):
     """A split: the members of a tar with their annotations."""
 
     def __init__(self, packed: Path, annotations: Mapping[str, Any]):
-        with tarfile.open(packed) as tar:
-            members = [(member.name, 0, member.offset_data, member.size) for member in tar]
+        members = [(name, 0, offset, size) for name, offset, size in _archive.members(packed)]
         self.images = folder.Members(packed, members)
         self.annotations = [annotations[name] for name, *_ in members]
 

@@ -9,12 +9,11 @@ Originals and copies have one class per photograph, the others the classes `dist
 the test split and all other images the train split, so that test has no images of these last classes.
 """
 
-import tarfile
 from pathlib import Path, PurePosixPath
 
 from whole_in_parts.config.sources.copydays import CopydaysConfig
 from whole_in_parts.data.source import Dataset
-from whole_in_parts.data.sources import folder
+from whole_in_parts.data.sources import _archive, folder
 from whole_in_parts.failure import Failure
 
 DISTRACTOR, WHITENING = "distractor", "whitening"
@@ -47,8 +46,7 @@ def read(options: CopydaysConfig, directory: Path) -> Dataset:
         Failure: there are no originals or no copies, or a copy has no original.
     """
     packed = directory / folder.FILE
-    with tarfile.open(packed) as tar:
-        members = sorted((member.name, member.offset_data, member.size) for member in tar)
+    members = sorted(_archive.members(packed))
     images = [(role, member) for member in members if (role := role_of(member[0]))]
     if missing := {"original", "strong"} - {role for role, _ in images}:
         raise Failure(f"{options.path}: no image is in a folder {' or '.join(sorted(missing))}")

@@ -87,13 +87,16 @@ def idx(file: Path) -> NDArray[np.uint8]:
     """Read an array of bytes in IDX format: two zeros, the type 8, the rank, the big-endian extents, the data.
 
     Raises:
-        Failure: the file has another format.
+        Failure: the file has another format, or is cut short.
     """
     content = file.read_bytes()
     if content[:3] != b"\x00\x00\x08":
         raise Failure(f"{file}: not an IDX file of bytes")
-    extents = np.frombuffer(content, ">u4", content[3], 4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(extents)
+    try:
+        extents = np.frombuffer(content, ">u4", content[3], 4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(extents)
+    except (ValueError, IndexError) as error:
+        raise Failure(f"{file}: an IDX file that is damaged or cut short ({error}); fetch it again") from error
 
 
 def _run(folder: Path, *command: str) -> None:

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from whole_in_parts.config.sources.folder import FolderConfig
 from whole_in_parts.data.source import Dataset, Sample, check, held_out
-from whole_in_parts.data.sources import _left
+from whole_in_parts.data.sources import _archive, _left
+from whole_in_parts.data.sources._files import EXTENSIONS, image_files
 from whole_in_parts.data.sources._labels import check_labels, read_labels
 from whole_in_parts.failure import Failure
 from whole_in_parts.progress import progress
 
 FILE = "images.tar"
 LIST = "images.jsonl"
-EXTENSIONS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
 SPLITS = {"train": "train", "test": "test", "val": "test"}
 TEST_SHARE = 0.2
 CHUNK = 1 << 20
@@ -50,7 +50,7 @@ def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | 
     """Write the images of a folder or a tar to one uncompressed tar, and verify their checksum.
 
     Raises:
-        Failure: there is no folder or tar at the path, or the checksum differs.
+        Failure: there is no folder or tar at the path, it cannot be read, or the checksum differs.
     """
     packed = directory / FILE
     if source.is_dir():
@@ -58,11 +58,11 @@ def store(source: Path, sha256: str | None, directory: Path, val_labels: Path | 
         digest = check(str(source), _chunks(packed), sha256)
     elif val_labels:
         raise Failure(f"source.val_labels: takes a folder, and {source} is none; unpack it")
-    elif source.is_file() and tarfile.is_tarfile(source):
+    elif source.is_file() and _archive.is_tar(source):
         digest = check(str(source), _chunks(source), sha256)
-        unpack(source, packed)
+        _archive.unpack(source, packed)
     else:
-        raise Failure(f"source.path: {source} is neither a folder nor a tar of images")
+        raise Failure(f"source.path: {source} is neither a folder nor a tar of images that can be read")
     print(f"sha256 of {source}: {digest}", flush=True)
 
 
@@ -89,21 +89,18 @@ def pack(folder: Path, packed: Path, val_labels: Path | None = None) -> None:
         val_labels: the file, in the folder, with the class of each image of `val`.
 
     Raises:
-        Failure: an image of `val` has no class, or a class no image.
+        Failure: an image of `val` has no class, or a class no image, or a file cannot be read or written.
     """
     names = named_files(folder, val_labels)
     with tarfile.open(packed, "w") as tar:
         for file in progress(in_order(names), "pack", unit="file"):
-            member = tarfile.TarInfo(names[file])
-            member.size = file.stat().st_size
-            with file.open("rb") as content:
-                tar.addfile(member, content)
-
-
-def image_files(folder: Path) -> Iterator[Path]:
-    """Yield the images below a folder, also through folders that are symbolic links."""
-    for parent, _, files in os.walk(folder, followlinks=True):
-        yield from (Path(parent, file) for file in files if PurePosixPath(file).suffix.lower() in EXTENSIONS)
+            try:
+                member = tarfile.TarInfo(names[file])
+                member.size = file.stat().st_size
+                with file.open("rb") as content:
+                    tar.addfile(member, content)
+            except OSError as error:
+                raise Failure(f"{file}: cannot be read or copied to {packed} ({error})") from error
 
 
 def tar_name(path: Path, val_labels: Mapping[str, str] | None) -> str:
@@ -115,14 +112,6 @@ def tar_name(path: Path, val_labels: Mapping[str, str] | None) -> str:
     if val_labels is not None and parts[0] == "val" and len(parts) == 2:
         parts.insert(1, val_labels.get(path.stem, ""))
     return "/".join(parts)
-
-
-def unpack(archive: Path, packed: Path) -> None:
-    """Copy the images of a tar to an uncompressed tar; other files are left out."""
-    with tarfile.open(archive) as source, tarfile.open(packed, "w") as tar:
-        for member in progress(source, "unpack", unit="file"):
-            if member.isfile() and PurePosixPath(member.name).suffix.lower() in EXTENSIONS:
-                tar.addfile(member, source.extractfile(member))
 
 
 class Members(Sequence[Sample]):
@@ -159,12 +148,6 @@ class LeftFiles(Sequence[Sample]):
         return Sample(key(name), label, image, EXTENSIONS[PurePosixPath(name).suffix.lower()])
 
 
-def packed_members(packed: Path) -> list[tuple[str, int, int]]:
-    """List the images of a tar: name, offset, size."""
-    with tarfile.open(packed) as tar:
-        return [(member.name, member.offset_data, member.size) for member in tar]
-
-
 def read(options: FolderConfig, directory: Path) -> Dataset:
     """Read the splits and classes from the paths of the images.
 
@@ -172,7 +155,7 @@ def read(options: FolderConfig, directory: Path) -> Dataset:
         Failure: a path names no class, two paths differ in their extension alone, or a split is missing.
     """
     packed = directory / FILE
-    images: list[tuple[Any, ...]] = sorted(_left.read(directory / LIST) if options.leave else packed_members(packed))
+    images: list[tuple[Any, ...]] = sorted(_left.read(directory / LIST) if options.leave else _archive.members(packed))
     if not images:
         raise Failure(f"{options.path}: no image ({', '.join(EXTENSIONS)}) is in it")
 

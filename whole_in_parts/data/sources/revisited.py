@@ -11,7 +11,6 @@ numbers are accepted, and a pickle that refers to anything else is refused.
 
 import json
 import pickle
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from whole_in_parts.config.sources.revisited import RevisitedConfig
 from whole_in_parts.data.source import Dataset, Sample, check
-from whole_in_parts.data.sources import folder
+from whole_in_parts.data.sources import _archive, folder
 from whole_in_parts.failure import Failure
 
 CLASSES = ["gallery", "query"]
@@ -101,8 +100,7 @@ def read(options: RevisitedConfig, directory: Path) -> Dataset:
     """
     packed = directory / folder.FILE
     truth = Truth.model_validate_json((directory / TRUTH).read_bytes())
-    with tarfile.open(packed) as tar:
-        members = {folder.key(member.name): (member.name, member.offset_data, member.size) for member in tar}
+    members = {folder.key(name): (name, offset, size) for name, offset, size in _archive.members(packed)}
 
     gallery_keys, query_keys = (
         [folder.key(f"{name}.jpg") for name in names] for names in (truth.imlist, truth.qimlist)

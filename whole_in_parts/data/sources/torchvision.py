@@ -22,7 +22,7 @@ from whole_in_parts.augment.randomness import uniforms
 from whole_in_parts.config.datasets import UNLABELLED
 from whole_in_parts.config.sources.torchvision import TorchvisionConfig
 from whole_in_parts.data.source import Dataset, Sample, png
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import Failure, first_line
 
 TRAINS = {"OxfordIIITPet": "trainval", "Places365": "train-standard"}
 """The torchvision split that is train, where it is not `train`."""
@@ -36,8 +36,6 @@ KEYWORDS = {"Places365": {"small": True}}
 PER_CLASS = {"Caltech101": 30}
 """Number of train images of each class, for datasets without splits."""
 
-ENDINGS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
-
 
 def fetch(options: TorchvisionConfig, directory: Path) -> None:
     """Download all splits, or copy the folder `options.path`.
@@ -50,15 +48,18 @@ def fetch(options: TorchvisionConfig, directory: Path) -> None:
             shutil.copytree(options.path, directory, dirs_exist_ok=True)
         for split in splits(options):
             load(options.dataset, directory, split, options.validation, download=not options.path)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Failure:
+        raise
+    except Exception as error:  # damaged archives make their decompressors raise errors of many types
         raise Failure(
-            f"torchvision could not fetch {options.dataset}: {error}; download it yourself, into a folder laid out as "
-            f"the documentation of torchvision.datasets.{options.dataset} has it, and name that in source.path"
+            f"torchvision could not fetch {options.dataset}: {first_line(error)}; download it yourself, into a folder "
+            f"laid out as the documentation of torchvision.datasets.{options.dataset} has it, and name that in "
+            "source.path"
         ) from error
 
 
 def read(options: TorchvisionConfig, directory: Path) -> Dataset:
-    """Read all splits; an image is its original JPEG or PNG file where torchvision has that, or a PNG."""
+    """Read all splits; an image is its original file where torchvision has that, or a PNG."""
     pairs = {split: Pairs(load(options.dataset, directory, split, options.validation)) for split in splits(options)}
     return Dataset(pairs["train"].classes(), pairs)
 
@@ -138,10 +139,8 @@ class Pairs(Sequence[Sample]):
         image, label = self.pair(index)
         if not isinstance(image, Path):
             return Sample(f"{index:08d}", int(label), png(image), "png")
-        if ending := ENDINGS.get(image.suffix.lower()):
-            return Sample(f"{index:08d}", int(label), image.read_bytes(), ending)
-        with Image.open(image) as opened:
-            return Sample(f"{index:08d}", int(label), png(opened.convert("RGB")), "png")
+        ending = image.suffix.lower().removeprefix(".")
+        return Sample(f"{index:08d}", int(label), image.read_bytes(), "jpg" if ending == "jpeg" else ending)
 
     @cached_property
     def labels(self) -> list[int]:

@@ -80,7 +80,7 @@ def plan(tmp_path) -> Plan:
 def test_a_shard_that_is_whole_is_kept(plan, tmp_path):
     parts.make_shard(plan, 1)
     before = (tmp_path / "000001.tar").stat()
-    assert parts.make_shard(plan, 1) == 2
+    assert parts.make_shard(plan, 1) == (2, [])
     assert (tmp_path / "000001.tar").stat() == before
 
 
@@ -90,7 +90,7 @@ def test_a_shard_that_is_not_whole_is_made_anew(plan, tmp_path, name, change):
     parts.make_shard(plan, 1)
     whole = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     (tmp_path / name).write_bytes(whole[name][:100]) if change == "cut short" else (tmp_path / name).unlink()
-    assert parts.make_shard(plan, 1) == 2
+    assert parts.make_shard(plan, 1) == (2, [])
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == whole
 
 

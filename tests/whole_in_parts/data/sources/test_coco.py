@@ -1,6 +1,7 @@
 """Small sets in COCO's format; `tasks/test_detection.py` takes one through every stage."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from faster_coco_eval import mask
 
 from stages.shard import pack
+from tests.whole_in_parts.data.test_conversion import bomb
 from tests.whole_in_parts.evaluation.detection import shapes
 from whole_in_parts.config.sources.coco import CocoConfig
 from whole_in_parts.data.shards import Images, Shards
@@ -151,6 +153,17 @@ WRONG = {
     "an image that is none": (
         lambda place: (place / "train2017/000000000002.png").write_bytes(b"nothing"),
         r"000000000002.png: not an image that can be read",
+    ),
+    "an image of too many pixels": (
+        lambda place: (place / "train2017/000000000002.png").write_bytes(bomb()),
+        r"000000000002.png: not an image that can be read \(Image size \(2500000000 pixels\) exceeds",
+    ),
+    "an image that is a pipe": (
+        lambda place: (
+            (place / "train2017/000000000002.png").unlink(),
+            os.mkfifo(place / "train2017/000000000002.png"),
+        ),
+        r"000000000002.png: no such file; 1 of 6 images are missing",
     ),
     "an image of another size": (
         lambda place: change(place, "images", 0, width=95),

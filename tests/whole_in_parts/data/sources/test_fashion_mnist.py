@@ -136,6 +136,14 @@ def test_idx_reads_what_its_format_says(tmp_path, shape):
     np.testing.assert_array_equal(fashion_mnist.idx(tmp_path / "file"), array)
 
 
+@pytest.mark.parametrize("length", [3, 7, 20])
+def test_an_idx_file_that_is_cut_short_is_named(tmp_path, length):
+    file = tmp_path / "file"
+    file.write_bytes((b"\x00\x00\x08\x02" + (3).to_bytes(4, "big") * 2 + bytes(9))[:length])
+    with pytest.raises(Failure, match=f"{file}: an IDX file that is damaged or cut short .*; fetch it again"):
+        fashion_mnist.idx(file)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00\x00\x0d\x01\x00\x00\x00\x01\x00\x00\x00\x00", b"<html>"])
 def test_what_is_no_idx_file_of_bytes_is_named(tmp_path, content):
     (tmp_path / "file").write_bytes(content)

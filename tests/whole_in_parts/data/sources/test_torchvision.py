@@ -1,4 +1,5 @@
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,21 @@ def test_a_dataset_that_does_not_download_a_train_and_a_test_split_is_refused_by
 def test_torchvision_has_the_dataset_and_gives_it_in_a_way_that_load_knows(tmp_path, name):
     with pytest.raises(RuntimeError, match=r"(?i)download"):
         source.load(name, tmp_path, "train")
+
+
+class Damaged(ByTrain):
+    """A class that unpacks a zip which is cut short."""
+
+    def __init__(self, root, train=True, download=False):
+        zipfile.ZipFile(io.BytesIO(b"PK\3\4"))
+
+
+def test_a_damaged_archive_is_a_failure_that_names_the_dataset(tmp_path, monkeypatch):
+    monkeypatch.setattr(torchvision.datasets, "Damaged", Damaged, raising=False)
+    with pytest.raises(
+        Failure, match="torchvision could not fetch Damaged: File is not a zip file; download it yourself"
+    ):
+        source.fetch(options("Damaged"), tmp_path)
 
 
 def test_a_download_that_fails_is_a_failure_that_names_the_dataset(tmp_path):

@@ -174,13 +174,11 @@ def test_unlabelled_images_of_a_dataset_that_has_none_are_refused():
         TorchvisionConfig(name="torchvision", dataset="CIFAR10", unlabelled=True)
 
 
-def test_jpeg_and_png_files_are_taken_as_they_are_and_others_become_png_where_a_class_names_its_files(
-    tmp_path, monkeypatch
-):
+def test_files_are_taken_as_they_are_where_a_class_names_them(tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision.datasets, "Food101", Loading)
     source.fetch(options("Food101"), tmp_path)
     samples = list(source.read(options("Food101"), tmp_path).splits["train"])
-    assert [sample.extension for sample in samples] == ["jpg", "png", "png"] * 2
+    assert [sample.extension for sample in samples] == ["jpg", "png", "bmp"] * 2
     assert samples[0].image == (tmp_path / "train0.JPG").read_bytes()
     assert samples[1].image == (tmp_path / "train1.png").read_bytes()
     np.testing.assert_array_equal(decoded(samples[2].image), pixels("train", 2))
