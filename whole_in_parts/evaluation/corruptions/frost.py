@@ -1,18 +1,19 @@
 """Frost: a random crop of one of five photographs of ice is added; the constants are the weights of image and ice.
 
 The photographs are those of the package `imagecorruptions-imaug`, which redistributes the ones that the released sets
-were made with. Of its six, the released code uses the first five. They are scaled as for the released set, and in
-proportion for images that are larger than those of the set.
+were made with; nothing else of it is used, so `pip install --no-deps imagecorruptions-imaug` will do. Of its six, the
+released code uses the first five. They are scaled as for the released set, and in proportion for images that are larger
+than those of the set.
 """
 
 import functools
 import importlib.util
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from whole_in_parts.evaluation.corruption import RELEASED_SIZES, released_set
@@ -57,14 +58,44 @@ def load_photographs(scale: float) -> list[Tensor]:
     """
     package = importlib.util.find_spec("imagecorruptions")
     if package is None or package.origin is None:
-        raise Failure("frost: its photographs are in the package imagecorruptions-imaug, which is not installed")
+        raise Failure(
+            "frost: its photographs are in the package imagecorruptions-imaug, which is not installed; "
+            "pip install --no-deps imagecorruptions-imaug"
+        )
     return [load_photograph(Path(package.origin).parent / "frost" / name, scale) for name in PHOTOGRAPHS]
 
 
 def load_photograph(file: Path, scale: float) -> Tensor:
-    """Load and resize a photograph; OpenCV's BGR becomes RGB."""
-    pixels_HWC = cv2.imread(str(file))
-    if pixels_HWC is None:
-        raise Failure(f"frost: {file}, a photograph of the package imagecorruptions-imaug, cannot be read")
-    scaled_HWC = cv2.resize(pixels_HWC, (0, 0), fx=scale, fy=scale)
-    return torch.from_numpy(scaled_HWC[..., ::-1].copy()).permute(2, 0, 1)
+    """Load and resize a photograph (3, H, W)."""
+    try:
+        with Image.open(file) as image:
+            pixels_HWC = np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise Failure(
+            f"frost: {file}, a photograph of the package imagecorruptions-imaug, cannot be read ({error})"
+        ) from None
+    return torch.from_numpy(resize_linear(pixels_HWC, scale)).permute(2, 0, 1)
+
+
+def resize_linear(pixels_HWC: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Resize by linear interpolation in OpenCV's fixed-point arithmetic, with which the released sets were made.
+
+    Equal to `cv2.resize` to the byte at the scales of the released sets. Above 1, and at one half, for which OpenCV
+    averages, some values differ by 1.
+    """
+    left, right, of_left, of_right = neighbours(pixels_HWC.shape[1], scale)
+    wide_HWC = pixels_HWC[:, left] * of_left[:, None] + pixels_HWC[:, right] * of_right[:, None]
+
+    above, below, of_above, of_below = neighbours(pixels_HWC.shape[0], scale)
+    from_above = (of_above[:, None, None] * (wide_HWC[above] >> 4)) >> 16
+    from_below = (of_below[:, None, None] * (wide_HWC[below] >> 4)) >> 16
+    return ((from_above + from_below + 2) >> 2).astype(np.uint8)
+
+
+def neighbours(extent: int, scale: float) -> tuple[NDArray[np.int64], ...]:
+    """Return the two pixels between which each resized pixel of an axis lies, and their weights of 2048."""
+    positions = (np.arange(round(extent * scale)) + 0.5) / scale - 0.5
+    first = np.clip(np.floor(positions), 0, extent - 1).astype(np.int64)
+    second = np.minimum(first + 1, extent - 1)
+    share = np.where((positions < 0) | (first == extent - 1), 0, positions - first).astype(np.float32)
+    return first, second, np.rint((1 - share) * 2048).astype(np.int64), np.rint(share * 2048).astype(np.int64)

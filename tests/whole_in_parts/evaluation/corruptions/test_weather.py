@@ -49,6 +49,15 @@ def test_frost_is_a_part_of_a_photograph_scaled_as_for_the_released_set(released
         assert torch.equal(part_CHW.mul(255).round().byte().permute(1, 2, 0), torch.from_numpy(part_HWC))
 
 
+@pytest.mark.parametrize(("scale", "differing"), [(0.2, 0), (0.3, 0), (0.7, 0), (1.0, 0), (0.5, 0.5), (1.7, 0.005)])
+def test_photographs_are_resized_as_opencv_does(scale, differing):
+    pixels_HWC = np.random.default_rng(0).integers(0, 256, (83, 120, 3), np.uint8)
+    theirs_HWC = cv2.resize(pixels_HWC, (0, 0), fx=scale, fy=scale)
+    difference_HWC = np.abs(frost.resize_linear(pixels_HWC, scale).astype(int) - theirs_HWC)
+    assert difference_HWC.max() <= 1
+    assert (difference_HWC > 0).mean() <= differing
+
+
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_frost_is_the_weighted_sum_of_image_and_ice(size):
     given_BCHW = images(size)
