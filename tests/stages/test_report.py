@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import BYOL, LINEAR, RESNET, change, fill, made, page, runs, save, study
+from tests.fake_results import BYOL, RESNET, change, fill, made, page, runs, save, study
 from whole_in_parts.config.study import Study
 from whole_in_parts.failure import Failure
-from whole_in_parts.report import claim, results
+from whole_in_parts.report import results
 from whole_in_parts.report.groups import group
 from whole_in_parts.report.palette import looks
 from whole_in_parts.results import result_dir
@@ -30,11 +30,6 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 def table(directory: Path, name: str) -> list[dict[str, str]]:
     with (directory / "tables" / name).open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
-
-
-def verdict(plan: Study, name: str, kind: str) -> claim.Verdict:
-    found = claim.verdicts(plan, group(plan.runs), results.read(plan))
-    return next(each for each in found if (each.group.name, each.kind) == (name, kind))
 
 
 def flags(plan: Study) -> list[tuple[str, ...]]:
@@ -84,51 +79,6 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group_under_the_name_of_th
         "byol": ["byol", "byol_1", "byol_2"],
         "co_byol": ["co_byol", "co_byol_1", "co_byol_2"],
     }
-
-
-def test_the_claim_holds_where_the_margin_is_larger_than_the_larger_range_over_seeds(plan):
-    for run, top1 in {"random": 60, "random_1": 62, "random_2": 67, "byol": 69, "byol_1": 71, "byol_2": 70}.items():
-        change("linear", run, top1=top1)
-    found = verdict(plan, "byol", "linear")
-    assert (found.summary.mean, found.random.mean) == (70, 63)
-    assert (found.margin, found.spread, found.exceeds) == (7, 7, False)  # 67 − 60 is more than 71 − 69
-    change("linear", "byol_2", top1=70.3)
-    assert verdict(plan, "byol", "linear").exceeds is True
-
-
-def test_the_claim_is_about_the_first_k_and_every_self_supervised_group(plan):
-    found = claim.verdicts(plan, group(plan.runs), results.read(plan))
-    compared = [(each.group.name, each.metric, each.baseline.name) for each in found]
-    assert compared == [(name, metric, "random") for name in ("byol", "co_byol") for metric in ("top1", "top1_k20")]
-
-
-def test_the_claim_is_made_against_the_best_random_group_of_the_dataset_and_backbone_family(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    restricted = RESNET | {"name": "rf_resnet", "blocks": [3, 3, 3], "mlp": True}
-    plan = study(
-        runs=runs("random", method={"name": "random"}, epochs=0)
-        | runs("random_wide", method={"name": "random"}, epochs=0, backbone=RESNET | {"width": 32})
-        | runs("random_digits", method={"name": "random"}, epochs=0, dataset="digits")
-        | runs("byol", method=BYOL)
-        | runs("co_byol", method=BYOL, backbone=restricted)
-    )
-    monkeypatch.setitem(LINEAR, "random_wide", 75.0)
-    monkeypatch.setitem(LINEAR, "random_digits", 79.0)
-    fill(plan)
-    assert verdict(plan, "byol", "linear").baseline.name == "random_wide"
-    alone = verdict(plan, "co_byol", "linear")
-    assert (alone.baseline, alone.exceeds, alone.undecided) == (None, None, "no random group to compare with")
-    assert "no random group to compare with" in page(plan)
-
-
-def test_the_claim_is_undecided_with_one_seed_or_with_a_number_missing(plan):
-    change("linear", "random_1", top1=...)
-    assert verdict(plan, "byol", "linear").undecided == "numbers are missing"
-    single = study(runs={name: options.model_dump() for name, options in plan.runs.items() if options.seed == 0})
-    shutil.rmtree("results")
-    fill(single)
-    found = verdict(single, "byol", "linear")
-    assert (found.margin, found.spread, found.exceeds, found.undecided) == (12, None, None, "one seed has no spread")
 
 
 @pytest.mark.parametrize(

@@ -8,31 +8,20 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from whole_in_parts.config.study import Study
 from whole_in_parts.report import palette, tables
-from whole_in_parts.report.claim import Verdict
-from whole_in_parts.report.claims import TestedClaim
 from whole_in_parts.report.figures import Drawing
-from whole_in_parts.report.groups import Group, summarise
+from whole_in_parts.report.findings import Findings
+from whole_in_parts.report.groups import summarise
 from whole_in_parts.report.pictures import Picture
-from whole_in_parts.report.published import ComparedTable
-from whole_in_parts.report.results import EVALUATIONS, RunResults
+from whole_in_parts.report.results import EVALUATIONS
 
 TEMPLATES = Path(__file__).parent
 SCRIPT = (TEMPLATES / "tables.js").read_text(encoding="utf-8")
 
 
-def render(
-    study: Study,
-    groups: list[Group],
-    measured: RunResults,
-    verdicts: list[Verdict],
-    claims: list[TestedClaim],
-    published: list[ComparedTable],
-    drawings: list[Drawing],
-    pictures: list[Picture],
-) -> str:
+def render(findings: Findings, drawings: list[Drawing], pictures: list[Picture]) -> str:
     """Render the page as self-contained HTML."""
+    study, groups, measured, *_ = findings
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -44,12 +33,7 @@ def render(
 
     environment.filters |= {"listed": listed, "format_value": format_value, "settings": settings, "inline": inline}
     return environment.get_template("index.html.j2").render(
-        study=study,
-        groups=groups,
-        measured=measured,
-        verdicts=verdicts,
-        claims=claims,
-        published=published,
+        **findings._asdict(),
         drawings=drawings,
         pictures=pictures,
         script=Markup(SCRIPT),

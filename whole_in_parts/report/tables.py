@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
-from whole_in_parts.report.claim import Verdict
 from whole_in_parts.report.claims import TestedClaim
+from whole_in_parts.report.findings import Findings
 from whole_in_parts.report.formats import write_all, write_csv
 from whole_in_parts.report.groups import Group, Summary, summarise
 from whole_in_parts.report.published import ComparedTable
@@ -122,18 +122,10 @@ def shown(summary: Summary) -> float:
     return float("-inf") if summary.mean is None else round(summary.mean, 1)
 
 
-def write(
-    study: Study,
-    groups: list[Group],
-    measured: RunResults,
-    verdicts: list[Verdict],
-    claims: list[TestedClaim],
-    published: list[ComparedTable],
-    folder: Path,
-) -> None:
+def write(findings: Findings, folder: Path) -> None:
     """Write every table; those of single runs and losses as CSV alone."""
-    write_all(folder / "claim", CLAIM, (claim_row(verdict) for verdict in verdicts))
-    write_all(folder / "claims", CLAIMS, claims_rows(claims))
+    study, groups, measured, pretraining, claims, published = findings
+    write_all(folder / "claims", CLAIMS, claims_rows(pretraining + claims))
     write_all(folder / "published", PUBLISHED, published_rows(published))
     write_all(folder / "results", RESULTS, result_rows(groups, measured))
     write_csv(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
@@ -143,7 +135,6 @@ def write(
     write_csv(folder / "losses.csv", LOSSES, loss_rows(measured))
 
 
-CLAIM = ["group", "random_group", "evaluation", "metric", "mean", "random_mean", "margin", "spread", "exceeds"]
 CLAIMS = ["paper", "claim", "groups", "scale", "seeds", "difference", "low", "high", "verdict", "reason"]
 PUBLISHED = ["paper", "table", "row", "column", "run", "metric", "seeds", "mean", "std", "published", "difference"]
 RESULTS = ["group", "evaluation", "metric", "seeds", "measured", "mean", "std", "lowest", "highest"]
@@ -152,13 +143,6 @@ ANALYSES = ["entry", "run", "dataset", "analysis", "metric", "value"]
 DESCRIPTION = ["group", "dataset", "method", "modifier", "backbone", "image_size", "seeds"]
 LOSSES = ["run", "step", "loss"]
 CONTRACTS = ["dataset", "split", "expectation", "held", "observed", "allowed", "broken_by"]
-
-
-def claim_row(verdict: Verdict) -> list[object]:
-    baseline = verdict.baseline.name if verdict.baseline else None
-    exceeds = {True: "yes", False: "no", None: "undecided"}[verdict.exceeds]
-    means = [verdict.summary.mean, verdict.random.mean]
-    return [verdict.group.name, baseline, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
 
 
 def claims_rows(claims: list[TestedClaim]) -> Iterable[list[object]]:
