@@ -3,8 +3,8 @@
 Reads the results of the other stages and writes `index.html`, a self-contained page; `figures/`, including the pictures
 of analyses; `tables/*`, with every number in full precision; and for DVC `metrics/<run>.json`,
 {evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}, with this project's own claims under
-`pretraining`. A number that is missing or not finite is
-shown as "missing" and flagged at the top of the page. The stage fails if a result belongs to no entry of params.yaml.
+`pretraining`. A number that is missing or not finite reads "missing" and is flagged at the top of the page; what the
+study does not ask for is blank. The stage fails if a result belongs to no entry of params.yaml.
 """
 
 import json

@@ -111,6 +111,73 @@ def test_a_number_that_is_missing_or_not_finite_is_shown_as_missing(plan, value)
     assert "" not in values
 
 
+def test_a_study_with_a_missing_a_failed_and_a_nan_result_has_a_page_that_shows_and_flags_each(plan):
+    shutil.rmtree(result_dir("knn", "byol"))
+    save("linear", "co_byol_1", "metrics.json", '{"top1": 8')
+    change("mask", "random", mean=math.nan, mask_90=math.nan)
+    change("analyse", "seen", correlation=math.nan)
+    save(
+        "pretrain",
+        "co_byol_2",
+        "history.csv",
+        "step,epoch,learning_rate,loss,global\n0,0,0.1,1,1\n8,0.25,0.1,nan,nan\n",
+    )
+    assert {flag[:2] for flag in flags(plan)} == {
+        ("byol", "knn"),
+        ("co_byol_1", "linear"),
+        ("random", "mask"),
+        ("random", "analyse"),
+        ("co_byol_2", "pretrain"),
+    }
+
+    directory = made(plan)
+    shown = {(row["run"], row["evaluation"], row["metric"]): row["value"] for row in table(directory, "runs.csv")}
+    lost = {key for key, value in shown.items() if value == "missing"}
+    assert lost == {
+        ("byol", "knn", "top1_k20"),
+        ("byol", "knn", "top1_k5"),
+        ("co_byol_1", "linear", "top1"),
+        ("random", "mask", "mask_90"),
+        ("random", "mask", "mean"),
+    }
+    assert [row["value"] for row in table(directory, "analyses.csv") if row["metric"] == "correlation"] == ["missing"]
+    assert [row["loss"] for row in table(directory, "losses.csv") if row["run"] == "co_byol_2"] == ["1.0", "missing"]
+    text = (directory / "index.html").read_text()
+    assert "5 flags" in text
+    assert text.count("numbers are missing") >= 2
+
+
+def test_what_was_not_asked_for_is_blank_beside_published_figures_and_in_claims(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = {"paper": "co_ssl", "table": "1", "row": "BYOL+", "run": "byol", "metrics": {"top1": "knn.top1_k20"}}
+    some = study(published=[row])
+    fill(some)
+    some = Study.model_validate(some.model_dump() | {"knn": some.knn.model_dump() | {"runs": ["co_byol"]}})
+    for name in some.runs:
+        if name != "co_byol":
+            save("knn", name, "metrics.json", "{}")
+    assert flags(some) == []
+    directory = made(some)
+    [cell] = table(directory, "published.csv")
+    assert [cell[name] for name in ("seeds", "mean", "std", "difference")] == ["0", "", "", ""]
+    assert {row["claim"] for row in table(directory, "claims.csv") if row["paper"] == "pretraining"} == {"linear"}
+    for file in [*directory.rglob("*.csv"), *directory.rglob("*.md"), *directory.rglob("*.tex")]:
+        assert "missing" not in file.read_text(), file
+    text = re.sub(r"<style>.*?</style>", "", (directory / "index.html").read_text(), flags=re.DOTALL)
+    assert "missing" not in text
+
+
+def test_a_published_figure_of_an_analysis_that_did_not_measure_it_is_missing_and_flagged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    metrics = {"top1": "analyse.seen.rank"}
+    row = {"paper": "co_ssl", "table": "1", "row": "BYOL+", "run": "random", "metrics": metrics}
+    built = study(published=[row])
+    fill(built)
+    assert flags(built) == [("random", "analyse", "missing: rank")]
+    [cell] = table(made(built), "published.csv")
+    assert (cell["mean"], cell["difference"]) == ("missing", "missing")
+
+
 def test_a_backbone_without_a_receptive_field_misses_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pixels = {name: RESNET[name] for name in ("channels", "mean", "std")}

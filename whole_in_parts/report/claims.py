@@ -37,11 +37,15 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison of a claim; `values` are those of its terms and `differences` theirs, by seed."""
+    """One comparison of a claim; `values` are those of its terms and `differences` theirs, by seed.
+
+    Seeds of which a value is missing are in neither; `missing` is how many these are.
+    """
 
     terms: list[Term]
     values: dict[int, list[float]]
     differences: dict[int, float]
+    missing: int
     interval: Interval | None
     verdict: Verdict
     reason: str
@@ -98,9 +102,7 @@ def gather(study: Study, groups: list[Group], measured: RunResults) -> Evidence:
 
 def of_pretraining(study: Study, evidence: Evidence) -> list[TestedClaim]:
     """Test that pretraining beats random weights, by the linear probe and by kNN with the first k."""
-    metrics = {"linear": "linear.top1"}
-    if study.knn.neighbours:
-        metrics["knn"] = f"knn.top1_k{study.knn.neighbours[0]}"
+    metrics = {"linear": "linear.top1", "knn": f"knn.top1_k{study.knn.neighbours[0]}"}
     claims = {name: pretraining(re.escape(metric)) for name, metric in metrics.items()}
     return [TestedClaim(PRETRAINING, key, claim, [], list(compare(claim, evidence))) for key, claim in claims.items()]
 
@@ -156,7 +158,7 @@ def judge(claim: PaperClaim, terms: list[Term], values: dict[int, list[float]], 
     bounds = interval([*differences.values()])
     verdict = "undecided" if missing else decide(bounds, claim.difference)
     reason = why_undecided(claim, [*differences.values()], missing) if verdict == "undecided" else ""
-    return Comparison(terms, values, differences, bounds, verdict, reason)
+    return Comparison(terms, values, differences, missing, bounds, verdict, reason)
 
 
 def why_undecided(claim: PaperClaim, differences: list[float], missing: int) -> str:

@@ -13,7 +13,7 @@ from whole_in_parts.report.figures import Drawing
 from whole_in_parts.report.findings import Findings
 from whole_in_parts.report.groups import summarise
 from whole_in_parts.report.pictures import Picture
-from whole_in_parts.report.results import EVALUATIONS
+from whole_in_parts.report.results import EVALUATIONS, asked_of_analysis
 
 TEMPLATES = Path(__file__).parent
 SCRIPT = (TEMPLATES / "tables.js").read_text(encoding="utf-8")
@@ -44,6 +44,7 @@ def render(findings: Findings, drawings: list[Drawing], pictures: list[Picture])
         palette=palette,
         mean=lambda group, metric: summarise(measured, group, "pretrain", metric).mean,
         collapsed=lambda group: [run for run in group.runs if measured.collapsed(run)],
+        analysed=lambda key: dict.fromkeys([*measured.analyses[key], *asked_of_analysis(study, key)]),
         evaluations=study.model_dump(mode="json", include={*EVALUATIONS, "analyse"}),
     )
 

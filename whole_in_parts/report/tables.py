@@ -11,15 +11,16 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.report.claims import TestedClaim
 from whole_in_parts.report.findings import Findings
-from whole_in_parts.report.formats import write_all, write_csv
+from whole_in_parts.report.formats import BLANK, write_all, write_csv
 from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.published import ComparedTable
+from whole_in_parts.report.published import ComparedTable, PublishedCell
 from whole_in_parts.report.results import (
     ALWAYS,
     EVALUATIONS,
     IF_TRAINED,
     RunResults,
     applies,
+    asked_of_analysis,
     headline,
     probed_on_crops,
 )
@@ -151,7 +152,8 @@ def claims_rows(claims: list[TestedClaim]) -> Iterable[list[object]]:
         for each in tested.comparisons:
             groups = " ".join(f"{'+' if term.sign > 0 else '-'}{term.group.name}" for term in each.terms)
             bounds = each.interval or ["–", "–"]
-            numbers = [len(each.differences), each.mean, *bounds]
+            mean = BLANK if each.mean is None and not each.missing else each.mean
+            numbers = [len(each.differences), mean, *bounds]
             yield [tested.paper, tested.name, groups, each.scale, *numbers, each.verdict, each.reason or "–"]
 
 
@@ -159,10 +161,21 @@ def published_rows(published: list[ComparedTable]) -> Iterable[list[object]]:
     for table in published:
         for cell in table.cells:
             place = [table.paper, table.number, cell.row, cell.column, cell.run, cell.metric]
-            seeds = len(cell.summary.measured)
-            std = "–" if seeds == 1 else cell.summary.std
-            value = "–" if cell.published is None else cell.published
-            yield [*place, seeds, cell.summary.mean, std, value, cell.difference]
+            published_value = "–" if cell.published is None else cell.published
+            yield [*place, *measured_cells(cell.summary), published_value, difference(cell)]
+
+
+def measured_cells(summary: Summary) -> list[object]:
+    """Return how many seeds were measured, their mean and deviation; blank if the study does not ask for the metric."""
+    seeds = len(summary.measured)
+    if not summary.values:
+        return [seeds, BLANK, BLANK]
+    return [seeds, summary.mean, "–" if seeds == 1 else summary.std]
+
+
+def difference(cell: PublishedCell) -> object:
+    """Return measured less published; blank if the study does not ask for the metric or nothing is published."""
+    return cell.difference if cell.summary.values and cell.published is not None else BLANK
 
 
 def result_rows(groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
@@ -197,7 +210,7 @@ def pretrain_row(group: Group, measured: RunResults) -> list[object]:
 def analysis_rows(study: Study, measured: RunResults) -> Iterable[list[object]]:
     for key, entry in study.analyse.items():
         metrics = measured.analyses[key]
-        for metric in metrics or [entry.analysis.headline]:
+        for metric in dict.fromkeys([*metrics, *asked_of_analysis(study, key)]):
             yield [key, entry.run, entry.dataset, entry.analysis.name, metric, metrics.get(metric)]
 
 
