@@ -1,17 +1,17 @@
 """Write the report of the whole study: `results/report/`.
 
-Reads the results of the other stages and writes `index.html`, a self-contained page; `figures/`, including the pictures
-of analyses; `tables/*`, with every number in full precision; and for DVC `metrics/<run>.json`,
-{evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}, with this project's own claims under
-`pretraining`. A number that is missing or not finite reads "missing" and is flagged at the top of the page; what the
-study does not ask for is blank. The stage fails if a result belongs to no entry of params.yaml.
+Reads the results of the other stages and writes `index.html`, a self-contained page; `methods.md`, the experimental
+setup in words; `figures/`, including the pictures of analyses; `tables/*`, with every number in full precision; and for
+DVC `metrics/<run>.json`, {evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}, with this
+project's own claims under `pretraining`. A number that is missing or not finite reads "missing" and is flagged at the
+top of the page; what the study does not ask for is blank. The stage fails if a result belongs to no entry of the study.
 """
 
 import json
 from pathlib import Path
 
 from whole_in_parts.config.study import Study
-from whole_in_parts.report import claims, content, figures, findings, pictures, tables
+from whole_in_parts.report import claims, content, experimental_setup, figures, findings, pictures, tables
 from workflow import program
 
 
@@ -33,6 +33,7 @@ def report(study: Study, key: str, directory: Path) -> None:
     for run, metrics in found.measured.metrics.items():
         write(directory / "metrics" / f"{run}.json", json.dumps(metrics, indent=2) + "\n")
     write(directory / "claims.json", json.dumps(claims.verdicts(found.pretraining + found.claims), indent=2) + "\n")
+    write(directory / "methods.md", experimental_setup.markdown(found))
     write(directory / "index.html", content.render(found, drawings, analysis_pictures))
 
 

@@ -107,7 +107,7 @@ def fill(plan: Study) -> None:
 
 def plausible(plan: Study, name: str) -> dict[str, dict]:
     options = plan.runs[name]
-    top1 = LINEAR[re.sub(r"_\d+$", "", name)] + options.seed * 0.5
+    top1 = LINEAR.get(re.sub(r"_\d+$", "", name), 80.0) + options.seed * 0.5
     severities = {
         f"{corruption}_{severity}": top1 * math.exp(-severity * (0.1 + 0.1 * turn))
         for turn, corruption in enumerate(plan.corrupt.corruptions)

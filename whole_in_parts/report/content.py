@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from whole_in_parts.report import palette, tables
+from whole_in_parts.report.experimental_setup import listed, paragraphs
 from whole_in_parts.report.figures import Drawing
 from whole_in_parts.report.findings import Findings
 from whole_in_parts.report.groups import summarise
@@ -44,6 +45,7 @@ def render(findings: Findings, drawings: list[Drawing], pictures: list[Picture])
         palette=palette,
         mean=lambda group, metric: summarise(measured, group, "pretrain", metric).mean,
         collapsed=lambda group: [run for run in group.runs if measured.collapsed(run)],
+        setup=paragraphs(findings),
         analysed=lambda key: dict.fromkeys([*measured.analyses[key], *asked_of_analysis(study, key)]),
         evaluations=study.model_dump(mode="json", include={*EVALUATIONS, "analyse"}),
     )
@@ -52,12 +54,6 @@ def render(findings: Findings, drawings: list[Drawing], pictures: list[Picture])
 def script_hash(script: str) -> str:
     """Return the hash by which the page's security policy allows its own script and no other."""
     return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
-
-
-def listed(items: list[object]) -> str:
-    """Join the distinct items as prose: "a, b and c"."""
-    *most, last = dict.fromkeys(map(str, items or ["no"]))
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def format_value(value: object) -> str:
