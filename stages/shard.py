@@ -1,5 +1,7 @@
 """Pack a fetched dataset into WebDataset shards with an index: `results/shard/<dataset>/<split>/`.
 
+Beside the splits, `croissant.json` describes them for other programs.
+
 JPEG and PNG files are copied unchanged unless the source sets `resize`. The order is shuffled, always in the same way,
 so that a stream of shards mixes the classes; the same images give the same bytes with any number of processes. All
 cores pack, one shard at a time each. A killed stage resumes from the finished shards.
@@ -14,6 +16,7 @@ from pathlib import Path
 from whole_in_parts.config.source import Resize
 from whole_in_parts.config.study import Study
 from whole_in_parts.cores import cores
+from whole_in_parts.data import croissant
 from whole_in_parts.data.packing import index, parts
 from whole_in_parts.data.packing.plan import Plan, identity
 from whole_in_parts.data.packing.processes import map_in_processes
@@ -48,6 +51,7 @@ def shard(study: Study, dataset: str, directory: Path) -> None:
     for split, plan in plans.items():
         (directory / split).mkdir()
         index.finish(plan, content.classes, directory / split)
+    croissant.write(directory, dataset, options.source.name)
     shutil.rmtree(unfinished.parent)
 
 
