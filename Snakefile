@@ -69,6 +69,24 @@ def address_of(pattern):
     return lambda wildcards: stage_of(pattern.format(**wildcards)).address
 
 
+def output_of(path):
+    """Return the folder of results of a kind of stage; `snakemake --report` shows the page and the figures of `report`."""
+    folder = directory(f"results/{path}")
+    if path != "report":
+        return folder
+    return report(
+        folder,
+        patterns=["{page}.html", "figures/{figure}.svg", "figures/{figure}.png"],
+        caption="workflow/report/caption.rst",
+        category=lambda wildcards: (
+            "Figures" if "figure" in wildcards.keys() else "Page"
+        ),
+        labels=lambda wildcards: {
+            "shows": wildcards.get("figure", "the report").replace("_", " ")
+        },
+    )
+
+
 onstart:
     BuildLock.take()
 
@@ -96,7 +114,7 @@ for kind, keyed in STAGES.kinds().items():
         input:
             inputs_of(f"results/{path}"),
         output:
-            directory(f"results/{path}"),
+            output_of(path),
         log:
             f"logs/{path}.log",
         benchmark:

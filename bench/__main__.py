@@ -7,7 +7,18 @@ from pathlib import Path
 
 import torch
 
-from bench import corruptions, data_path, many_runs, methods, nothing_to_do, pretraining, probes, probing, processes
+from bench import (
+    corruptions,
+    data_path,
+    many_runs,
+    methods,
+    nothing_to_do,
+    pretraining,
+    probes,
+    probing,
+    processes,
+    report,
+)
 from whole_in_parts.malloc import keep_freed_memory
 
 
@@ -33,6 +44,7 @@ def main() -> None:
     for command, seconds, limit in nothing_to_do.rows():
         print(f"| `{command}` | {seconds:.1f} | ≤ {limit} |", flush=True)
     many_runs.table()
+    report.table()
 
 
 if __name__ == "__main__":

@@ -1,28 +1,24 @@
 """Write the report of the whole study: `results/report/`.
 
-Reads the results of the other stages and writes `index.html`, a self-contained page; `figures/`, including the pictures
-of analyses; `tables/*`, with every number in full precision; and for DVC `metrics/<run>.json`,
-{evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}. A number that is missing or not finite is
-shown as "missing" and flagged at the top of the page. The stage fails if a result belongs to no entry of params.yaml.
+Reads the results of the other stages and writes `index.html`, a self-contained page; `methods.md`, the experimental
+setup in words; `figures/`, including the pictures of analyses; `tables/*`, with every number in full precision; and for
+DVC `metrics/<run>.json`, {evaluation: {metric: number}}, and `claims.json`, {paper: {claim: verdict}}, with this
+project's own claims under `pretraining`. A number that is missing or not finite reads "missing" and is flagged at the
+top of the page; what the study does not ask for is blank. The stage fails if a result belongs to no entry of the study.
 """
 
 import json
 from pathlib import Path
 
 from whole_in_parts.config.study import Study
-from whole_in_parts.report import claim, claims, content, figures, pictures, published, results, tables
-from whole_in_parts.report.groups import group
+from whole_in_parts.report import claims, content, experimental_setup, figures, findings, pictures, tables
 from workflow import program
 
 
 def report(study: Study, key: str, directory: Path) -> None:
     """Read all results, then write figures, tables, metrics and the page."""
-    measured = results.read(study)
-    groups = group(study.runs)
-    verdicts = claim.verdicts(study, groups, measured)
-    tested = claims.evaluate(study, groups, measured)
-    compared = published.compare(study, groups, measured)
-    drawings = figures.draw(study, groups, measured)
+    found = findings.find(study)
+    drawings = figures.draw(study, found.groups, found.measured)
 
     for name in ("tables", "figures", "metrics"):
         (directory / name).mkdir()
@@ -33,12 +29,12 @@ def report(study: Study, key: str, directory: Path) -> None:
     for picture in analysis_pictures:
         (directory / "figures" / picture.name).write_bytes(picture.png)
 
-    tables.write(study, groups, measured, verdicts, tested, compared, directory / "tables")
-    for run, metrics in measured.metrics.items():
+    tables.write(found, directory / "tables")
+    for run, metrics in found.measured.metrics.items():
         write(directory / "metrics" / f"{run}.json", json.dumps(metrics, indent=2) + "\n")
-    write(directory / "claims.json", json.dumps(claims.verdicts(tested), indent=2) + "\n")
-    page = content.render(study, groups, measured, verdicts, tested, compared, drawings, analysis_pictures)
-    write(directory / "index.html", page)
+    write(directory / "claims.json", json.dumps(claims.verdicts(found.pretraining + found.claims), indent=2) + "\n")
+    write(directory / "methods.md", experimental_setup.markdown(found))
+    write(directory / "index.html", content.render(found, drawings, analysis_pictures))
 
 
 def write(file: Path, text: str) -> None:

@@ -3,7 +3,8 @@
 Every image is decoded once. JPEG and PNG files that read right as they are stay unchanged unless the source sets
 `resize`; other kinds are converted to PNG or refused (`data/conversion.py`). The order is shuffled, always in
 the same way, so that a stream of shards mixes the classes; the same images give the same bytes with any number of
-processes. All cores pack, one shard at a time each. A killed stage resumes from the finished shards.
+processes. All cores pack, one shard at a time each. A killed stage resumes from the finished shards. Beside the splits,
+`croissant.json` describes them for other programs.
 """
 
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from whole_in_parts.config.source import Resize
 from whole_in_parts.config.study import Study
 from whole_in_parts.cores import cores
+from whole_in_parts.data import croissant
 from whole_in_parts.data.packing import index, parts
 from whole_in_parts.data.packing.images import Refusal, check_none_refused
 from whole_in_parts.data.packing.plan import Plan, identity
@@ -50,6 +52,7 @@ def shard(study: Study, dataset: str, directory: Path) -> None:
     for split, plan in plans.items():
         (directory / split).mkdir()
         index.finish(plan, content.classes, directory / split)
+    croissant.write(directory, dataset, options.source.name)
     shutil.rmtree(unfinished.parent)
 
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from stages.report import report
 from whole_in_parts.config.study import Study
@@ -46,7 +47,7 @@ def runs(name: str, seeds: int = SEEDS, **more: object) -> dict[str, dict]:
 def study(**more: object) -> Study:
     source = {"name": "digits", "sha256": "0" * 64}
     expect = {"train": 1000, "test": 200, "classes": 10, "height": [28, 28], "width": [28, 28]}
-    content = {
+    content: dict[str, Any] = {
         "datasets": {
             name: {"source": source, "samples_per_shard": 100, "expect": expect} for name in ("images", "digits")
         },
@@ -107,7 +108,7 @@ def fill(plan: Study) -> None:
 
 def plausible(plan: Study, name: str) -> dict[str, dict]:
     options = plan.runs[name]
-    top1 = LINEAR[re.sub(r"_\d+$", "", name)] + options.seed * 0.5
+    top1 = LINEAR.get(re.sub(r"_\d+$", "", name), 80.0) + options.seed * 0.5
     severities = {
         f"{corruption}_{severity}": top1 * math.exp(-severity * (0.1 + 0.1 * turn))
         for turn, corruption in enumerate(plan.corrupt.corruptions)

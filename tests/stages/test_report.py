@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import BYOL, LINEAR, RESNET, change, fill, made, page, runs, save, study
+from tests.fake_results import BYOL, RESNET, change, fill, made, page, runs, save, study
 from whole_in_parts.config.study import Study
 from whole_in_parts.failure import Failure
-from whole_in_parts.report import claim, results
+from whole_in_parts.report import results
 from whole_in_parts.report.groups import group
 from whole_in_parts.report.palette import looks
 from whole_in_parts.results import result_dir
@@ -30,11 +30,6 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 def table(directory: Path, name: str) -> list[dict[str, str]]:
     with (directory / "tables" / name).open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
-
-
-def verdict(plan: Study, name: str, kind: str) -> claim.Verdict:
-    found = claim.verdicts(plan, group(plan.runs), results.read(plan))
-    return next(each for each in found if (each.group.name, each.kind) == (name, kind))
 
 
 def flags(plan: Study) -> list[tuple[str, ...]]:
@@ -86,51 +81,6 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group_under_the_name_of_th
     }
 
 
-def test_the_claim_holds_where_the_margin_is_larger_than_the_larger_range_over_seeds(plan):
-    for run, top1 in {"random": 60, "random_1": 62, "random_2": 67, "byol": 69, "byol_1": 71, "byol_2": 70}.items():
-        change("linear", run, top1=top1)
-    found = verdict(plan, "byol", "linear")
-    assert (found.summary.mean, found.random.mean) == (70, 63)
-    assert (found.margin, found.spread, found.exceeds) == (7, 7, False)  # 67 − 60 is more than 71 − 69
-    change("linear", "byol_2", top1=70.3)
-    assert verdict(plan, "byol", "linear").exceeds is True
-
-
-def test_the_claim_is_about_the_first_k_and_every_self_supervised_group(plan):
-    found = claim.verdicts(plan, group(plan.runs), results.read(plan))
-    compared = [(each.group.name, each.metric, each.baseline.name) for each in found]
-    assert compared == [(name, metric, "random") for name in ("byol", "co_byol") for metric in ("top1", "top1_k20")]
-
-
-def test_the_claim_is_made_against_the_best_random_group_of_the_dataset_and_backbone_family(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    restricted = RESNET | {"name": "rf_resnet", "blocks": [3, 3, 3], "mlp": True}
-    plan = study(
-        runs=runs("random", method={"name": "random"}, epochs=0)
-        | runs("random_wide", method={"name": "random"}, epochs=0, backbone=RESNET | {"width": 32})
-        | runs("random_digits", method={"name": "random"}, epochs=0, dataset="digits")
-        | runs("byol", method=BYOL)
-        | runs("co_byol", method=BYOL, backbone=restricted)
-    )
-    monkeypatch.setitem(LINEAR, "random_wide", 75.0)
-    monkeypatch.setitem(LINEAR, "random_digits", 79.0)
-    fill(plan)
-    assert verdict(plan, "byol", "linear").baseline.name == "random_wide"
-    alone = verdict(plan, "co_byol", "linear")
-    assert (alone.baseline, alone.exceeds, alone.undecided) == (None, None, "no random group to compare with")
-    assert "no random group to compare with" in page(plan)
-
-
-def test_the_claim_is_undecided_with_one_seed_or_with_a_number_missing(plan):
-    change("linear", "random_1", top1=...)
-    assert verdict(plan, "byol", "linear").undecided == "numbers are missing"
-    single = study(runs={name: options.model_dump() for name, options in plan.runs.items() if options.seed == 0})
-    shutil.rmtree("results")
-    fill(single)
-    found = verdict(single, "byol", "linear")
-    assert (found.margin, found.spread, found.exceeds, found.undecided) == (12, None, None, "one seed has no spread")
-
-
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
@@ -159,6 +109,73 @@ def test_a_number_that_is_missing_or_not_finite_is_shown_as_missing(plan, value)
     values = [row["value"] for row in table(directory, "runs.csv") if row["run"] == "supervised"]
     assert values.count("missing") == 1
     assert "" not in values
+
+
+def test_a_study_with_a_missing_a_failed_and_a_nan_result_has_a_page_that_shows_and_flags_each(plan):
+    shutil.rmtree(result_dir("knn", "byol"))
+    save("linear", "co_byol_1", "metrics.json", '{"top1": 8')
+    change("mask", "random", mean=math.nan, mask_90=math.nan)
+    change("analyse", "seen", correlation=math.nan)
+    save(
+        "pretrain",
+        "co_byol_2",
+        "history.csv",
+        "step,epoch,learning_rate,loss,global\n0,0,0.1,1,1\n8,0.25,0.1,nan,nan\n",
+    )
+    assert {flag[:2] for flag in flags(plan)} == {
+        ("byol", "knn"),
+        ("co_byol_1", "linear"),
+        ("random", "mask"),
+        ("random", "analyse"),
+        ("co_byol_2", "pretrain"),
+    }
+
+    directory = made(plan)
+    shown = {(row["run"], row["evaluation"], row["metric"]): row["value"] for row in table(directory, "runs.csv")}
+    lost = {key for key, value in shown.items() if value == "missing"}
+    assert lost == {
+        ("byol", "knn", "top1_k20"),
+        ("byol", "knn", "top1_k5"),
+        ("co_byol_1", "linear", "top1"),
+        ("random", "mask", "mask_90"),
+        ("random", "mask", "mean"),
+    }
+    assert [row["value"] for row in table(directory, "analyses.csv") if row["metric"] == "correlation"] == ["missing"]
+    assert [row["loss"] for row in table(directory, "losses.csv") if row["run"] == "co_byol_2"] == ["1.0", "missing"]
+    text = (directory / "index.html").read_text()
+    assert "5 flags" in text
+    assert text.count("numbers are missing") >= 2
+
+
+def test_what_was_not_asked_for_is_blank_beside_published_figures_and_in_claims(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = {"paper": "co_ssl", "table": "1", "row": "BYOL+", "run": "byol", "metrics": {"top1": "knn.top1_k20"}}
+    some = study(published=[row])
+    fill(some)
+    some = Study.model_validate(some.model_dump() | {"knn": some.knn.model_dump() | {"runs": ["co_byol"]}})
+    for name in some.runs:
+        if name != "co_byol":
+            save("knn", name, "metrics.json", "{}")
+    assert flags(some) == []
+    directory = made(some)
+    [cell] = table(directory, "published.csv")
+    assert [cell[name] for name in ("seeds", "mean", "std", "difference")] == ["0", "", "", ""]
+    assert {row["claim"] for row in table(directory, "claims.csv") if row["paper"] == "pretraining"} == {"linear"}
+    for file in [*directory.rglob("*.csv"), *directory.rglob("*.md"), *directory.rglob("*.tex")]:
+        assert "missing" not in file.read_text(), file
+    text = re.sub(r"<style>.*?</style>", "", (directory / "index.html").read_text(), flags=re.DOTALL)
+    assert "missing" not in text
+
+
+def test_a_published_figure_of_an_analysis_that_did_not_measure_it_is_missing_and_flagged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    metrics = {"top1": "analyse.seen.rank"}
+    row = {"paper": "co_ssl", "table": "1", "row": "BYOL+", "run": "random", "metrics": metrics}
+    built = study(published=[row])
+    fill(built)
+    assert flags(built) == [("random", "analyse", "missing: rank")]
+    [cell] = table(made(built), "published.csv")
+    assert (cell["mean"], cell["difference"]) == ("missing", "missing")
 
 
 def test_a_backbone_without_a_receptive_field_misses_none(tmp_path, monkeypatch):

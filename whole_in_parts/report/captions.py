@@ -22,8 +22,8 @@ def errors(groups: list[Group], measured: RunResults) -> str:
     """Describe the mean errors under corruption of all groups that have them."""
     sentences = []
     for metric, meaning in ERRORS.items():
-        asked = [group for group in groups if any(measured.expected[run]["corrupt"] for run in group.runs)]
-        summaries = {group.name: summarise(measured, group, "corrupt", metric) for group in asked}
+        summaries = {group.name: summarise(measured, group, "corrupt", metric) for group in groups}
+        summaries = {name: summary for name, summary in summaries.items() if summary.values}
         if any(summary.measured for summary in summaries.values()):
             sentences.append(
                 f" {meaning}: {', '.join(f'{name} {value(summary)}' for name, summary in summaries.items())}."

@@ -1,4 +1,6 @@
-"""Test the claims of the papers on the runs of a study: paired over seeds, with an interval and a verdict.
+"""Test claims on the runs of a study: paired over seeds, with an interval and a verdict.
+
+This project's own are that pretraining beats random weights, by each of the probes; the others are those of the papers.
 
 A comparison is one pair of groups of a claim (BYOL with CO-SSL and without it, on one dataset and backbone). For every
 seed that all of its groups have, the difference of the metric is taken; the verdict follows from the 95 % interval of
@@ -6,25 +8,44 @@ their mean. A claim is supported if all of its comparisons support it, contradic
 otherwise undecided. The scale at which it was tested is said beside.
 """
 
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
-from whole_in_parts.config.paper import PaperClaim, load_papers
+from whole_in_parts.config.paper import Between, PaperClaim, load_papers
+from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import Study
 from whole_in_parts.report.groups import Group
 from whole_in_parts.report.results import RunResults
-from whole_in_parts.report.selection import Term, comparable
+from whole_in_parts.report.selection import Options, Term, comparable, flatten
 from whole_in_parts.report.statistics import Interval, Verdict, decide, interval, seeds_needed
+
+PRETRAINING = "pretraining"
+
+
+class Evidence(NamedTuple):
+    """What claims are tested on: the options of each group, and metrics and seed of each run, by their names."""
+
+    groups: list[Group]
+    options: dict[str, Options]
+    metrics: dict[str, dict[str, float | None]]
+    seeds: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison of a claim; `differences` are by seed."""
+    """One comparison of a claim; `values` are those of its terms and `differences` theirs, by seed.
+
+    Seeds of which a value is missing are in neither; `missing` is how many these are.
+    """
 
     terms: list[Term]
+    values: dict[int, list[float]]
     differences: dict[int, float]
+    missing: int
     interval: Interval | None
     verdict: Verdict
     reason: str
@@ -32,6 +53,11 @@ class Comparison:
     @property
     def mean(self) -> float | None:
         return fmean(self.differences.values()) if self.differences else None
+
+    @property
+    def means(self) -> list[float | None]:
+        """The mean of each term over the seeds that are compared."""
+        return [fmean(term) for term in zip(*self.values.values(), strict=True)] or [None] * len(self.terms)
 
     @property
     def scale(self) -> str:
@@ -42,7 +68,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class TestedClaim:
-    """A claim of a paper with its comparisons."""
+    """A claim with its comparisons; `paper` is `pretraining` for those of this project."""
 
     paper: str
     name: str
@@ -67,60 +93,94 @@ class TestedClaim:
         return f"{count} of {len(self.comparisons)} comparisons"
 
 
-def evaluate(study: Study, groups: list[Group], measured: RunResults) -> list[TestedClaim]:
+def gather(study: Study, groups: list[Group], measured: RunResults) -> Evidence:
+    """Collect once what all claims are tested on."""
+    options = {group.name: flatten(group, measured) for group in groups}
+    metrics = {run: available(study, run, measured) for run in study.runs}
+    return Evidence(groups, options, metrics, {run: entry.seed for run, entry in study.runs.items()})
+
+
+def of_pretraining(study: Study, evidence: Evidence) -> list[TestedClaim]:
+    """Test that pretraining beats random weights, by the linear probe and by kNN with the first k."""
+    metrics = {"linear": "linear.top1", "knn": f"knn.top1_k{study.knn.neighbours[0]}"}
+    claims = {name: pretraining(re.escape(metric)) for name, metric in metrics.items()}
+    return [TestedClaim(PRETRAINING, key, claim, [], list(compare(claim, evidence))) for key, claim in claims.items()]
+
+
+def pretraining(metric: str) -> PaperClaim:
+    """Return the claim that a trained backbone is better by a metric than the same one with random weights.
+
+    All options but the dataset, the backbone and the image size may differ.
+    """
+    return PaperClaim(
+        says="A backbone pretrained without labels is better than the same backbone with random weights.",
+        place="",
+        better={"epochs": Between(above=0)},
+        than={"method.name": "random"},
+        differ=[name for name in Run.model_fields if name not in ("dataset", "backbone", "image_size")],
+        metrics=[metric],
+        difference=Between(above=0),
+    )
+
+
+def of_papers(evidence: Evidence) -> list[TestedClaim]:
     """Test all claims of all papers."""
     return [
-        TestedClaim(name, key, claim, paper.published_differences(claim), list(compare(study, claim, groups, measured)))
+        TestedClaim(name, key, claim, paper.published_differences(claim), list(compare(claim, evidence)))
         for name, paper in load_papers().items()
         for key, claim in paper.claims.items()
     ]
 
 
-def compare(study: Study, claim: PaperClaim, groups: list[Group], measured: RunResults) -> Iterator[Comparison]:
+def compare(claim: PaperClaim, evidence: Evidence) -> Iterator[Comparison]:
     """Yield the comparisons of a claim whose metrics the study asks for."""
-    for terms in comparable(claim, groups, measured):
-        values = [by_seed(study, term, measured) for term in terms]
+    for terms in comparable(claim, evidence.groups, evidence.options):
+        values = [by_seed(term, evidence) for term in terms]
         if not all(values):
             continue
 
         seeds = sorted(set.intersection(*map(set, values)))
-        differences = {seed: difference(terms, [of[seed] for of in values]) for seed in seeds}
-        measured_differences = {seed: value for seed, value in differences.items() if value is not None}
-        yield judge(claim, terms, measured_differences, missing=len(seeds) - len(measured_differences))
+        paired = {seed: [of[seed] for of in values] for seed in seeds}
+        complete = {seed: numbers for seed, found in paired.items() if (numbers := measured_of(found))}
+        yield judge(claim, terms, complete, missing=len(paired) - len(complete))
 
 
-def difference(terms: list[Term], values: list[float | None]) -> float | None:
-    """Return the signed sum of the terms' values, or None if one is missing."""
-    signed = [term.sign * value for term, value in zip(terms, values, strict=True) if value is not None]
-    return sum(signed) if len(signed) == len(terms) else None
+def measured_of(values: list[float | None]) -> list[float]:
+    """Return the values if all were measured, or nothing if one is missing."""
+    numbers = [value for value in values if value is not None]
+    return numbers if len(numbers) == len(values) else []
 
 
-def judge(claim: PaperClaim, terms: list[Term], differences: dict[int, float], missing: int) -> Comparison:
-    """Decide a comparison, and say why if it is undecided."""
-    values = list(differences.values())
-    bounds = interval(values)
-    verdict = decide(bounds, claim.difference)
+def judge(claim: PaperClaim, terms: list[Term], values: dict[int, list[float]], missing: int) -> Comparison:
+    """Decide a comparison, and say why if it is undecided; `missing` is the number of seeds that lack a value."""
+    signs = [term.sign for term in terms]
+    differences = {seed: sum(map(operator.mul, signs, numbers)) for seed, numbers in values.items()}
+    bounds = interval([*differences.values()])
+    verdict = "undecided" if missing else decide(bounds, claim.difference)
+    reason = why_undecided(claim, [*differences.values()], missing) if verdict == "undecided" else ""
+    return Comparison(terms, values, differences, missing, bounds, verdict, reason)
+
+
+def why_undecided(claim: PaperClaim, differences: list[float], missing: int) -> str:
+    """Say what a comparison lacks to be decided."""
     if missing:
-        return Comparison(terms, differences, bounds, "undecided", "numbers are missing")
-    if verdict != "undecided":
-        return Comparison(terms, differences, bounds, verdict, "")
-    if bounds is None:
-        return Comparison(terms, differences, bounds, verdict, "fewer than two seeds in common")
-
-    needed = seeds_needed(values, claim.difference)
+        return "numbers are missing"
+    if len(differences) < 2:
+        return "fewer than two seeds in common"
+    needed = seeds_needed(differences, claim.difference)
     would = f"{needed} seeds would probably decide" if needed else "a thousand seeds would hardly decide"
-    return Comparison(terms, differences, bounds, verdict, f"the interval goes both ways; {would}")
+    return f"the interval goes both ways; {would}"
 
 
-def by_seed(study: Study, term: Term, measured: RunResults) -> dict[int, float | None]:
+def by_seed(term: Term, evidence: Evidence) -> dict[int, float | None]:
     """Return the mean of a term's metrics for each seed; None if one is missing, and nothing if none is asked for."""
     values = {}
     for run in term.group.runs:
-        asked = available(study, run, measured)
+        asked = evidence.metrics[run]
         chosen = [value for name, value in asked.items() if any(re.fullmatch(item, name) for item in term.metrics)]
         if chosen:
-            numbers = [value for value in chosen if value is not None]
-            values[study.runs[run].seed] = fmean(numbers) if len(numbers) == len(chosen) else None
+            numbers = measured_of(chosen)
+            values[evidence.seeds[run]] = fmean(numbers) if numbers else None
     return values
 
 

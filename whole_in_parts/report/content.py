@@ -8,31 +8,21 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from whole_in_parts.config.study import Study
 from whole_in_parts.report import palette, tables
-from whole_in_parts.report.claim import Verdict
-from whole_in_parts.report.claims import TestedClaim
+from whole_in_parts.report.experimental_setup import listed, paragraphs
 from whole_in_parts.report.figures import Drawing
-from whole_in_parts.report.groups import Group, summarise
+from whole_in_parts.report.findings import Findings
+from whole_in_parts.report.groups import summarise
 from whole_in_parts.report.pictures import Picture
-from whole_in_parts.report.published import ComparedTable
-from whole_in_parts.report.results import EVALUATIONS, RunResults
+from whole_in_parts.report.results import EVALUATIONS, asked_of_analysis
 
 TEMPLATES = Path(__file__).parent
 SCRIPT = (TEMPLATES / "tables.js").read_text(encoding="utf-8")
 
 
-def render(
-    study: Study,
-    groups: list[Group],
-    measured: RunResults,
-    verdicts: list[Verdict],
-    claims: list[TestedClaim],
-    published: list[ComparedTable],
-    drawings: list[Drawing],
-    pictures: list[Picture],
-) -> str:
+def render(findings: Findings, drawings: list[Drawing], pictures: list[Picture]) -> str:
     """Render the page as self-contained HTML."""
+    study, groups, measured, *_ = findings
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -44,12 +34,7 @@ def render(
 
     environment.filters |= {"listed": listed, "format_value": format_value, "settings": settings, "inline": inline}
     return environment.get_template("index.html.j2").render(
-        study=study,
-        groups=groups,
-        measured=measured,
-        verdicts=verdicts,
-        claims=claims,
-        published=published,
+        **findings._asdict(),
         drawings=drawings,
         pictures=pictures,
         script=Markup(SCRIPT),
@@ -60,6 +45,8 @@ def render(
         palette=palette,
         mean=lambda group, metric: summarise(measured, group, "pretrain", metric).mean,
         collapsed=lambda group: [run for run in group.runs if measured.collapsed(run)],
+        setup=paragraphs(findings),
+        analysed=lambda key: dict.fromkeys([*measured.analyses[key], *asked_of_analysis(study, key)]),
         evaluations=study.model_dump(mode="json", include={*EVALUATIONS, "analyse"}),
     )
 
@@ -67,12 +54,6 @@ def render(
 def script_hash(script: str) -> str:
     """Return the hash by which the page's security policy allows its own script and no other."""
     return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
-
-
-def listed(items: list[object]) -> str:
-    """Join the distinct items as prose: "a, b and c"."""
-    *most, last = dict.fromkeys(map(str, items or ["no"]))
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def format_value(value: object) -> str:

@@ -100,7 +100,7 @@ def read(study: Study) -> RunResults:
             measured.flags.append(Flag(run, "pretrain", collapse(measured.metrics[run]["pretrain"])))
 
     for key, entry in study.analyse.items():
-        measured.analyses[key] = numbers("analyse", key, entry.run, [entry.analysis.headline], measured.flags)
+        measured.analyses[key] = numbers("analyse", key, entry.run, asked_of_analysis(study, key), measured.flags)
     for dataset in study.datasets:
         if (checked := contract(dataset, measured.flags)) is not None:
             measured.contracts[dataset] = checked
@@ -167,7 +167,7 @@ def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
             for percent in study.knn.labels
             for k in study.knn.neighbours
         ],
-        "corrupt": ["clean", *severities, *study.corrupt.corruptions, *(["mean"] if severities else [])],
+        "corrupt": ["clean", *severities, *study.corrupt.corruptions, *(["mean", "mean_error"] if severities else [])],
         "mask": [
             "mask_0",
             *[f"mask_{rate}" for rate in study.mask.rates if rate],
@@ -176,6 +176,13 @@ def expected_metrics(study: Study, run: str, kind: str) -> list[str]:
         "attack": ["clean", *study.attack.settings],
         "transfer": [headline(transfer) for transfer in study.transfer.values() if transfer.run == run],
     }[kind]
+
+
+def asked_of_analysis(study: Study, key: str) -> list[str]:
+    """Return the metrics that an analysis must have: its headline, and those to be set beside published ones."""
+    metrics = [metric for row in study.published for metric in row.metrics.values()]
+    named = [metric.removeprefix(f"analyse.{key}.") for metric in metrics if metric.startswith(f"analyse.{key}.")]
+    return [*dict.fromkeys([study.analyse[key].analysis.headline, *named])]
 
 
 def prefix(transfer: Transfer) -> str:

@@ -1,6 +1,6 @@
 """Which groups of runs a claim compares: those that its selectors match, and that are otherwise alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from whole_in_parts.config.paper import Between, PaperClaim, Selector
@@ -8,6 +8,7 @@ from whole_in_parts.report.groups import Group
 from whole_in_parts.report.results import RunResults
 
 Options = dict[str, Any]
+REFERENCES = ("random", "supervised")
 NEVER_COMPARED = ("seed", "online", "start", "t_min")
 
 
@@ -19,13 +20,12 @@ class Term(NamedTuple):
     metrics: list[str]
 
 
-def comparable(claim: PaperClaim, groups: list[Group], measured: RunResults) -> Iterator[list[Term]]:
-    """Yield the terms of each comparison that the groups allow.
+def comparable(claim: PaperClaim, groups: list[Group], options: Mapping[str, Options]) -> Iterator[list[Term]]:
+    """Yield the terms of each comparison that the groups allow; `options` are theirs by their names, as of `flatten`.
 
     Without a change, these are a group of `better` (plus) and one of `than` (minus); with a change, both after it less
     both before it.
     """
-    options = {group.name: flatten(group, measured) for group in groups}
     pairs = Pairs(groups, options, exempt(claim.better, claim.than) + claim.differ)
     if claim.change is None:
         for better, than in pairs.matching(claim.better, claim.than):
@@ -45,7 +45,7 @@ def comparable(claim: PaperClaim, groups: list[Group], measured: RunResults) -> 
 class Pairs:
     """Pairs of groups whose options are equal but for the free ones, by the beginnings of their keys."""
 
-    def __init__(self, groups: list[Group], options: dict[str, Options], free: list[str]) -> None:
+    def __init__(self, groups: list[Group], options: Mapping[str, Options], free: list[str]) -> None:
         self.groups = groups
         self.options = options
         ignored = (*free, *NEVER_COMPARED)
@@ -88,9 +88,10 @@ def flatten(group: Group, measured: RunResults) -> Options:
     return options
 
 
-def select(groups: list[Group], options: dict[str, Options], selector: Selector) -> list[Group]:
-    """Return the groups whose options meet all conditions, without random and supervised ones."""
-    candidates = [group for group in groups if group.role in ("self-supervised", "weights")]
+def select(groups: list[Group], options: Mapping[str, Options], selector: Selector) -> list[Group]:
+    """Return the groups whose options meet all conditions; random and supervised ones only if their method is named."""
+    is_named = selector.get("method.name") in REFERENCES
+    candidates = [group for group in groups if is_named or group.role not in REFERENCES]
     return [group for group in candidates if matches(options[group.name], selector)]
 
 

@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
-from whole_in_parts.report.claim import Verdict
 from whole_in_parts.report.claims import TestedClaim
-from whole_in_parts.report.formats import write_all, write_csv
+from whole_in_parts.report.findings import Findings
+from whole_in_parts.report.formats import BLANK, write_all, write_csv
 from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.published import ComparedTable
+from whole_in_parts.report.published import ComparedTable, PublishedCell
 from whole_in_parts.report.results import (
     ALWAYS,
     EVALUATIONS,
     IF_TRAINED,
     RunResults,
     applies,
+    asked_of_analysis,
     headline,
     probed_on_crops,
 )
@@ -122,18 +123,10 @@ def shown(summary: Summary) -> float:
     return float("-inf") if summary.mean is None else round(summary.mean, 1)
 
 
-def write(
-    study: Study,
-    groups: list[Group],
-    measured: RunResults,
-    verdicts: list[Verdict],
-    claims: list[TestedClaim],
-    published: list[ComparedTable],
-    folder: Path,
-) -> None:
+def write(findings: Findings, folder: Path) -> None:
     """Write every table; those of single runs and losses as CSV alone."""
-    write_all(folder / "claim", CLAIM, (claim_row(verdict) for verdict in verdicts))
-    write_all(folder / "claims", CLAIMS, claims_rows(claims))
+    study, groups, measured, pretraining, claims, published = findings
+    write_all(folder / "claims", CLAIMS, claims_rows(pretraining + claims))
     write_all(folder / "published", PUBLISHED, published_rows(published))
     write_all(folder / "results", RESULTS, result_rows(groups, measured))
     write_csv(folder / "runs.csv", RUNS, run_rows(study, groups, measured))
@@ -143,7 +136,6 @@ def write(
     write_csv(folder / "losses.csv", LOSSES, loss_rows(measured))
 
 
-CLAIM = ["group", "random_group", "evaluation", "metric", "mean", "random_mean", "margin", "spread", "exceeds"]
 CLAIMS = ["paper", "claim", "groups", "scale", "seeds", "difference", "low", "high", "verdict", "reason"]
 PUBLISHED = ["paper", "table", "row", "column", "run", "metric", "seeds", "mean", "std", "published", "difference"]
 RESULTS = ["group", "evaluation", "metric", "seeds", "measured", "mean", "std", "lowest", "highest"]
@@ -154,20 +146,14 @@ LOSSES = ["run", "step", "loss"]
 CONTRACTS = ["dataset", "split", "expectation", "held", "observed", "allowed", "broken_by"]
 
 
-def claim_row(verdict: Verdict) -> list[object]:
-    baseline = verdict.baseline.name if verdict.baseline else None
-    exceeds = {True: "yes", False: "no", None: "undecided"}[verdict.exceeds]
-    means = [verdict.summary.mean, verdict.random.mean]
-    return [verdict.group.name, baseline, verdict.kind, verdict.metric, *means, verdict.margin, verdict.spread, exceeds]
-
-
 def claims_rows(claims: list[TestedClaim]) -> Iterable[list[object]]:
     """Yield every comparison; groups have the sign with which they enter the difference."""
     for tested in claims:
         for each in tested.comparisons:
             groups = " ".join(f"{'+' if term.sign > 0 else '-'}{term.group.name}" for term in each.terms)
             bounds = each.interval or ["–", "–"]
-            numbers = [len(each.differences), each.mean, *bounds]
+            mean = BLANK if each.mean is None and not each.missing else each.mean
+            numbers = [len(each.differences), mean, *bounds]
             yield [tested.paper, tested.name, groups, each.scale, *numbers, each.verdict, each.reason or "–"]
 
 
@@ -175,10 +161,21 @@ def published_rows(published: list[ComparedTable]) -> Iterable[list[object]]:
     for table in published:
         for cell in table.cells:
             place = [table.paper, table.number, cell.row, cell.column, cell.run, cell.metric]
-            seeds = len(cell.summary.measured)
-            std = "–" if seeds == 1 else cell.summary.std
-            value = "–" if cell.published is None else cell.published
-            yield [*place, seeds, cell.summary.mean, std, value, cell.difference]
+            published_value = "–" if cell.published is None else cell.published
+            yield [*place, *measured_cells(cell.summary), published_value, difference(cell)]
+
+
+def measured_cells(summary: Summary) -> list[object]:
+    """Return how many seeds were measured, their mean and deviation; blank if the study does not ask for the metric."""
+    seeds = len(summary.measured)
+    if not summary.values:
+        return [seeds, BLANK, BLANK]
+    return [seeds, summary.mean, "–" if seeds == 1 else summary.std]
+
+
+def difference(cell: PublishedCell) -> object:
+    """Return measured less published; blank if the study does not ask for the metric or nothing is published."""
+    return cell.difference if cell.summary.values and cell.published is not None else BLANK
 
 
 def result_rows(groups: list[Group], measured: RunResults) -> Iterable[list[object]]:
@@ -213,7 +210,7 @@ def pretrain_row(group: Group, measured: RunResults) -> list[object]:
 def analysis_rows(study: Study, measured: RunResults) -> Iterable[list[object]]:
     for key, entry in study.analyse.items():
         metrics = measured.analyses[key]
-        for metric in metrics or [entry.analysis.headline]:
+        for metric in dict.fromkeys([*metrics, *asked_of_analysis(study, key)]):
             yield [key, entry.run, entry.dataset, entry.analysis.name, metric, metrics.get(metric)]
 
 

@@ -5,10 +5,9 @@ import re
 
 import pytest
 
-from tests.fake_results import BYOL, LINEAR, RESNET, SIMILARITY, VIEW, change, fill, made, runs, study
+from tests.fake_results import BYOL, LINEAR, RESNET, SIMILARITY, VIEW, change, fill, made, page, runs, study
 from whole_in_parts.config.study import Study
-from whole_in_parts.report import claims, results
-from whole_in_parts.report.groups import group
+from whole_in_parts.report import claims, findings
 
 CO = {"name": "co", "weight": 0.2}
 RF = RESNET | {"name": "rf_resnet", "blocks": [3, 3, 3], "mlp": True}
@@ -33,8 +32,8 @@ def build(monkeypatch: pytest.MonkeyPatch, values: dict[str, float], **options: 
 
 
 def outcome(built: Study, paper: str, name: str) -> claims.TestedClaim:
-    found = claims.evaluate(built, group(built.runs), results.read(built))
-    return next(item for item in found if (item.paper, item.name) == (paper, name))
+    found = findings.find(built)
+    return next(item for item in found.pretraining + found.claims if (item.paper, item.name) == (paper, name))
 
 
 def test_a_claim_with_a_clear_difference_over_paired_seeds_is_supported(monkeypatch):
@@ -127,6 +126,7 @@ def test_the_report_has_the_claims_and_the_published_figures(monkeypatch):
     directory = made(built)
     content = json.loads((directory / "claims.json").read_text())
     assert content["co_ssl"]["linear"] == "supported"
+    assert content["pretraining"] == {"linear": "supported", "knn": "supported"}
     assert "logo" not in content
     assert (
         'co_ssl,linear,+co_byol -byol,"images, 28 px, 2 epochs",3,3.0' in (directory / "tables/claims.csv").read_text()
@@ -147,6 +147,45 @@ def test_a_published_row_of_a_run_that_is_not_there_is_refused():
     row = {"paper": "co_ssl", "table": "1", "row": "BYOL+", "run": "byl", "metrics": {"top1": "linear.top1"}}
     with pytest.raises(ValueError, match=r"published\.0\.run: no run is called byl; there are: random"):
         study(published=[row])
+
+
+def test_pretraining_is_better_than_random_weights_by_the_same_statistics_as_the_claims_of_papers(monkeypatch):
+    built = build(monkeypatch, {"random": 68.0, "byol": 80.0, "co_byol": 60.0})
+    change("linear", "random", top1=67.8)
+    change("linear", "byol_2", top1=68.1)
+    found = {each.terms[0].group.name: each for each in outcome(built, "pretraining", "linear").comparisons}
+    assert {name: each.verdict for name, each in found.items()} == {"byol": "undecided", "co_byol": "contradicted"}
+    assert found["byol"].differences == pytest.approx({0: 12.2, 1: 12.0, 2: -0.1})
+    assert found["byol"].means == pytest.approx([76.0667, 68.0333], abs=1e-4)
+    change("linear", "byol_2", top1=79.9)
+    again = outcome(built, "pretraining", "linear")
+    assert [each.verdict for each in again.comparisons] == ["supported", "contradicted"]
+    assert again.verdict == "contradicted"
+
+
+def test_pretraining_is_compared_by_the_first_k_for_self_supervised_groups_alone(monkeypatch):
+    built = build(monkeypatch, {})
+    compared = [[term.group.name for term in each.terms] for each in outcome(built, "pretraining", "knn").comparisons]
+    assert compared == [["byol", "random"], ["co_byol", "random"]]
+    assert outcome(built, "pretraining", "knn").claim.metrics == [r"knn\.top1_k20"]
+
+
+def test_pretraining_is_compared_with_the_same_backbone_on_the_same_dataset_and_with_no_other(monkeypatch):
+    random = {"method": {"name": "random"}, "epochs": 0}
+    chosen = (
+        runs("random", **random, batch_size=128)
+        | runs("random_wide", **random, backbone=RESNET | {"width": 32})
+        | runs("random_digits", **random, dataset="digits")
+        | runs("byol", method=BYOL)
+        | runs("byol_rf", method=BYOL, backbone=RF)
+    )
+    values = dict.fromkeys(("random", "random_wide", "random_digits"), 68.0) | {"byol": 80.0, "byol_rf": 80.0}
+    built = build(monkeypatch, values, runs=chosen)
+    compared = [
+        [term.group.name for term in each.terms] for each in outcome(built, "pretraining", "linear").comparisons
+    ]
+    assert compared == [["byol", "random"]]
+    assert "There is no random backbone to compare byol_rf with." in page(built)
 
 
 def test_a_claim_about_two_metrics_of_a_run_is_tested_on_each_group_alone(monkeypatch):
