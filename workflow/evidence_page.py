@@ -8,6 +8,7 @@ from pathlib import Path
 
 from whole_in_parts.config.paper import load_papers
 from whole_in_parts.config.study import PARAMS
+from whole_in_parts.report.claims import PRETRAINING, pretraining
 from whole_in_parts.results import RESULTS
 
 NONE = "–"
@@ -56,16 +57,23 @@ def conditions(file: Path) -> str:
 
 def claims(compared: Rows) -> str:
     """Write each comparison of each claim, with the sentence of the claim."""
-    papers = load_papers()
     header = ["claim", "place", "comparison", "seeds", "difference", "verdict"]
     rows = []
     for row in compared:
-        claim = papers[row["paper"]].claims[row["claim"]]
+        says, place = sentence(row["paper"], row["claim"])
         bounds = f" [{rounded(row['low'])}, {rounded(row['high'])}]" if row["low"] != NONE else ""
         verdict = f"**{row['verdict']}**" + (f": {row['reason']}" if row["reason"] else "")
         difference = f"{rounded(row['difference'])}{bounds}"
-        rows.append([claim.says, f"{row['paper']}, {claim.place}", row["groups"], row["seeds"], difference, verdict])
+        rows.append([says, place, row["groups"], row["seeds"], difference, verdict])
     return markdown(header, rows)
+
+
+def sentence(paper: str, name: str) -> tuple[str, str]:
+    """Return what a claim says, and where; the claims on pretraining are this project's own."""
+    if paper == PRETRAINING:
+        return pretraining(name).says, f"by {name}"
+    claim = load_papers()[paper].claims[name]
+    return claim.says, f"{paper}, {claim.place}"
 
 
 def results(measured: Rows) -> str:

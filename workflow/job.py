@@ -22,7 +22,6 @@ from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 
 from workflow import lockfile
-from workflow.cache_check import check_restored
 from workflow.dvc_lock import locked
 from workflow.dvc_stages import MARKS, Stage
 
@@ -69,7 +68,6 @@ def run(stage: Stage) -> None:
         DvcException: the stage failed, or another process holds its lock.
     """
     with Repo() as repo, locked(repo), repo.scm_context(quiet=True):
-        check_restored(repo)
         resolved = resolve(repo, stage)
         if resolved.reproduce(force=stage.forced):
             record(repo, resolved)

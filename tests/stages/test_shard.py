@@ -116,7 +116,7 @@ def test_a_packing_that_is_killed_leaves_no_result_and_goes_on_from_the_shards_t
     assert not scratch.exists()
 
     interrupted = content(result)
-    assert len(interrupted) == 60 + 20 + 2
+    assert len(interrupted) == 60 + 20 + 2 + 1  # shards, indexes, croissant.json
     finish()
     assert content(result) == interrupted
 
