@@ -6,7 +6,6 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -28,13 +27,17 @@ from whole_in_parts.config.evaluations import (
 from whole_in_parts.config.export import Export
 from whole_in_parts.config.grid import Grid, expand
 from whole_in_parts.config.paper import PublishedRow
+from whole_in_parts.config.params_file import read
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.section import Name, Section
 from whole_in_parts.config.transfer import Transfer
 
 PARAMS = Path("params.yaml")
-YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where it is installed: ten times as fast, and a study of 300 runs has thousands of lines."""
+LONGEST_VALUE = 200
+"""Characters that a message shows of a value that is not allowed."""
+
+MOST_PROBLEMS = 20
+"""Lines of a message on a study that is not valid."""
 
 
 class Study(Section):
@@ -204,24 +207,28 @@ def load_study(path: Path = PARAMS) -> Study:
     """Read and validate a study.
 
     Raises:
-        ValueError: the file is missing or not YAML, or keys have values that are not allowed (one line per key).
+        ValueError: the file is missing or not plain YAML, or keys have values that are not allowed (one line per key).
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), YAML)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: not found; run this from the folder that holds it") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
-
+    content = read(path)
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise ValueError("\n".join(f"{path}: {_line(problem)}" for problem in error.errors())) from None
+        problems = error.errors()
+        lines = [f"{path}: {_line(problem)}" for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{path}: and {len(problems) - MOST_PROBLEMS} more")
+        raise ValueError("\n".join(lines)) from None
 
 
 def _line(problem: ErrorDetails) -> str:
     """Format a validation error as one line: the dotted key, the message and the offending value."""
-    key = ".".join(str(part) for part in problem["loc"])
-    value = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
-    message = problem["msg"].removeprefix("Value error, ")
+    key = _shortened(".".join(str(part) for part in problem["loc"]))
+    value = "" if isinstance(problem["input"], dict) else f" (given: {_shortened(repr(problem['input']))})"
+    message = _shortened(problem["msg"].removeprefix("Value error, "), 5 * LONGEST_VALUE)
     return f"{key}: {message}{value}" if key else message
+
+
+def _shortened(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Return a text on one line, and not longer than a message should be."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]}…"
