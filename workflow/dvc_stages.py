@@ -24,6 +24,7 @@ from workflow.dvc_lock import locked
 from workflow.lockfile import LOCKFILE
 from workflow.provenance.record import records
 from workflow.read_once import read_once
+from workflow.verified import verified_hashes
 
 MARKS = Path(".snakemake/stale")
 RECORDS = "results/resolve"
@@ -229,5 +230,5 @@ def _changed(repo: Repo, study: Study) -> set[str]:
         f"{RECORDS}/{path}": HashInfo("md5", hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
         for path, text in records(study)
     }
-    with locked(repo), read_once(contents):
+    with locked(repo), verified_hashes(repo), read_once(contents):
         return {output_of(stage.addressing) for stage in repo.index.stages if stage.status(check_updates=True)}

@@ -18,9 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.params_file import read
 from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.failure import Failure
 from whole_in_parts.report.results import OWNERS
@@ -97,7 +95,7 @@ def content_of(file: Path) -> dict[str, Any]:
     """Read a params.yaml without recipes and grids; nothing if there is none."""
     if not file.exists():
         return {}
-    content = yaml.load(file.read_text(encoding="utf-8"), YAML)
+    content = read(file)
     return with_runs(content, content["runs"])
 
 

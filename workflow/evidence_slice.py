@@ -16,9 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.params_file import read
 from whole_in_parts.config.study import PARAMS
 from workflow.evidence import EVIDENCE, importable
 from workflow.program import INTERRUPTED
@@ -83,7 +81,7 @@ def measure(name: str, deadline: float) -> bool:
 
 def ready(name: str) -> dict[str, Any]:
     """Read a ready study without recipes and grids."""
-    content = yaml.load((STUDIES / f"{name}.yaml").read_text(encoding="utf-8"), YAML)
+    content = read(STUDIES / f"{name}.yaml")
     return with_runs(content, content["runs"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from whole_in_parts.config.grid import expand
-from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.params_file import Loader, parse, read_text
 from whole_in_parts.config.study import PARAMS, load_study
 
 BEGIN = "  # From here on, runs of `grids`, written by: python -m workflow.grid"
@@ -23,21 +23,32 @@ def main() -> None:
     Raises:
         SystemExit: the file, a grid or one of its runs is not valid; the file is then as it was.
     """
-    text = PARAMS.read_text(encoding="utf-8")
     try:
-        written = with_runs(text)
-        PARAMS.write_text(written, encoding="utf-8")
-        load_study()
-    except (ValueError, KeyError, yaml.YAMLError) as error:
-        PARAMS.write_text(text, encoding="utf-8")
+        text = read_text(PARAMS)
+        write_if_valid(with_runs(text), before=text)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         sys.exit(f"workflow.grid: error: {error}")
-    print(f"{PARAMS}: {written.count(BEGIN) and len(expanded(yaml.load(text, YAML)))} runs of grids")
+    print(f"{PARAMS}: {len(expanded(parse(text, PARAMS)))} runs of grids")
+
+
+def write_if_valid(text: str, before: str) -> None:
+    """Write params.yaml.
+
+    Raises:
+        ValueError: the study is not valid; the file is then as it was.
+    """
+    PARAMS.write_text(text, encoding="utf-8")
+    try:
+        load_study()
+    except ValueError:
+        PARAMS.write_text(before, encoding="utf-8")
+        raise
 
 
 def with_runs(text: str) -> str:
     """Return a `params.yaml` with the runs of its grids in place of those that it had of them."""
     lines = without_runs(text.splitlines())
-    runs = expanded(yaml.load("\n".join(lines), YAML))
+    runs = expanded(parse("\n".join(lines), PARAMS))
     if not runs:
         return "\n".join(lines) + "\n"
     block = [BEGIN, *(f"  {name}: {on_one_line(run)}" for name, run in runs.items()), END]
@@ -76,7 +87,7 @@ def expanded(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def end_of_runs(lines: list[str]) -> int:
     """Return the index of the line behind the last entry of `runs`."""
-    document = yaml.compose("\n".join(lines), YAML)
+    document = yaml.compose("\n".join(lines), Loader)
     assert isinstance(document, yaml.MappingNode)
     (end,) = [value.end_mark.line for key, value in document.value if key.value == "runs"]
     while not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#"):

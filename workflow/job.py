@@ -24,6 +24,7 @@ from dvc.stage.serialize import to_lockfile
 from workflow import lockfile
 from workflow.dvc_lock import locked
 from workflow.dvc_stages import MARKS, Stage
+from workflow.verified import verified_hashes, verified_objects
 
 TESTED = ("3.67.",)
 """Versions of DVC with the internals that this module uses."""
@@ -62,12 +63,12 @@ def run_by_command(stage: Stage) -> None:
 
 
 def run(stage: Stage) -> None:
-    """Run a stage by DVC if it has changed, and record it.
+    """Run a stage by DVC if it has changed, and record it; of the cache, only what is undamaged is restored.
 
     Raises:
         DvcException: the stage failed, or another process holds its lock.
     """
-    with Repo() as repo, locked(repo), repo.scm_context(quiet=True):
+    with Repo() as repo, locked(repo), verified_objects(), verified_hashes(repo), repo.scm_context(quiet=True):
         resolved = resolve(repo, stage)
         if resolved.reproduce(force=stage.forced):
             record(repo, resolved)

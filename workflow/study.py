@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from whole_in_parts.config.evaluations import NOT_ASKED
-from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.params_file import parse
 from whole_in_parts.config.study import PARAMS, load_study
 
 STUDIES = Path(__file__).parent / "studies"
@@ -60,7 +60,7 @@ def matching(text: str, patterns: Sequence[str]) -> str:
     Raises:
         ValueError: no run matches a pattern.
     """
-    content = yaml.load(text, YAML)
+    content = parse(text, PARAMS)
     found = {pattern: fnmatch.filter(content["runs"], pattern) for pattern in patterns}
     if unknown := [pattern for pattern, names in found.items() if not names]:
         raise ValueError(f"--runs: no run is called {unknown[0]}; there are: {', '.join(content['runs'])}")
@@ -105,8 +105,8 @@ def is_part(text: str, study: str) -> bool:
     if text == study:
         return True
     try:
-        return text == dump(with_runs(yaml.load(study, YAML), yaml.load(text, YAML)["runs"]))
-    except (KeyError, TypeError, yaml.YAMLError):
+        return text == dump(with_runs(parse(study, PARAMS), parse(text, PARAMS)["runs"]))
+    except (KeyError, TypeError, ValueError):
         return False
 
 

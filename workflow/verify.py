@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from whole_in_parts.config.params_file import YAML
+from whole_in_parts.config.params_file import Loader
 from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.failure import Failure
 from whole_in_parts.results import RESULTS, result_dir
@@ -69,7 +69,7 @@ def recorded() -> Lock:
     """
     if not LOCKFILE.exists():
         raise Failure(f"{LOCKFILE}: not found; build the study first, or: git checkout {LOCKFILE}")
-    stages: Lock = yaml.load(LOCKFILE.read_text(encoding="utf-8"), YAML)["stages"]
+    stages: Lock = yaml.load(LOCKFILE.read_text(encoding="utf-8"), Loader)["stages"]
     return stages
 
 

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "dvc artifacts get URL co_byol": "test_dvc_user.py",
     "dvc config --local cache.type hardlink,reflink,copy": "test_dvc_user.py",
     "dvc remote add --default lab s3://…": "test_remote.py",
+    "dvc remote modify lab verify true": "test_verified.py",
     "dvc push": "test_remote.py",
     "dvc pull": "test_engines.py",
     "dvc pull results/pretrain/co_byol": "test_remote.py",

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from whole_in_parts.config.class_lists import NAMES, read_class_list
-from whole_in_parts.config.section import Count, PositiveFraction, Section, Sizes, unique
+from whole_in_parts.config.section import (
+    LARGEST,
+    Count,
+    PositiveFraction,
+    Section,
+    SeveralOf,
+    Sizes,
+    WholeNumber,
+    unique,
+)
 from whole_in_parts.config.source import SourceConfig
 from whole_in_parts.config.transform import ImageTransform
 from whole_in_parts.config.variants import union_of
@@ -31,17 +40,17 @@ class Expectations(Section):
     """Number of images in the train split."""
     test: Count
     """Number of images in the test split."""
-    unlabelled: Annotated[int, Field(ge=0)] = 0
+    unlabelled: WholeNumber = 0
     """Number of images in the split `unlabelled`, which a source has only if its option of that name asks for it."""
-    classes: Annotated[int, Field(ge=2)]
+    classes: SeveralOf
     """Number of classes, at least 2."""
     height: Sizes
     """Smallest and largest allowed height of an image, in pixels."""
     width: Sizes
     """Smallest and largest allowed width of an image, in pixels."""
-    imbalance: Annotated[float, Field(ge=1)] = 1.0
+    imbalance: Annotated[float, Field(ge=1, le=LARGEST)] = 1.0
     """Largest allowed ratio of the largest to the smallest class of a split, at least 1."""
-    empty: Annotated[int, Field(ge=0)] = 0
+    empty: WholeNumber = 0
     """Number of classes that may have no images in a split; fewer than `classes`. Retrieval sets have such classes
     (images that no query must find); detection sets use a single label, so that all classes but one are empty."""
 
@@ -51,7 +60,7 @@ class Expectations(Section):
             raise ValueError(f"empty: {self.empty} of {self.classes} classes may have no images; allowed are fewer")
         return self
 
-    duplicates: Annotated[int, Field(ge=0)] = 0
+    duplicates: WholeNumber = 0
     """Number of images that may be in both train and test, or unlabelled and test; these known flaws of a published set
     are reported."""
 

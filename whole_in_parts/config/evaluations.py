@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from whole_in_parts.config.precision import BackbonePrecision
-from whole_in_parts.config.section import Count, Name, NotNegative, Positive, Section, unique
+from whole_in_parts.config.section import Count, Name, NotNegative, Positive, Section, Seed, unique
 
 CORRUPTIONS = sorted(file.stem for file in Path(__file__).parents[1].glob("evaluation/corruptions/[!_]*.py"))
 """The names of all corruptions, from their files; the package is not imported, so a study does not depend on it."""
@@ -62,7 +62,7 @@ class LinearOnCrops(BackbonePrecision):
     """Learning rate over time: a half `cosine` to 0, or `steps`: divided by 10 after 60 % and 80 % of the epochs."""
     weight_decay: NotNegative = 0.0
     """Weight decay of SGD."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of the training."""
 
     @property

@@ -5,6 +5,7 @@ has other runs than its grids say is refused.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -13,6 +14,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from whole_in_parts.config.section import Name, Section
+
+MOST_RUNS = 1000
+"""Runs of a grid."""
 
 Values = Annotated[list[Any], Field(min_length=1)]
 
@@ -35,8 +39,10 @@ def expand(name: str, grid: Mapping[str, Any], base: Mapping[str, Any]) -> Itera
         base: the options of the run that it varies.
 
     Raises:
-        ValueError: an axis names no option of the run.
+        ValueError: an axis names no option of the run, or there are too many runs.
     """
+    if (runs := math.prod(map(len, grid["axes"].values()))) > MOST_RUNS:
+        raise ValueError(f"grids.{name}.axes: {runs} runs; allowed are {MOST_RUNS}")
     for values in product(*grid["axes"].values()):
         # Parts that aliases of YAML share, such as two equal views, become parts of their own.
         run = json.loads(json.dumps(base))

@@ -6,6 +6,8 @@ from pathlib import Path
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
+from whole_in_parts.config.params_file import Loader, read_text
+
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -13,9 +15,9 @@ def redundant_overrides(path: Path) -> str:
     """Return a one-line warning about entries that repeat values of the recipe they merge, or an empty string.
 
     A later change of the recipe would not reach such entries. `dvc exp run -S` and `dvc exp apply` write a study in
-    this form; `dvc exp run --temp -S` leaves the file unchanged.
+    this form; `dvc exp run --temp -S` leaves the file unchanged. The file has to be one that `load_study` accepts.
     """
-    root = yaml.compose(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    root = yaml.compose(read_text(path), Loader)
     repeated = {key: names for key, names in _repeated(root, "") if not key.startswith("recipes")}
     if not repeated:
         return ""

@@ -8,7 +8,7 @@ from whole_in_parts.config.backbone import BackboneConfig
 from whole_in_parts.config.method import MethodConfig
 from whole_in_parts.config.modifier import ModifierConfig
 from whole_in_parts.config.precision import Precision
-from whole_in_parts.config.section import Count, Name, Section
+from whole_in_parts.config.section import Count, Name, Section, Seed, SeveralOf, WholeNumber
 from whole_in_parts.config.training import Online, OptimizerOptions
 from whole_in_parts.config.variants import union_of, variants
 from whole_in_parts.config.views import View
@@ -43,9 +43,9 @@ class Run(Section):
     """Side of the square views and of the evaluated images, in pixels."""
     views: Annotated[list[View], Field(min_length=2, max_length=2)]
     """The augmentations of the first and of the second view."""
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: WholeNumber
     """Epochs of training; 0 for the methods `random` and `weights` alone."""
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: SeveralOf
     """Images in a batch, over all processes; at least 2."""
     accumulate: Count = 1
     """Number of pieces of a batch whose gradients are accumulated, to save memory; each has its own batch norm and
@@ -56,7 +56,7 @@ class Run(Section):
     """The optimizer and its schedule, chosen by `name`."""
     online: Online = Field(default_factory=Online)
     """The evaluation during training; it does not change the weights."""
-    seed: int
+    seed: Seed
     """Seed of the initial weights, the order of images and the augmentations."""
 
     @model_validator(mode="after")

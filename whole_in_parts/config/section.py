@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
-
-from whole_in_parts.config.params_file import LARGEST
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Items = TypeVar("Items", bound=Sequence[Any])
 
@@ -24,17 +22,23 @@ def unique(items: Items) -> Items:
     return items
 
 
-Count = Annotated[int, Field(gt=0)]
-WholeNumber = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+LARGEST = 1_000_000_000
+"""No number of a study is larger but a seed: a billion, of images, steps or anything else."""
+
+Count = Annotated[int, Field(gt=0, le=LARGEST)]
+SeveralOf = Annotated[int, Field(ge=2, le=LARGEST)]
+WholeNumber = Annotated[int, Field(ge=0, le=LARGEST)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Fractions = Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 PositiveFractions = Annotated[tuple[PositiveFraction, PositiveFraction], AfterValidator(_ordered)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
 Sizes = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=200)]
+"""The name of a folder of results; file systems allow 255 bytes, and what is unfinished has a longer name."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -52,11 +56,3 @@ class Section(BaseModel):
         if isinstance(content, dict) and (unknown := [str(key) for key in content if key not in cls.model_fields]):
             raise ValueError(f"no such key: {', '.join(unknown)}; allowed: {', '.join(cls.model_fields)}")
         return content
-
-    @field_validator("*")
-    @classmethod
-    def numbers_are_moderate(cls, value: Any) -> Any:
-        for item in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(item, int | float) and abs(item) > LARGEST:
-                raise ValueError("beyond ±2^53")
-        return value

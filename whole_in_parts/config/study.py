@@ -33,6 +33,11 @@ from whole_in_parts.config.section import Name, Section
 from whole_in_parts.config.transfer import Transfer
 
 PARAMS = Path("params.yaml")
+LONGEST_VALUE = 200
+"""Characters that a message shows of a value that is not allowed."""
+
+MOST_PROBLEMS = 20
+"""Lines of a message on a study that is not valid."""
 
 
 class Study(Section):
@@ -202,18 +207,28 @@ def load_study(path: Path = PARAMS) -> Study:
     """Read and validate a study.
 
     Raises:
-        ValueError: the file cannot be read (`params_file.read`), or values are not allowed (one line per key).
+        ValueError: the file is missing or not plain YAML, or keys have values that are not allowed (one line per key).
     """
     content = read(path)
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise ValueError("\n".join(f"{path}: {_line(problem)}" for problem in error.errors())) from None
+        problems = error.errors()
+        lines = [f"{path}: {_line(problem)}" for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(f"{path}: and {len(problems) - MOST_PROBLEMS} more")
+        raise ValueError("\n".join(lines)) from None
 
 
 def _line(problem: ErrorDetails) -> str:
     """Format a validation error as one line: the dotted key, the message and the offending value."""
-    key = ".".join(str(part) for part in problem["loc"])
-    value = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
-    message = problem["msg"].removeprefix("Value error, ")
+    key = _shortened(".".join(str(part) for part in problem["loc"]))
+    value = "" if isinstance(problem["input"], dict) else f" (given: {_shortened(repr(problem['input']))})"
+    message = _shortened(problem["msg"].removeprefix("Value error, "), 5 * LONGEST_VALUE)
     return f"{key}: {message}{value}" if key else message
+
+
+def _shortened(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Return a text on one line, and not longer than a message should be."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]}…"

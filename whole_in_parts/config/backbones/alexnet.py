@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from whole_in_parts.config.backbone import BackboneConfig
-from whole_in_parts.config.section import Count
+from whole_in_parts.config.section import LARGEST, Count
 
 
 class AlexNetConfig(BackboneConfig):
@@ -13,7 +13,7 @@ class AlexNetConfig(BackboneConfig):
 
     name: Literal["alexnet"]
     """Selects AlexNet."""
-    image_size: Annotated[int, Field(ge=15)]
+    image_size: Annotated[int, Field(ge=15, le=LARGEST)]
     """Side of the images in pixels, at least 15; equal to the run's `image_size`."""
     width: Count
     """Width (number of channels) of the first convolution."""

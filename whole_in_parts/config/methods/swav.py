@@ -1,11 +1,9 @@
 """Options of the method `swav` (`methods/swav.py`)."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from whole_in_parts.config.method import JointEmbeddingConfig
-from whole_in_parts.config.section import Count, NotNegative, Positive
+from whole_in_parts.config.section import Count, NotNegative, Positive, WholeNumber
 
 
 class SwAVConfig(JointEmbeddingConfig):
@@ -24,7 +22,7 @@ class SwAVConfig(JointEmbeddingConfig):
     """Iterations of Sinkhorn–Knopp."""
     frozen_epochs: NotNegative = 1.0
     """Epochs at the start during which the prototypes are not updated."""
-    queue: Annotated[int, Field(ge=0)] = 0
+    queue: WholeNumber = 0
     """Earlier embeddings of each view that help to balance a small batch, a multiple of `batch_size`; 0 is no queue."""
     queue_from_epoch: NotNegative = 15.0
     """Epoch from which the queues are filled; a queue is used once it is full."""

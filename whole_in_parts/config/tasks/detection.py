@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from whole_in_parts.config.section import Count, NotNegative, Positive
+from whole_in_parts.config.section import Count, NotNegative, Positive, Seed, WholeNumber
 from whole_in_parts.config.task import TaskConfig
 
 
@@ -26,7 +26,7 @@ class DetectionConfig(TaskConfig):
     """Peak learning rate of SGD."""
     weight_decay: NotNegative = 1e-4
     """Weight decay of SGD."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    warmup_steps: WholeNumber = 100
     """Steps over which the learning rate rises."""
     drops: tuple[Count, ...] = ()
     """Steps at which the learning rate is divided by 10, in rising order and below `steps`."""
@@ -44,7 +44,7 @@ class DetectionConfig(TaskConfig):
     """Batches after training from which the batch-norm statistics are computed anew."""
     recalls: Literal[11, 101] = 101
     """Recall levels over which precision is averaged: 101 as for COCO, or 11 as papers do for VOC 2007."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of the training."""
 
     @model_validator(mode="after")

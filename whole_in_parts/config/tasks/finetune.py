@@ -1,11 +1,9 @@
 """Options of the task `finetune` (`evaluation/tasks/finetune.py`)."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from whole_in_parts.config.evaluations import Percentage
-from whole_in_parts.config.section import Count, NotNegative, Positive
+from whole_in_parts.config.section import Count, NotNegative, Positive, Seed, SeveralOf
 from whole_in_parts.config.task import TaskConfig
 
 
@@ -16,7 +14,7 @@ class FinetuneConfig(TaskConfig):
     """Selects fine-tuning."""
     epochs: Count
     """Epochs of SGD."""
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: SeveralOf
     """Images in a batch; at least 2."""
     learning_rate: Positive
     """Peak learning rate of SGD."""
@@ -26,7 +24,7 @@ class FinetuneConfig(TaskConfig):
     """Weight decay of SGD, of biases and norms too."""
     labels: Percentage = 100
     """Percentage of the training images of each class that are trained on, 1 to 100."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of the training."""
 
     @property
