@@ -50,7 +50,8 @@ def datasets(findings: Findings) -> Iterable[str]:
         images = f"{listed(sizes)} images" if sizes else "images of unknown number"
         classes = f" of {known} classes" if known else ""
         part = f", {dataset.fraction:.0%} of the training images of each class" if dataset.fraction < 1 else ""
-        yield f"{name} ({dataset.source.name}) has {images}{classes}{part}."
+        origin = "" if name == dataset.source.name else f" ({dataset.source.name})"
+        yield f"{name}{origin} has {images}{classes}{part}."
 
 
 def backbones(findings: Findings) -> Iterable[str]:

@@ -83,7 +83,7 @@ def test_images_are_counted_as_they_were_packed_and_as_they_are_expected_where_t
     save("contract", "images", "contract.json", json.dumps(packed))
     text = setup(plan)
     assert "images (digits) has 998 train and 200 test images of 10 classes." in text
-    assert "digits (digits) has 1,000 train and 200 test images of 10 classes." in text
+    assert "digits has 1,000 train and 200 test images of 10 classes." in text
 
 
 def test_the_page_and_methods_md_say_the_same(plan):
