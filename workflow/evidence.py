@@ -21,7 +21,7 @@ from typing import Any
 from whole_in_parts.config.params_file import read
 from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.failure import Failure
-from whole_in_parts.report.results import OWNERS
+from whole_in_parts.report.asked import OWNERS
 from whole_in_parts.results import result_dir
 from workflow.evidence_page import readme
 from workflow.study import dump, with_runs

@@ -5,7 +5,7 @@ import pytest
 from whole_in_parts.config.paper import PublishedRow, load_papers
 from whole_in_parts.config.study import Study, load_study
 from whole_in_parts.evaluation.analysis import load_analysis
-from whole_in_parts.report.results import PATCH_METRICS, expected_metrics
+from whole_in_parts.report.asked import PATCH_METRICS, expected_metrics
 from workflow.papers import PAGES, STUDIES, pages, rows
 
 ROWS = list(rows())

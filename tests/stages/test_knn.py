@@ -11,7 +11,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation import features, linear_probe
 from whole_in_parts.evaluation.nearest_neighbours import nearest, vote
 from whole_in_parts.failure import Failure
-from whole_in_parts.report import results
+from whole_in_parts.report.asked import expected_metrics
 from whole_in_parts.report.tables import columns
 from whole_in_parts.results import result_dir
 
@@ -35,7 +35,7 @@ def test_each_representation_that_was_extracted_has_its_neighbours(small, built,
     assert list(metrics) == ["top1_k5_layer_1", "top1_k20_layer_1", "top1_k5", "top1_k20"]
     claim("top1_k5 less that of the first layer", metrics["top1_k5"] - metrics["top1_k5_layer_1"], above=-12)
     claim("top1_k5 of the first layer", metrics["top1_k5_layer_1"], above=20)
-    assert results.expected_metrics(study, "byol", "knn") == list(metrics)
+    assert expected_metrics(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
 
 
@@ -53,7 +53,7 @@ def test_each_share_of_the_labels_votes_by_itself_and_what_each_says_of_a_sample
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     ends = [f"k{k}{by}" for by in ("_labels_1", "_labels_10", "") for k in (5, 8)]
     assert list(metrics) == [f"top1_{end}" for end in ends]
-    assert results.expected_metrics(study, "byol", "knn") == list(metrics)
+    assert expected_metrics(study, "byol", "knn") == list(metrics)
     assert [column.metric for column in columns(study) if column.kind == "knn"] == list(metrics)
     claim("top1_k5 by 1 %", metrics["top1_k5_labels_1"], above=20)
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pydict()

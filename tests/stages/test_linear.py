@@ -14,7 +14,7 @@ from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation import crops_probe, features, linear_probe, logistic_probe
 from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS
 from whole_in_parts.failure import Failure
-from whole_in_parts.report import results
+from whole_in_parts.report.asked import expected_metrics
 from whole_in_parts.report.tables import columns
 from whole_in_parts.results import result_dir
 
@@ -70,7 +70,7 @@ def test_each_representation_is_probed_by_each_share_of_the_labels(small, severa
     ends = [f"{of}{by}" for of in ("", "_patch", "_layer_2") for by in ("", "_labels_10", "_labels_1")]
     assert list(metrics) == [f"top1{end}" for end in ends]
     asked = Study.model_validate(study.model_dump() | {"extract": {"representations": NAMES}})
-    assert results.expected_metrics(asked, "byol", "linear") == list(metrics)
+    assert expected_metrics(asked, "byol", "linear") == list(metrics)
     assert [column.metric for column in columns(asked) if column.kind == "linear"] == list(metrics)
     assert list(rows) == ["key", "label", *[f"predicted{end}" for end in ends]]
     claim("top1 by 1 %", metrics["top1_labels_1"], above=20)
@@ -104,7 +104,7 @@ def test_a_probe_on_crops_stands_beside_the_others_and_leaves_them_as_they_are(s
     metrics = written(directory)
     before = written(result_dir("linear", "supervised"))
     assert {name: value for name, value in metrics.items() if not name.startswith("crops_")} == before
-    assert set(results.expected_metrics(study, "byol", "linear")) <= set(metrics)
+    assert set(expected_metrics(study, "byol", "linear")) <= set(metrics)
     shown = [column.metric for column in columns(study) if column.kind == "linear"]
     assert shown == ["top1", "crops_top1", "crops_top1_layer_2"]
 

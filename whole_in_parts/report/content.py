@@ -9,12 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from whole_in_parts.report import palette, tables
+from whole_in_parts.report.asked import EVALUATIONS, asked_of_analysis
 from whole_in_parts.report.experimental_setup import listed, paragraphs
 from whole_in_parts.report.figures import Drawing
 from whole_in_parts.report.findings import Findings
 from whole_in_parts.report.groups import summarise
 from whole_in_parts.report.pictures import Picture
-from whole_in_parts.report.results import EVALUATIONS, asked_of_analysis
 
 TEMPLATES = Path(__file__).parent
 SCRIPT = (TEMPLATES / "tables.js").read_text(encoding="utf-8")

@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.corruption import SEVERITIES
 from whole_in_parts.report import captions
+from whole_in_parts.report.asked import ONLINE_METRICS, PATCH_METRICS
 from whole_in_parts.report.drawing import FULL, HALF, PANELS, STYLE, legend, panels, svg
 from whole_in_parts.report.groups import Group, Summary, summarise
 from whole_in_parts.report.palette import DASHES, MUTED, Look, looks
-from whole_in_parts.report.results import ONLINE_METRICS, PATCH_METRICS, RunResults
+from whole_in_parts.report.results import RunResults
 
 TERMS = ["--", ":", "-."]
 INCHES_PER_CHARACTER = 0.085

@@ -9,21 +9,21 @@ from typing import NamedTuple
 
 from whole_in_parts.config.study import Study
 from whole_in_parts.evaluation.metric_names import suffix
-from whole_in_parts.report.claims import TestedClaim
-from whole_in_parts.report.findings import Findings
-from whole_in_parts.report.formats import BLANK, write_all, write_csv
-from whole_in_parts.report.groups import Group, Summary, summarise
-from whole_in_parts.report.published import ComparedTable, PublishedCell
-from whole_in_parts.report.results import (
+from whole_in_parts.report.asked import (
     ALWAYS,
     EVALUATIONS,
     IF_TRAINED,
-    RunResults,
     applies,
     asked_of_analysis,
     headline,
     probed_on_crops,
 )
+from whole_in_parts.report.claims import TestedClaim
+from whole_in_parts.report.findings import Findings
+from whole_in_parts.report.formats import BLANK, write_all, write_csv
+from whole_in_parts.report.groups import Group, Summary, summarise
+from whole_in_parts.report.published import ComparedTable, PublishedCell
+from whole_in_parts.report.results import RunResults
 
 PRETRAIN = ALWAYS + IF_TRAINED
 NBSP = "\N{NO-BREAK SPACE}"
