@@ -12,8 +12,8 @@ from whole_in_parts.report.claims import PRETRAINING, pretraining
 from whole_in_parts.results import RESULTS
 
 NONE = "–"
-"""What the tables of the report have for a number that one seed does not give, such as a standard deviation."""
-OF_ONE_SETTING = re.compile(r"(?!top1_k).*_\d+")
+"""What the tables of the report have for what is not there, such as the standard deviation of one seed."""
+OF_ONE_SETTING = re.compile(r"corrupt \w+_\d|mask mask_\d+")
 """Metrics of one severity or one rate, which the table of results leaves out for their means."""
 
 Rows = list[dict[str, str]]
@@ -29,7 +29,7 @@ def readme(folder: Path) -> str:
         "## Conditions",
         conditions(folder / "conditions.json"),
         "## Claims",
-        "Differences are in points, paired by seed, with their 95 % interval.",
+        "Differences are paired by seed, with their 95 % interval; those of accuracies are in points.",
         claims(read(tables / "claims.csv")),
         "## Results",
         "Means over seeds and standard deviations, in per cent.",
@@ -62,7 +62,7 @@ def claims(compared: Rows) -> str:
     for row in compared:
         says, place = sentence(row["paper"], row["claim"])
         bounds = f" [{rounded(row['low'])}, {rounded(row['high'])}]" if row["low"] != NONE else ""
-        verdict = f"**{row['verdict']}**" + (f": {row['reason']}" if row["reason"] else "")
+        verdict = f"**{row['verdict']}**" + ("" if row["reason"] == NONE else f": {row['reason']}")
         difference = f"{rounded(row['difference'])}{bounds}"
         rows.append([says, place, row["groups"], row["seeds"], difference, verdict])
     return markdown(header, rows)
@@ -80,10 +80,11 @@ def results(measured: Rows) -> str:
     """Write the mean metrics of each group as one row."""
     cells: dict[str, dict[str, str]] = {}
     for row in measured:
-        if not OF_ONE_SETTING.fullmatch(row["metric"]):
+        column = f"{row['evaluation']} {row['metric']}"
+        if not OF_ONE_SETTING.fullmatch(column):
             group = cells.setdefault(row["group"], {"seeds": row["seeds"]})
             spread = f" ± {rounded(row['std'])}" if row["std"] != NONE else ""
-            group[f"{row['evaluation']} {row['metric']}"] = f"{rounded(row['mean'])}{spread}"
+            group[column] = f"{rounded(row['mean'])}{spread}"
 
     columns = list(dict.fromkeys(column for group in cells.values() for column in group))
     rows = ([name, *(group.get(column, "") for column in columns)] for name, group in cells.items())
