@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Neither tool needs to phone home, and Great Expectations is told so before it is imported.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: docs help study demo plan grid papers check test lint format bench evidence verify licences schema lock
+.PHONY: docs help study demo plan grid papers check test lint format bench contracts evidence verify licences schema lock
 
 help:  ## the commands of this file
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
@@ -52,6 +52,9 @@ bench: $(VENV)/ready  ## speed, as ratios measured in one run
 
 evidence: $(VENV)/ready  ## a slice of evidence on the accelerator that is here; again until nothing is left
 	python -m workflow.evidence_slice --minutes $(or $(MINUTES),9)
+
+contracts: $(VENV)/ready  ## check models, features and metrics that are there
+	python -m workflow.contracts
 
 licences: $(VENV)/ready  ## after a change of requirements.lock
 	python -m workflow.licences

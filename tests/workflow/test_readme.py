@@ -20,6 +20,7 @@ ELSEWHERE = {
     "make grid": "test_grid.py",
     "make evidence": "test_slices.py",
     "make verify": "test_verify.py",
+    "make contracts": "test_contracts.py",
     "snakemake --report report.zip": "test_snakemake_report.py",
     "python -m workflow.study claims_co_ssl --runs 'dino*' 'co_dino*'": "test_study.py",
     "python -m workflow.evidence claims_co_ssl": "test_evidence.py",
