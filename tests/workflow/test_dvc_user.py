@@ -33,13 +33,36 @@ def test_plots_show_the_losses(study):
     assert "byol" in (study / "plots/index.html").read_text()
 
 
+def secrets(config: configparser.ConfigParser) -> set[str]:
+    """The options of DVC's configuration that hold a secret, by their name, or by a value with a user's password."""
+    named = re.compile("key|secret|password|token|credential|sas|keyfile|gdrive")
+    valued = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&;][\w-]*(key|secret|password|token|sig|credential)=", re.IGNORECASE)
+    options = [(option, value) for section in config.sections() for option, value in config[section].items()]
+    return {option for option, value in options if named.search(option) or valued.search(value)}
+
+
+def parsed(text: str) -> configparser.ConfigParser:
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_string(text)
+    return config
+
+
 def test_the_configuration_of_dvc_holds_no_secret():
-    config = configparser.ConfigParser()
-    config.read(ROOT / ".dvc/config")
-    options = {option for section in config.sections() for option in config[section]}
-    secret = re.compile("key|secret|password|token|credential|sas|keyfile|gdrive")
-    assert not {option for option in options if secret.search(option)}
+    assert secrets(parsed((ROOT / ".dvc/config").read_text())) == set()
     assert "/config.local" in (ROOT / ".dvc/.gitignore").read_text().split()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ssh://user:password@host/path", "https://:token@host", "azure://account/path?sig=abc", "s3://b/p?X-Amz-Token=a"],
+)
+def test_a_secret_in_the_address_of_a_remote_is_found(url):
+    assert secrets(parsed(f"['remote \"lab\"']\nurl = {url}\nverify = true\n")) == {"url"}
+
+
+@pytest.mark.parametrize("url", ["ssh://user@host:22/path", "s3://bucket/study", "/data/remote", "../user:a@b"])
+def test_an_address_without_a_secret_is_let_be(url):
+    assert secrets(parsed(f"['remote \"lab\"']\nurl = {url}\n")) == set()
 
 
 def test_an_experiment_in_place_says_that_recipes_are_written_out_and_how_to_go_back(study):
