@@ -4,16 +4,20 @@ import os
 import sys
 
 from dvc.exceptions import DvcException
-from snakemake.exceptions import WorkflowError
+from dvc.lock import LockError
 
 from whole_in_parts.config.recipes import redundant_overrides
 from whole_in_parts.config.study import PARAMS, load_study
 from workflow.build_lock import BuildLock
+from workflow.dvc_lock import holder
 from workflow.dvc_stages import Stages
 
 
 def stages():
-    """Return the stages of the study; jobs on a cluster read them from the marks of the main process."""
+    """Return the stages of the study; jobs on a cluster read them from the marks of the main process.
+
+    What hinders ends with its message alone; Snakemake would add a trace to an exception.
+    """
     if not workflow.is_main_process:
         return Stages.from_marks()
     try:
@@ -21,8 +25,10 @@ def stages():
         if remark := redundant_overrides(PARAMS):
             logger.warning(remark)
         return Stages.from_dvc(study)
-    except (ValueError, DvcException) as error:
-        raise WorkflowError(error)
+    except LockError as error:
+        sys.exit(BuildLock.builder() or holder(error))
+    except (ValueError, OSError, DvcException) as error:
+        sys.exit(str(error))
 
 
 STAGES = stages()
@@ -43,7 +49,6 @@ def all_outputs(wildcards):
 def stage_of(output):
     """Return the stage of an output; a target that the study does not have ends with the nearest that it has."""
     if output not in STAGES.by_output:
-        # Snakemake would add a trace to an exception.
         sys.exit(STAGES.unknown(output))
     return STAGES.by_output[output]
 

@@ -23,12 +23,31 @@ class BuildLock:
         """
         cls.FILE.parent.mkdir(exist_ok=True)
         stream = cls.FILE.open("a+")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            raise WorkflowError(f"{cls.FILE}: {stream.read()} builds here; wait for it, or stop it") from None
+        if not _acquire(stream):
+            raise WorkflowError(cls._holder(stream))
         stream.truncate(0)
         stream.write(f"Snakemake's process {os.getpid()}")
         stream.flush()
         cls._held = stream
+
+    @classmethod
+    def builder(cls) -> str:
+        """Return one line that names the process that builds in this directory; empty if there is none."""
+        if not cls.FILE.exists():
+            return ""
+        with cls.FILE.open() as stream:
+            return "" if _acquire(stream) else cls._holder(stream)
+
+    @classmethod
+    def _holder(cls, stream: IO[str]) -> str:
+        stream.seek(0)
+        return f"{cls.FILE}: {stream.read()} builds here; wait for it, or stop it"
+
+
+def _acquire(stream: IO[str]) -> bool:
+    """Lock a file if no other process has, and return whether it is locked now."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,17 +1,52 @@
-"""Hold DVC's lock on the project, with a bounded time of waiting for other processes."""
+"""Hold DVC's locks, on the project and on paths, with a bounded time of waiting for other processes."""
 
 import json
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from dvc.lock import LockBase, LockError
 from dvc.repo import Repo
 
 PATIENCE_SECONDS = 120.0
-"""How long to wait for another process; a stage does not hold the lock while it computes."""
+"""How long to wait for another process; a stage does not hold the lock on the project while it computes."""
+
+BUSY = re.compile(r"'(?P<path>.+)' is busy.*?\(PID (?P<process>\d+)\): (?P<command>[^\n]*)", re.DOTALL)
+"""What DVC says of a path that another process reads or writes."""
+
+Result = TypeVar("Result")
+
+
+def when_free(action: Callable[[], Result], patience: float = PATIENCE_SECONDS) -> Result:
+    """Call a function that locks paths, and again as long as another process is at work on one of them.
+
+    Raises:
+        LockError: it still was after `patience` seconds; the message names the process and the path.
+    """
+    started = time.monotonic()
+    reported = False
+    while True:
+        try:
+            return action()
+        except LockError as error:
+            if not BUSY.search(str(error)) or time.monotonic() - started > patience:
+                raise LockError(holder(error)) from None
+            if not reported:
+                print(holder(error), file=sys.stderr, flush=True)
+                reported = True
+        time.sleep(1)
+
+
+def holder(error: LockError) -> str:
+    """Return one line that names the process which holds a lock, and what it is at."""
+    busy = BUSY.search(str(error))
+    if not busy:
+        return " ".join(str(error).split())
+    return f"{busy['path']}: process {busy['process']} ({busy['command']}) is at work on it; wait for it, or stop it"
 
 
 @contextmanager

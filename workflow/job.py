@@ -22,7 +22,7 @@ from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 
 from workflow import lockfile
-from workflow.dvc_lock import locked
+from workflow.dvc_lock import locked, when_free
 from workflow.dvc_stages import MARKS, Stage
 from workflow.verified import verified_hashes, verified_objects
 
@@ -51,8 +51,8 @@ def main() -> None:
     if not dvc.__version__.startswith(TESTED):
         run_by_command(stage)
     try:
-        run(stage)
-    except DvcException as error:
+        when_free(lambda: run(stage))
+    except (DvcException, OSError) as error:
         sys.exit(f"{stage.address}: {' '.join(str(error).split())}")
 
 

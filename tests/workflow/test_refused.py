@@ -1,14 +1,21 @@
 """What cannot be built is refused with one line that names the file, process or key, and nothing has been done."""
 
 import fcntl
+import json
 import os
+import re
+import shutil
 import subprocess
+import threading
+from dataclasses import replace
 
 import pytest
 from dvc.lock import LockError
 from dvc.repo import Repo
 
-from workflow.dvc_lock import locked
+from workflow import job
+from workflow.dvc_lock import locked, when_free
+from workflow.dvc_stages import Stage
 
 HOSTILE = "$(touch ran)"
 
@@ -51,6 +58,46 @@ def test_a_second_build_is_refused_by_the_process_that_builds(study):
         assert study.would_run()  # to look does no harm
     assert (study / "dvc.lock").read_bytes() == before
     study.run("snakemake", "--cores", "1", "results/knn/byol")
+
+
+def test_a_look_at_a_study_beside_its_build_is_refused_by_the_process_that_builds(study):
+    """A stage that runs holds DVC's lock on what it writes."""
+    held = {"write": {str(study / "results/knn/byol"): {"pid": os.getpid(), "cmd": "job knn@byol"}}, "read": {}}
+    (study / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+    said = f"results/knn/byol: process {os.getpid()} (job knn@byol) is at work on it; wait for it, or stop it\n"
+    assert study.run("snakemake", "-n", fails=True).endswith(said)
+
+    with (study / ".snakemake/build.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.write("Snakemake's process 4711")
+        stream.flush()
+        said = ".snakemake/build.lock: Snakemake's process 4711 builds here; wait for it, or stop it\n"
+        assert study.run("snakemake", "--cores", "1", fails=True).endswith(said)
+
+
+def test_a_path_that_dvc_is_at_work_on_is_waited_for_and_then_refused_by_the_process(study, monkeypatch, capfd):
+    monkeypatch.chdir(study.folder)
+    held = {"write": {}, "read": {str(study / "results/knn/byol"): [{"pid": os.getppid(), "cmd": "dvc push"}]}}
+    (study / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+    stage = Stage.read_mark(study / ".snakemake/stale/results/knn/byol.json")
+    said = rf"results/knn/byol: process {os.getppid()} \(dvc push\) is at work on it; wait for it, or stop it"
+    with pytest.raises(LockError, match=said):
+        when_free(lambda: job.run(replace(stage, forced=True)), patience=0)
+
+    def free() -> None:
+        (study / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {}, "read": {}}))
+
+    threading.Timer(2, free).start()
+    when_free(lambda: job.run(stage))
+    assert re.search(said, capfd.readouterr().err)
+
+
+def test_a_folder_of_dvc_that_cannot_be_written_is_refused_with_one_line(study):
+    shutil.rmtree(study / ".dvc/tmp")
+    (study / ".dvc/tmp").touch()
+    printed = study.run("snakemake", "-n", fails=True)
+    assert printed.splitlines()[-1].endswith(f"File exists: '{study / '.dvc/tmp'}'")
+    assert "Traceback" not in printed
 
 
 def test_dvcs_lock_is_waited_for_and_then_refused_by_the_process_that_holds_it(study, monkeypatch):
