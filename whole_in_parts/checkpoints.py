@@ -3,15 +3,20 @@
 import hashlib
 import io
 import os
+import struct
 import sys
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from whole_in_parts.failure import Failure
+from whole_in_parts.environment import float_from_environment
+from whole_in_parts.failure import UNFIT, Failure, described
 
 INTERVAL_SECONDS = 30.0
 """The least time between two checkpoints; `CHECKPOINT_SECONDS` of the environment overrides it."""
@@ -34,7 +39,7 @@ class Checkpoints:
         self.configuration = dict(configuration or {})
         self.saved_at = time.monotonic()
         self.save_seconds = 0.0
-        self.interval = float(os.environ.get("CHECKPOINT_SECONDS", INTERVAL_SECONDS))
+        self.interval = float_from_environment("CHECKPOINT_SECONDS", INTERVAL_SECONDS)
 
     def files(self) -> list[Path]:
         """List the complete checkpoints, oldest first."""
@@ -44,7 +49,7 @@ class Checkpoints:
         """Load the newest undamaged checkpoint; None if there is none.
 
         Raises:
-            Failure: the checkpoint has another configuration.
+            Failure: the checkpoint has another configuration, or its undamaged content is no checkpoint.
         """
         for file in reversed(self.files()):
             try:
@@ -70,6 +75,21 @@ class Checkpoints:
                     f"{self.folder}: the checkpoint has {key}: {old}, but now it is {new}. To resume, restore the "
                     "old value; to start again, remove the folder"
                 )
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Turn what goes wrong where a state is restored into one line.
+
+        Raises:
+            Failure: the checkpoint does not hold what is restored from it.
+        """
+        try:
+            yield
+        except UNFIT as error:
+            raise Failure(
+                f"{self.folder}: the checkpoint holds another state than is needed ({described(error)}); to start "
+                "again, remove the folder"
+            ) from error
 
     def due(self) -> bool:
         """Return whether it is time for the next checkpoint."""
@@ -114,8 +134,22 @@ def read(file: Path) -> dict[str, Any]:
 
     Raises:
         ValueError: the file is truncated or changed.
+        Failure: it is as it was written, and no checkpoint.
     """
     content = file.read_bytes()
     if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
         raise ValueError("damaged: its checksum differs from that of its content")
-    return torch.load(io.BytesIO(content[DIGEST_BYTES:]), weights_only=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch warns of content that it then refuses
+            saved = torch.load(io.BytesIO(content[DIGEST_BYTES:]), weights_only=True)
+    except UnpicklingError as error:  # its message advises to let the file run code
+        message = "its checksum is right, but it holds other objects than tensors and plain data; remove it"
+        raise Failure(f"{file}: {message}") from error
+    except (EOFError, struct.error, *UNFIT) as error:
+        message = f"its checksum is right, but it is no checkpoint ({described(error)}); remove it"
+        raise Failure(f"{file}: {message}") from error
+
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("configuration", "state")):
+        raise Failure(f"{file}: its checksum is right, but it has no configuration and state; remove it")
+    return saved

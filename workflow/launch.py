@@ -19,6 +19,7 @@ from pathlib import Path
 from whole_in_parts.config.study import Study
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.distributed.group import group, timeout
+from whole_in_parts.environment import int_from_environment
 from whole_in_parts.failure import Failure
 from whole_in_parts.results import interrupted_mark
 from workflow import program
@@ -62,7 +63,7 @@ def launcher(environment: Mapping[str, str], gpus: int) -> list[str]:
         return []
 
     nodes = nodes_of_job(environment)
-    processes = int(environment.get("PROCESSES_PER_NODE", str(max(gpus, 1))))
+    processes = int_from_environment("PROCESSES_PER_NODE", max(gpus, 1), 1, environment)
     job = environment.get("SLURM_JOB_ID") if nodes > 1 or shutil.which("srun") else None
     if nodes * processes == 1 and not job:
         return []
@@ -89,7 +90,7 @@ def nodes_of_job(environment: Mapping[str, str]) -> int:
     """
     job = environment.get("SLURM_JOB_ID")
     if "SLURM_JOB_NUM_NODES" in environment or not job:
-        return int(environment.get("SLURM_JOB_NUM_NODES", "1"))
+        return int_from_environment("SLURM_JOB_NUM_NODES", 1, 1, environment)
     squeue = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%D"], capture_output=True, text=True)
     if squeue.returncode or not squeue.stdout.strip():
         raise Failure(f"squeue does not give how many nodes job {job} has: {squeue.stderr.strip()}")
@@ -113,7 +114,7 @@ def endpoint(environment: Mapping[str, str]) -> str:
         Failure: the port is in use.
     """
     default = PORTS[int(environment["SLURM_JOB_ID"]) % len(PORTS)]
-    port = int(environment.get("MASTER_PORT", default))
+    port = int_from_environment("MASTER_PORT", default, 1, environment)
     host = environment.get("MASTER_ADDR", socket.gethostname())
     with socket.socket() as test:
         test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier job may linger

@@ -1,3 +1,6 @@
+import hashlib
+import io
+import pickle
 from pathlib import Path
 
 import pytest
@@ -5,6 +8,7 @@ import torch
 
 from whole_in_parts import checkpoints
 from whole_in_parts.checkpoints import Checkpoints
+from whole_in_parts.failure import Failure
 
 STATE = {"step": 3, "weights": {"a": torch.arange(4.0)}, "history": [{"loss": 0.5}]}
 
@@ -55,6 +59,57 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(tmp_path, har
     newest.write_bytes({"cut": newest.read_bytes()[:-100], "changed": bytes(content), "empty": b""}[harm])
     assert Checkpoints(tmp_path).load()["step"] == 2
     assert str(newest) in capsys.readouterr().err
+
+
+def sealed(content: bytes) -> bytes:
+    """What a file has in which the checksum is right."""
+    return hashlib.sha256(content).digest() + content
+
+
+def pickled(content: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    return stream.getvalue()
+
+
+NO_CHECKPOINTS = {
+    "nothing": b"",
+    "text": b"not found\n",
+    "a pickle of code": pickle.dumps(print),
+    "half an archive": pickled(STATE)[:-200],
+    "a tensor": pickled(torch.ones(3)),
+    "no configuration": pickled({"state": STATE}),
+    "a state that is a list": pickled({"configuration": {}, "state": [1]}),
+    "half a number": pickle.dumps(1.5)[:-5],
+}
+
+
+@pytest.mark.parametrize("name", NO_CHECKPOINTS)
+def test_a_file_whose_checksum_is_right_and_that_is_no_checkpoint_is_a_failure_that_names_it(tmp_path, name):
+    (tmp_path / "00000000.pt").write_bytes(sealed(NO_CHECKPOINTS[name]))
+    with pytest.raises(Failure, match=r"00000000\.pt: its checksum is right, but it .*; remove it$") as error:
+        Checkpoints(tmp_path).load()
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_state_of_another_network_is_a_failure_that_names_the_folder(tmp_path):
+    saving = Checkpoints(tmp_path)
+    saving.save({"model": torch.nn.Linear(2, 3).state_dict()})
+    model = torch.nn.Linear(3, 3)
+    for key in ("model", "optimizer"):
+        with (
+            pytest.raises(Failure, match=f"{tmp_path}: the checkpoint holds another state") as error,
+            saving.restoring(),
+        ):
+            model.load_state_dict(saving.load()[key])
+        assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("seconds", ["abc", "nan", "-1"])
+def test_a_time_between_checkpoints_that_is_none_is_refused_by_the_name_of_the_variable(tmp_path, monkeypatch, seconds):
+    monkeypatch.setenv("CHECKPOINT_SECONDS", seconds)
+    with pytest.raises(Failure, match=f"CHECKPOINT_SECONDS={seconds}: allowed is a number of 0.0 or more"):
+        Checkpoints(tmp_path)
 
 
 def test_where_all_are_damaged_a_training_begins_anew(tmp_path):

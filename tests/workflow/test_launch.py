@@ -1,4 +1,7 @@
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -68,6 +71,30 @@ def test_jobs_at_one_time_meet_at_different_ports():
     commands = [launcher(SLURM | {"SLURM_JOB_ID": job}, 1) for job in ("42", "43")]
     ends = {part for command in commands for part in command if "endpoint" in part}
     assert len(ends) == 2
+
+
+@pytest.mark.parametrize("name", ["PROCESSES_PER_NODE", "SLURM_JOB_NUM_NODES", "MASTER_PORT"])
+def test_a_variable_that_is_no_number_is_refused_by_its_name(name):
+    with pytest.raises(Failure, match=f"^{name}=two: allowed is a whole number of 1 or more"):
+        launcher(SLURM | {"MASTER_ADDR": "head", name: "two"}, 1)
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_rank_that_is_started_by_hand_on_a_port_in_use_ends_with_one_line(tmp_path, root, rank):
+    (tmp_path / "params.yaml").write_text((root / "workflow/studies/small.yaml").read_text())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ranks = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "RANK_TIMEOUT_SECONDS": "3"}
+        ranks |= {"MASTER_PORT": str(taken.getsockname()[1]), "PYTHONPATH": str(root)}
+        command = [sys.executable, "-m", "stages.pretrain", "byol"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | ranks, capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == 1
+    said = f"stages.pretrain byol: error: rank {rank}: no rendezvous at MASTER_ADDR:MASTER_PORT, 127.0.0.1:"
+    assert done.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_port_in_use_is_named_with_what_to_do():

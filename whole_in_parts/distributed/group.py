@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ import torch.distributed as dist
 
 from whole_in_parts.distributed import unix_sockets
 from whole_in_parts.distributed.collectives import gather, gather_objects, rank
+from whole_in_parts.environment import float_from_environment, int_from_environment
 from whole_in_parts.failure import Failure, first_line
 
 ALIVE_SECONDS = 2.0
@@ -29,7 +31,7 @@ STORE_SECONDS = 5 * ALIVE_SECONDS
 
 def timeout() -> timedelta:
     """Return how long to wait for a process: `RANK_TIMEOUT_SECONDS` of the environment, or 5 minutes."""
-    return timedelta(seconds=float(os.environ.get("RANK_TIMEOUT_SECONDS", "300")))
+    return timedelta(seconds=float_from_environment("RANK_TIMEOUT_SECONDS", 300.0, 0.1))
 
 
 @contextmanager
@@ -39,11 +41,11 @@ def group(device: torch.device) -> Iterator[None]:
     Raises:
         Failure: a process failed, died or does not answer; the message names its rank.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if int_from_environment("WORLD_SIZE", 1, 1) == 1:
         yield
         return
 
-    store, number, count = next(dist.rendezvous("env://", timeout=timeout()))
+    store, number, count = rendezvous()
     status = dist.PrefixStore("status", store)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
@@ -60,6 +62,33 @@ def group(device: torch.device) -> Iterator[None]:
         # A collective failed, so probably another process did.
         raise Failure(diagnose_failure(status, number, count, error)) from error
     dist.destroy_process_group()
+
+
+def rendezvous() -> tuple[dist.Store, int, int]:
+    """Meet the other processes; return the store that all share, the rank and the number of processes.
+
+    Raises:
+        Failure: the address is in use by another program, or nobody answers there before the timeout.
+    """
+    # A program that accepts the connection and says nothing blocks torch for ever, so a thread asks it.
+    met: Future[tuple[dist.Store, int, int]] = Future()
+    threading.Thread(target=meet, args=[met], daemon=True).start()
+    try:
+        return met.result(timeout().total_seconds() + ALIVE_SECONDS)
+    except (RuntimeError, ValueError, TimeoutError) as error:
+        address = f"{os.environ.get('MASTER_ADDR', '')}:{os.environ.get('MASTER_PORT', '')}"
+        raise Failure(
+            f"rank {os.environ.get('RANK', '?')}: no rendezvous at MASTER_ADDR:MASTER_PORT, {address} "
+            f"({first_line(error)}); set them to the first node and a free port, the same for all ranks"
+        ) from error
+
+
+def meet(met: Future[tuple[dist.Store, int, int]]) -> None:
+    """Meet the other processes; set the store, the rank and the number of processes, or the error."""
+    try:
+        met.set_result(next(dist.rendezvous("env://", timeout=timeout())))
+    except Exception as error:
+        met.set_exception(error)
 
 
 def connect_sockets(store: dist.Store, device: torch.device) -> AbstractContextManager[None]:

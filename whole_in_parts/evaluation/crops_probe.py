@@ -54,7 +54,8 @@ def fit(
     best: dict[str, Choice] = {}
     first = 0
     if state := checkpoints.load():
-        first = restore(state, layers, best)
+        with checkpoints.restoring():
+            first = restore(state, layers, best)
     assert_same_config({"the step to go on from": str(first)})
 
     crops = random_crops(images, trained_N, options.batch_size, options.seed, range(first, steps), device)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.randomness import permutation, stratified
 from whole_in_parts.config.evaluations import Linear, LinearOnCrops
 from whole_in_parts.evaluation.features import Features
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import UNFIT, Failure, described
 from whole_in_parts.progress import progress
 from whole_in_parts.schedules import cosine
 from whole_in_parts.shapes import Float, Int
@@ -122,11 +123,15 @@ def load(file: Path, device: torch.device) -> nn.Linear:
     """Load a classifier that `save` wrote, without gradients.
 
     Raises:
-        Failure: the file does not exist.
+        Failure: the file does not exist, is damaged or holds no classifier.
     """
     if not file.exists():
         raise Failure(f"{file}: there is no linear classifier; make it with: dvc repro linear@{file.parent.name}")
-    weights = load_file(file)
-    layer = nn.Linear(weights["weight"].shape[1], weights["weight"].shape[0])
-    layer.load_state_dict(weights)
+    try:
+        weights = load_file(file)
+        classes, features = weights["weight"].shape
+        layer = nn.Linear(features, classes)
+        layer.load_state_dict(weights)
+    except (OSError, SafetensorError, *UNFIT) as error:
+        raise Failure(f"{file}: no linear classifier that can be loaded ({described(error)})") from error
     return layer.to(device).requires_grad_(False)

@@ -4,7 +4,7 @@ import hashlib
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -84,17 +84,18 @@ def checkpoints(context: TaskContext, options: TaskConfig) -> Checkpoints:
     return Checkpoints(context.scratch / f"{options.name}_{state.hexdigest()[:16]}")
 
 
-def resume(state: dict[str, Any] | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Load the state of a checkpoint into model and optimizer; return the next step, 0 without a checkpoint.
+def resume(saved: Checkpoints, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Load the last checkpoint into model and optimizer; return the next step, 0 without a checkpoint.
 
     Raises:
-        Failure: the processes differ in the step (a collective).
+        Failure: the checkpoint does not fit, or the processes differ in the step (a collective).
     """
     step = 0
-    if state:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+    if state := saved.load():
+        with saved.restoring():
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            step = state["step"]
     assert_same_config({"the step to go on from": str(step)})
     return step
 

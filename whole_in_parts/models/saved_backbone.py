@@ -6,6 +6,7 @@ architecture of timm's, and expects images that are normalised by the mean and s
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 
 from whole_in_parts.config.backbone import BackboneConfig, backbone_config
 from whole_in_parts.config.precision import Precision
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import UNFIT, Failure, described
 from whole_in_parts.models.backbone import Backbone, build_backbone
 from whole_in_parts.models.lean_loading import Uninitialised, load_file_into
 
@@ -57,12 +58,32 @@ def load(folder: Path, device: torch.device, precision: Precision = "float32") -
         with Uninitialised():
             backbone = build_backbone(backbone_config(config["backbone"]))
         load_file_into(backbone.stored, folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Failure(f"{folder}: no model that can be loaded ({error})") from error
+        size = side_of_images(config)
+    except (OSError, SafetensorError, *UNFIT) as error:
+        raise Failure(f"{folder}: no model that can be loaded ({described(error)})") from error
     backbone.precision = precision
-    return backbone.to(device).eval().requires_grad_(False), config["pretrained_cfg"]["input_size"][-1]
+    return backbone.to(device).eval().requires_grad_(False), size
 
 
 def image_size(folder: Path) -> int:
-    """Return the side of the images that a saved backbone was trained on, in pixels."""
-    return json.loads((folder / "config.json").read_text())["pretrained_cfg"]["input_size"][-1]
+    """Return the side of the images that a saved backbone was trained on, in pixels.
+
+    Raises:
+        Failure: its configuration is missing or damaged.
+    """
+    try:
+        return side_of_images(json.loads((folder / "config.json").read_text()))
+    except (OSError, *UNFIT) as error:
+        raise Failure(f"{folder / 'config.json'}: not the configuration of a model ({described(error)})") from error
+
+
+def side_of_images(config: dict[str, Any]) -> int:
+    """Return the side of the images of a configuration, in pixels.
+
+    Raises:
+        ValueError: it is no number of pixels.
+    """
+    size = config["pretrained_cfg"]["input_size"][-1]
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"pretrained_cfg.input_size: {size!r} is no number of pixels")
+    return size

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import struct
 import urllib.request
 import warnings
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from whole_in_parts.failure import Failure, first_line
+from whole_in_parts.failure import UNFIT, Failure, described, first_line
 
 SECONDS = 60
 """How long a server may take to answer, and between two pieces of its answer."""
@@ -38,8 +39,8 @@ def read(file: Path, entry: str = "") -> dict[str, Tensor]:
     """
     try:
         content = load_file(file) if file.suffix == ".safetensors" else _read_torch(file)
-    except (OSError, EOFError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise Failure(f"{file}: not a file of weights that can be read ({first_line(error)})") from error
+    except (OSError, EOFError, struct.error, SafetensorError, *UNFIT) as error:
+        raise Failure(f"{file}: not a file of weights that can be read ({described(error)})") from error
     except UnpicklingError as error:
         raise Failure(
             f"{file}: holds other objects than tensors and plain data, and none of its code was run "

@@ -142,8 +142,9 @@ def resume(training: Training, state: TrainState, checkpoints: Checkpoints) -> T
         Failure: the processes differ in options, data, code or step.
     """
     if checkpoint := checkpoints.load():
-        state.load_state_dict(checkpoint)
-        training = Training(**checkpoint["training"])
+        with checkpoints.restoring():
+            state.load_state_dict(checkpoint)
+            training = Training(**checkpoint["training"])
     assert_same_config(checkpoints.configuration | {"the step to go on from": str(training.step)})
     return training
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from whole_in_parts.failure import Failure
+from whole_in_parts.failure import UNFIT, Failure
 from whole_in_parts.methods.base import Method
 from whole_in_parts.models import saved_backbone
 from whole_in_parts.models.queue import Queue
@@ -38,7 +38,7 @@ def load(method: Method, folder: Path, device: torch.device) -> Method:
             raise ValueError(f"the run's method has other parts: {', '.join(differing[:3])}")
         method.backbone.stored.load_state_dict(backbone.stored.state_dict())
         method.load_state_dict(weights, strict=False)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, SafetensorError, *UNFIT) as error:
         raise Failure(f"{folder / FILE}: no method that can be loaded ({error})") from error
     return method.to(device).eval().requires_grad_(False)
 

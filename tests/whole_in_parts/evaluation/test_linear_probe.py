@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -78,6 +79,27 @@ def test_top1_is_the_share_of_right_answers_in_per_cent(labels, accuracy):
 def test_a_classifier_that_is_not_there_is_refused_with_how_to_make_it(tmp_path):
     with pytest.raises(Failure, match=r"byol/classifier\.safetensors: there is no .*: dvc repro linear@byol"):
         linear_probe.load(tmp_path / "byol" / "classifier.safetensors", CPU)
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "without a bias", "of one number", "of another shape", "a folder"])
+def test_a_damaged_classifier_is_a_failure_that_names_it(tmp_path, harm):
+    file = tmp_path / "classifier.safetensors"
+    tensors = {
+        "without a bias": {"weight": torch.ones(3, 2)},
+        "of one number": {"weight": torch.tensor(1.0), "bias": torch.ones(3)},
+        "of another shape": {"weight": torch.ones(3, 2), "bias": torch.ones(4)},
+    }
+    save_file(tensors.get(harm, {"weight": torch.ones(3, 2), "bias": torch.ones(3)}), file)
+    if harm == "cut":
+        file.write_bytes(file.read_bytes()[:-5])
+    if harm == "empty":
+        file.write_bytes(b"")
+    if harm == "a folder":
+        file.unlink()
+        file.mkdir()
+    with pytest.raises(Failure, match=r"classifier\.safetensors: no linear classifier that can be loaded") as error:
+        linear_probe.load(file, torch.device("cpu"))
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_the_learning_rate_follows_a_cosine_or_steps_at_three_and_four_fifths():

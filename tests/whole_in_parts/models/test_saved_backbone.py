@@ -113,3 +113,28 @@ def test_weights_that_do_not_fit_their_configuration_are_a_failure_that_names_th
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(Failure, match=f"{re.escape(str(folder))}: no model that can be loaded"):
         saved_backbone.load(folder, CPU)
+
+
+HARM = {
+    "a list": lambda config: [config],
+    "a name alone": lambda config: config | {"backbone": "resnet"},
+    "nothing of the backbone": lambda config: {**config, "backbone": None},
+    "no size": lambda config: config | {"pretrained_cfg": {}},
+    "a size in words": lambda config: config | {"pretrained_cfg": {"input_size": [3, 8, "eight"]}},
+    "a width without end": lambda config: config | {"backbone": config["backbone"] | {"width": 1e308}},
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_a_configuration_of_another_form_is_a_failure_that_names_the_model(folder, name):
+    file = folder / "config.json"
+    file.write_text(json.dumps(HARM[name](json.loads(file.read_text()))))
+    with pytest.raises(Failure, match=f"{re.escape(str(folder))}: no model that can be loaded"):
+        saved_backbone.load(folder, CPU)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pretrained_cfg": {"input_size": []}}'])
+def test_a_size_that_cannot_be_read_is_a_failure_that_names_the_file(folder, text):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(Failure, match=f"{re.escape(str(folder))}/config.json: not the configuration of a model"):
+        saved_backbone.image_size(folder)

@@ -38,7 +38,7 @@ def train(context: TaskContext, options: DetectionConfig, classes: int) -> Detec
     optimizer = torch.optim.SGD(model.parameters(), momentum=MOMENTUM, weight_decay=options.weight_decay)
 
     saved = checkpoints(context, options)
-    first = resume(saved.load(), model, optimizer)
+    first = resume(saved, model, optimizer)
     bar = progress(range(first, options.steps), "train", unit="step", initial=first, total=options.steps)
 
     for step in bar:

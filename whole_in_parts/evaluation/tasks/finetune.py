@@ -82,7 +82,7 @@ def finetune(context: TaskContext, options: FinetuneConfig) -> FinetunedClassifi
     steps = options.epochs * steps_per_epoch
     schedule = Schedule(steps, options.warmup_epochs * steps_per_epoch, options.learning_rate)
     saved = checkpoints(context, options)
-    first = resume(saved.load(), model, optimizer)
+    first = resume(saved, model, optimizer)
 
     crops = random_crops(
         context.train, indices_N, options.batch_size, options.seed, range(first, steps), context.device
