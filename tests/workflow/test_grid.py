@@ -64,6 +64,7 @@ def test_all_other_lines_stay_as_they_are_and_writing_again_changes_nothing(text
         ),
         ("run: co_byol", "run: co", "grids.weights.run: no run is called co; there are: random, byol, co_byol"),
         ("modifier.weight", "modifer.weight", "grids.weights.axes.modifer.weight: the run has no section for it"),
+        ("seed: [0, 1]", f"seed: {[*range(600)]}", "grids.weights.axes: 1200 runs; allowed are 1000"),
         ("seed: [0, 1]", "seed: []", "grids.weights.axes.seed: List should have at least 1 item"),
     ],
 )

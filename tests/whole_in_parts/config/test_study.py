@@ -118,6 +118,15 @@ TIMM = {"name": "timm", "model": "resnet18", **PIXELS}
         ("runs.byol.online", {"every": 0.5}, ["runs.byol.online.every: ", "integer", "given: 0.5"]),
         ("runs.a b", SMALL["runs"]["byol"], ["runs.a b", "pattern"]),
         ("runs", {}, ["runs: ", "at least 1"]),
+        (f"runs.{'x' * 300}", SMALL["runs"]["byol"], ["runs.xxx", "at most 200 characters"]),
+        ("runs.byol.seed", 2**64, ["runs.byol.seed: ", "less than 9223372036854775808", "given: 18446744073709551616"]),
+        ("runs.byol.seed", -1, ["runs.byol.seed: ", "greater than or equal to 0", "given: -1"]),
+        ("runs.byol.epochs", 1e30, ["runs.byol.epochs: ", "exceeded maximum size", "given: 1e+30"]),
+        ("runs.byol.batch_size", 10**12, ["runs.byol.batch_size: ", "less than or equal to 1000000000"]),
+        ("knn.temperature", float("inf"), ["knn.temperature: ", "finite number", "given: inf"]),
+        ("knn.temperature", float("nan"), ["knn.temperature: ", "finite number", "given: nan"]),
+        ("knn.temperature", "nan", ["knn.temperature: ", "finite number", "given: 'nan'"]),
+        ("linear.learning_rate", 1e30, ["linear.learning_rate: ", "less than or equal to 1000000000"]),
     ],
 )
 def test_a_study_with_a_mistake_is_refused_by_the_name_of_the_key_and_with_what_is_allowed(
