@@ -22,6 +22,7 @@ from typing import Any
 from fsspec.callbacks import Callback  # type: ignore[import-untyped]
 
 from whole_in_parts.data.index import map_shard
+from whole_in_parts.environment import float_from_environment
 from whole_in_parts.failure import Failure, first_line
 from whole_in_parts.results import SCRATCH
 
@@ -58,7 +59,7 @@ class RemoteShards:
         self.checksums = checksums
         self.ends = ends
         self.cache = Path(os.environ.get("SHARD_CACHE") or SCRATCH / "shard_cache")
-        self.limit = float(os.environ.get("SHARD_CACHE_GB") or 100) * 1e9
+        self.limit = float_from_environment("SHARD_CACHE_GB", 100.0) * 1e9
         self._pool = ThreadPoolExecutor(FETCHERS, "fetch")
         self._futures: dict[str, Future[mmap.mmap]] = {}
         self._in_use: set[str] = set()
