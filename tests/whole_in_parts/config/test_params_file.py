@@ -15,6 +15,8 @@ from whole_in_parts.config.study import load_study
 
 ROOT = Path(__file__).parents[3]
 SMALL = (ROOT / "workflow/studies/small.yaml").read_text(encoding="utf-8")
+BOUND = 20
+"""Seconds of a processor, forty times what was seen: a bound for what would not end, not a measurement."""
 SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]
 
 
@@ -131,7 +133,7 @@ def mutated(dice: random.Random) -> str:
 
 
 @pytest.mark.parametrize("start", range(0, 400, 100))
-def test_of_a_hundred_harmed_studies_each_is_read_or_refused_within_a_second(tmp_path, start):
+def test_of_a_hundred_harmed_studies_each_is_read_or_refused_in_bounded_time(tmp_path, start):
     file = tmp_path / "params.yaml"
     accepted = 0
     for number in range(start, start + 100):
@@ -143,5 +145,5 @@ def test_of_a_hundred_harmed_studies_each_is_read_or_refused_within_a_second(tmp
             redundant_overrides(file)
         except ValueError as error:
             assert all(line.startswith(f"{file}: ") and len(line) < 2000 for line in str(error).splitlines())
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 1, number
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < BOUND, number
     assert 0 < accepted < 50
