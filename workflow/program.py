@@ -100,11 +100,13 @@ def parse_arguments(kind: str, printed: str | None = None) -> argparse.Namespace
 
 
 def enter(folder: Path) -> None:
-    """Work on the study in a folder, which has the params.yaml and the results.
+    """Work on the study in another folder, which has the params.yaml and the results.
 
     Raises:
         SystemExit: the folder has no params.yaml.
     """
+    if folder == Path():
+        return
     if not (folder / PARAMS).exists():
         sys.exit(f"--study: {folder / PARAMS} does not exist; name a folder with params.yaml and results/")
     os.chdir(folder)

@@ -137,16 +137,21 @@ def test_images_that_cannot_be_packed_end_the_stage_with_one_line_for_all_splits
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a file system that is full soon")
 def test_a_packing_without_space_stops_and_leaves_no_result(photographs):
-    scratch = scratch_dir("shard", "photographs")
-    scratch.mkdir(parents=True)
-    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(scratch)], capture_output=True)
+    disk = Path("disk")
+    disk.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True)
     if mounting.returncode:
         pytest.skip("nothing can be mounted here")
     try:
+        for folder in (scratch_dir("shard"), result_dir("shard")):
+            (disk / folder.parent).mkdir()
+            (disk / folder).mkdir()
+            folder.parent.mkdir(exist_ok=True)
+            folder.symlink_to((disk / folder).absolute())
         packing = start("shard")
         _, error = packing.communicate(timeout=60)
     finally:
-        subprocess.run(["umount", str(scratch)], check=True)
+        subprocess.run(["umount", str(disk)], check=True)
     assert packing.returncode == 1
     assert ".tar: cannot be written: No space left on device" in error
     assert not result_dir("shard", "photographs").exists()

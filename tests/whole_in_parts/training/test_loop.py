@@ -48,8 +48,10 @@ def test_two_trainings_of_a_run_are_the_same_and_of_two_seeds_are_not(run, train
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_try(run, train):
+    options = run("supervised")
+    optimizer = options.optimizer.model_copy(update={"learning_rate": 1e25})
     with pytest.raises(Failure, match=r"the loss is not finite from step \d+ on; try a lower optimizer\.learning_rate"):
-        train(run("supervised", {"learning_rate": 1e25}))
+        train(options.model_copy(update={"optimizer": optimizer}))
 
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])

@@ -109,7 +109,7 @@ def test_statistics_are_the_mean_over_further_batches(context, monkeypatch):
 
 def test_a_learning_rate_that_is_too_high_is_named(context):
     with pytest.raises(Failure, match=r"task.learning_rate: at 1e\+30 the loss of step \d is not finite; lower it"):
-        weights(context, options(4, learning_rate=1e30, warmup_steps=0))
+        weights(context, options(4, warmup_steps=0).model_copy(update={"learning_rate": 1e30}))
 
 
 def test_images_without_objects_are_left_out_and_too_few_others_are_refused(context, monkeypatch):
