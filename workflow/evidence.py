@@ -64,8 +64,8 @@ def collect(study: Study, folder: Path) -> list[str]:
     if not runs:
         missing = next(result for run in study.runs for result in results_of(study, run) if not result.exists())
         raise Failure(f"{missing}: missing, and no other run has all of its results; build the study first")
-    new = with_runs(content_of(PARAMS), runs)
-    whole = united(new, content_of(folder / PARAMS), folder)
+    new, old = with_runs(content_of(PARAMS), runs), content_of(folder / PARAMS)
+    whole = united(new, old, folder)
 
     contracts = [result_dir("contract", dataset) for dataset in study.datasets]
     for result in contracts + [result for run in runs for result in results_of(study, run)]:
@@ -73,7 +73,7 @@ def collect(study: Study, folder: Path) -> list[str]:
         for file in (file for pattern in KEPT for file in result.glob(pattern)):
             shutil.copy(file, folder / file)
     (folder / PARAMS).write_text(dump(whole), encoding="utf-8")
-    add_conditions(folder / "conditions.json", runs)
+    add_conditions(folder / "conditions.json", [run for run in runs if run not in old.get("runs", {})])
 
     page = subprocess.run(
         [sys.executable, "-m", "stages.report", "--study", str(folder)], env=importable(), check=False
@@ -123,7 +123,9 @@ def united(new: dict[str, Any], old: dict[str, Any], folder: Path) -> dict[str, 
 
 
 def add_conditions(file: Path, runs: list[str]) -> None:
-    """Append under which conditions runs were measured."""
+    """Append under which conditions runs were measured that were not there before."""
+    if not runs:
+        return
     conditions = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     seconds = [json.loads((result_dir("pretrain", run) / "metrics.json").read_text())["seconds"] for run in runs]
     conditions.append(
