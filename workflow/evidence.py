@@ -127,6 +127,7 @@ def add_conditions(file: Path, runs: list[str]) -> None:
     if not runs:
         return
     conditions = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
     seconds = [json.loads((result_dir("pretrain", run) / "metrics.json").read_text())["seconds"] for run in runs]
     conditions.append(
         {
@@ -138,6 +139,7 @@ def add_conditions(file: Path, runs: list[str]) -> None:
             "commit": commit(),
         }
     )
+
     file.write_text(json.dumps(conditions, indent=2) + "\n", encoding="utf-8")
 
 

@@ -16,10 +16,10 @@ from whole_in_parts.config.study import Study, load_study
 from whole_in_parts.results import result_dir, scratch_dir
 from workflow.program import INTERRUPTED
 from workflow.provenance import record
+from workflow.study import ENTRIES_OF_RUNS
 
 OF_A_DATASET = ("fetch", "shard", "contract")
 OF_A_RUN = ("pretrain", "extract", "linear", "knn", "corrupt", "mask", "attack")
-OF_AN_ENTRY = ("transfer", "analyse", "export")
 GRACE_SECONDS = 60
 """The time that an interrupted stage has to write its checkpoint."""
 
@@ -69,7 +69,7 @@ def in_order(study: Study) -> list[Stage]:
     runs: dict[str, list[Stage]] = {}
     for run, options in study.runs.items():
         entries = [
-            (kind, key) for kind in OF_AN_ENTRY for key, entry in getattr(study, kind).items() if entry.run == run
+            (kind, key) for kind in ENTRIES_OF_RUNS for key, entry in getattr(study, kind).items() if entry.run == run
         ]
         before = images + (runs[options.start][0].fingerprint if options.start else "")
         runs[run] = chain(study, [*((kind, run) for kind in OF_A_RUN), *entries], before)

@@ -19,7 +19,7 @@ from whole_in_parts.config.params_file import parse
 from whole_in_parts.config.study import PARAMS, load_study
 
 STUDIES = Path(__file__).parent / "studies"
-OF_A_RUN = ("transfer", "analyse", "export")
+ENTRIES_OF_RUNS = ("transfer", "analyse", "export")
 """Sections whose entries name a run."""
 
 
@@ -71,7 +71,7 @@ def with_runs(content: dict[str, Any], runs: Collection[str]) -> dict[str, Any]:
     """Return the content of a study with some of its runs, in their order, and what is asked of them."""
     part = {name: section for name, section in content.items() if name not in ("recipes", "grids")}
     part["runs"] = {name: run for name, run in content["runs"].items() if name in runs}
-    for section in OF_A_RUN:
+    for section in ENTRIES_OF_RUNS:
         if section in content:
             part[section] = {name: entry for name, entry in content[section].items() if entry["run"] in runs}
     for section in NOT_ASKED:

@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -23,12 +22,13 @@ import yaml
 from whole_in_parts.config.params_file import Loader
 from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.failure import Failure
+from whole_in_parts.report.asked import EVALUATIONS
 from whole_in_parts.results import RESULTS, result_dir
+from workflow.evidence import importable
 from workflow.lockfile import LOCKFILE
 from workflow.provenance.options import keys
 from workflow.provenance.record import records
 
-EVALUATIONS = ("linear", "knn", "corrupt", "mask", "attack", "transfer")
 NOT_IN_A_RESULT = ".snakemake_timestamp"
 """Snakemake's note in a result; `.dvcignore` names it."""
 POINTS = 0.5
@@ -131,9 +131,8 @@ def evaluated_again(kind: str, key: str) -> list[str]:
         aside = Path(folder)
         link_results(aside, result_dir(kind, key))
         shutil.copy(PARAMS, aside)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
         command = [sys.executable, "-m", f"stages.{kind}", key]
-        ended = subprocess.run(command, cwd=aside, env=environment, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, cwd=aside, env=importable(), capture_output=True, text=True, check=False)
         if ended.returncode:
             return [f"{kept}: cannot be measured again: {ended.stderr.strip().splitlines()[-1]}"]
         found = json.loads((aside / kept).read_text())
