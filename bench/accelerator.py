@@ -1,10 +1,13 @@
 """Measure BYOL and CO-BYOL on an accelerator, in bfloat16: a ResNet-50 at 224 px and a ResNet-18 at 32 px.
 
-The table compares a step with one on ready views, with lightly's modules in the loop of its documentation, and with the
-rate of a large matrix product; it lists the slowest kernels. `python -m bench.accelerator`
+The table compares a step with one on ready views, with lightly's modules in the loop of its documentation (in single
+precision as there, and in bfloat16), and with the rate of a large matrix product; it lists the slowest kernels. A
+second table compares BYOL's steps whose forward and backward are replayed as one CUDA graph, and steps with compiled
+layers, with plain ones, all on ready views; compilation takes minutes. `python -m bench.accelerator`
 """
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -26,10 +29,19 @@ from whole_in_parts.methods.base import Method
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.building import build
+from whole_in_parts.training.loop import compile_backbones
 from whole_in_parts.training.step_cost import flops
 
 STUDY = Path("workflow/studies/methods.yaml")
 STEPS, REPEATS, KERNELS, PRODUCT = 20, 5, 3, 8192
+COLUMNS = (
+    "images/s",
+    "against ready views",
+    "against lightly",
+    "against lightly in bfloat16",
+    "of the product's rate",
+    "slowest kernels",
+)
 COLOUR: dict[str, Any] = {
     "channels": 3,
     "mean": [0.485, 0.456, 0.406],
@@ -83,16 +95,52 @@ class Steps:
         take_step(self.method, self.optimizer, self.views(1), self.device)
 
 
+CLOCK = Clock(50, 100, 10)
+
+
 def take_step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> None:
     """Take a step as the training loop does, in bfloat16."""
-    clock = Clock(50, 100, 10)
-    method.prepare(clock)
+    method.prepare(CLOCK)
     optimizer.zero_grad(set_to_none=True)
+    forward_backward(method, batch, device)
+    optimizer.step()
+    method.update(CLOCK)
+
+
+def forward_backward(method: Method, batch: Batch, device: torch.device) -> None:
+    """Compute the losses in bfloat16, and their gradients."""
     with torch.autocast(device.type, torch.bfloat16):
         losses = method(batch).losses
     method.backward(losses)
-    optimizer.step()
-    method.update(clock)
+
+
+def compiled(ours: Steps) -> Callable[[], object]:
+    """Return the same steps on ready views, with compiled layers."""
+    steps = Steps(ours.run, ours.device)
+    compile_backbones(steps.method)
+    return steps.on_ready_views
+
+
+def as_graph(ours: Steps) -> Callable[[], object]:
+    """Return the same steps on ready views, whose forward and backward are one CUDA graph; warmed up before."""
+    steps = Steps(ours.run, ours.device)
+    stream = torch.cuda.Stream(steps.device)
+    with torch.cuda.stream(stream):
+        seconds(steps.on_ready_views, steps.device, 3)
+    torch.cuda.current_stream(steps.device).wait_stream(stream)
+
+    graph = torch.cuda.CUDAGraph()
+    steps.optimizer.zero_grad(set_to_none=True)
+    with torch.cuda.graph(graph):
+        forward_backward(steps.method, steps.ready, steps.device)
+
+    def step() -> None:
+        steps.method.prepare(CLOCK)
+        graph.replay()
+        steps.optimizer.step()
+        steps.method.update(CLOCK)
+
+    return step
 
 
 def seconds(step: Callable[[], object], device: torch.device, steps: int) -> float:
@@ -141,14 +189,30 @@ def table(settings: list[Setting], device: torch.device, steps: int = STEPS, siz
     """Print the measurements of BYOL and CO-BYOL in all settings."""
     rate = product_rate(device, size)
     print(f"{device}, torch {torch.__version__}: a product reaches {rate / 1e12:.3g} TFLOP/s in bfloat16\n")
-    print("| BYOL | images/s | against ready views | against lightly | of the product's rate | slowest kernels |")
-    print("|---|---:|---:|---:|---:|---|")
-    runs = load_study(STUDY).runs
+    print(f"| BYOL | {' | '.join(COLUMNS)} |")
+    print("|---" + "|---:" * (len(COLUMNS) - 1) + "|---|")
     for setting in settings:
         for name in ("byol", "co_byol"):
-            update = {key: value for key, value in setting._asdict().items() if key != "name"}
-            ours = Steps(runs[name].model_copy(update=update), device)
-            print(line(f"{name}, {setting.name}", ours, device, steps, rate), flush=True)
+            print(line(f"{name}, {setting.name}", of_run(name, setting, device), device, steps, rate), flush=True)
+
+
+def of_run(name: str, setting: Setting, device: torch.device) -> Steps:
+    """Make the steps of a run of `methods.yaml` in another setting."""
+    update = {key: value for key, value in setting._asdict().items() if key != "name"}
+    return Steps(load_study(STUDY).runs[name].model_copy(update=update), device)
+
+
+def table_of_graphs(settings: list[Setting], device: torch.device, steps: int = STEPS) -> None:
+    """Print the speed of BYOL's steps as CUDA graphs, and compiled, relative to plain ones."""
+    print("\n| BYOL on ready views | CUDA graph | compiled | seconds of compilation |\n|---|---:|---:|---:|")
+    for setting in settings:
+        ours = of_run("byol", setting, device)
+        graph = ratio(as_graph(ours), ours.on_ready_views, device, steps) if device.type == "cuda" else math.nan
+        print(f"| {setting.name} | {graph:.2f} |", end="", flush=True)
+
+        layers = compiled(ours)
+        compilation = seconds(layers, device, 1)
+        print(f" {ratio(layers, ours.on_ready_views, device, steps):.2f} | {compilation:.0f} |", flush=True)
 
 
 def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) -> str:
@@ -161,11 +225,14 @@ def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) 
     for module in [*theirs.modules, *theirs.targets]:
         module.to(device)
     plain = partial(theirs.step, *ours.ready.views)
+    plain_bfloat16 = torch.autocast(device.type, torch.bfloat16)(plain)
 
+    ours_against = partial(ratio, ours.with_views, device=device, steps=steps)
     cells = [
         f"{ours.run.batch_size / step_seconds:,.0f}",
-        f"{ratio(ours.with_views, ours.on_ready_views, device, steps):.2f}",
-        f"{ratio(ours.with_views, plain, device, steps):.2f}",
+        f"{ours_against(ours.on_ready_views):.2f}",
+        f"{ours_against(plain):.2f}",
+        f"{ours_against(plain_bfloat16):.2f}",
         f"{step_flops / step_seconds / rate:.2f}",
         "; ".join(kernels(ours.on_ready_views, device)),
     ]
@@ -176,3 +243,4 @@ if __name__ == "__main__":
     if not torch.cuda.is_available():
         raise SystemExit("bench.accelerator: there is no GPU here")
     table(SETTINGS, default_device())
+    table_of_graphs(SETTINGS, default_device())

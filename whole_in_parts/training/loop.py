@@ -152,10 +152,20 @@ def resume(training: Training, state: TrainState, checkpoints: Checkpoints) -> T
 def to_device(device: torch.device, method: Method) -> Method:
     """Move the method to a device; `COMPILE=1` in the environment compiles the layers of its backbones."""
     if os.environ.get("COMPILE") == "1":
-        for backbone in [module for module in method.modules() if isinstance(module, Backbone)]:
-            for layer in backbone.children():
-                layer.compile()
+        compile_backbones(method)
     return method.to(device)
+
+
+def compile_backbones(method: Method) -> None:
+    """Let torch compile the layers of the backbones of a method when they are first called.
+
+    Torch compiles a block once for each shape of its weights, with and without gradients, and by default at most eight
+    times, which is less than a ResNet has.
+    """
+    torch._dynamo.config.recompile_limit = 256
+    for backbone in [module for module in method.modules() if isinstance(module, Backbone)]:
+        for layer in backbone.children():
+            layer.compile()
 
 
 def iter_batches(images: Images, labels_N: Tensor, crops: Sequence[Crop], run: Run, step: int) -> Iterator[Batch]:
