@@ -18,6 +18,8 @@ GPU, CPU = torch.device("cuda", 0), torch.device("cpu")
 LOOKS = {"__bool__", "__float__", "__int__", "__index__", "bincount", "equal", "item", "masked_select"}
 LOOKS |= {"nonzero", "repeat_interleave", "tolist", "unique", "unique_consecutive"}
 INDEXES = {"__getitem__", "__setitem__"}
+DRAWS = {"bernoulli", "bernoulli_", "dropout", "multinomial", "normal_", "rand", "rand_like", "randint", "randint_like"}
+DRAWS |= {"randn", "randn_like", "randperm", "random_", "uniform_"}
 
 
 def put(*tensors: Tensor) -> None:
@@ -31,12 +33,13 @@ def lies_there(x: Any) -> bool:
 
 
 class Accelerator(TorchFunctionMode):
-    """What happens within it is as on a GPU; `waits` and `meetings` say where, in the code of the stages."""
+    """What happens within it is as on a GPU; `waits`, `meetings` and `draws` (of random numbers) say where."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[str] = []
         self.meetings: list[str] = []
+        self.draws: list[str] = []
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), function.__name__
@@ -48,6 +51,7 @@ class Accelerator(TorchFunctionMode):
             return self.copy(args[0], CPU)
         if name == "to" and (target := next((each for each in args if isinstance(each, torch.device)), None)):
             return self.copy(args[0], target, **kwargs)
+        self.note_draw(name, args, kwargs)
         if kwargs.get("device") is not None:
             return self.create(function, args, kwargs)
         self.look(name, [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)])
@@ -60,6 +64,12 @@ class Accelerator(TorchFunctionMode):
         if not (there and non_blocking):
             self.waits.append(f"a copy {place()}")
         return self.lay(x.clone(), there)
+
+    def note_draw(self, name: str, args, kwargs) -> None:
+        """Note random numbers that the GPU's own generator would draw."""
+        there = any(map(lies_there, tree_leaves(args))) or torch.device(kwargs.get("device") or CPU).type == GPU.type
+        if name in DRAWS and there:
+            self.draws.append(f"{name} {place()}")
 
     def create(self, function, args, kwargs) -> Tensor:
         """A new tensor; what is made of numbers of the CPU is copied."""

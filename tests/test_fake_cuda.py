@@ -42,10 +42,26 @@ def test_tensors_of_both_that_meet_are_noted(x, what):
     assert len(seen.meetings) == 1
 
 
+DRAWS = {
+    "a new tensor": lambda x: torch.randperm(4, device=x.device),
+    "a tensor like another": lambda x: torch.randn_like(x),
+    "a tensor in place": lambda x: x.normal_(),
+}
+
+
+@pytest.mark.parametrize("what", DRAWS)
+def test_random_numbers_drawn_on_it_are_noted(x, what):
+    with Accelerator() as seen:
+        DRAWS[what](x)
+    assert len(seen.draws) == 1
+
+
 def test_what_only_goes_on_there_is_not(x):
     with Accelerator() as seen:
         own = torch.ones(4).to(GPU, non_blocking=True)
         y = torch.nn.Linear(4, 1).requires_grad_(False).weight.detach().to(GPU, non_blocking=True) @ (x * own)
         (y[torch.arange(1, device=y.device)] + torch.tensor(1.0)).mean()
+        torch.randn(4)
     assert not seen.waits
+    assert not seen.draws
     assert not seen.meetings

@@ -13,9 +13,13 @@ def is_rank_zero() -> bool:
 
 
 def default_device() -> "torch.device":
-    """Return the GPU of this process (`LOCAL_RANK`) if the machine has GPUs, else the CPU."""
+    """Return the GPU of this process (`LOCAL_RANK`) if the machine has GPUs, else the CPU.
+
+    Convolutions in float32 are then float32 on a GPU, too; by default torch rounds their operands to TF32 (10 bits).
+    """
     import torch
 
     if not torch.cuda.is_available():
         return torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Batch
 from whole_in_parts.config.methods.amdim import AMDIMConfig
 from whole_in_parts.distributed.collectives import gather
@@ -75,7 +76,7 @@ class AMDIM(Method):
     def direction(self, source: Embedding, target: Embedding) -> tuple[Tensor, Tensor]:
         """The sum of the three terms, and the penalty on their scores."""
         positions, batch, _ = source.deep.shape
-        drawn_B = torch.randint(positions, (batch,), device=source.deep.device)
+        drawn_B = copy_async(torch.randint(positions, (batch,)), source.deep.device)
         position_1BD = source.deep[drawn_B, torch.arange(batch, device=drawn_B.device)][None]
 
         pairs = [(source.global_, target.deep), (source.global_, target.shallow), (position_1BD, target.deep)]

@@ -10,6 +10,7 @@ Shapes: P positions, B images, D dimensions, E of them in a group, G groups.
 import torch
 from torch import Tensor
 
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.config.methods.arb import ARBConfig
 from whole_in_parts.methods.joint_embedding import JointEmbedding
 from whole_in_parts.models.backbone import Backbone
@@ -39,7 +40,7 @@ class ARB(JointEmbedding[ARBConfig, Heads]):
         target_PBD = standardised(target_PBD.detach())
         groups = self.options.groups
         if groups > 1:
-            shuffled_D = torch.randperm(online_PBD.shape[-1], device=online_PBD.device)
+            shuffled_D = copy_async(torch.randperm(online_PBD.shape[-1]), online_PBD.device)
             online_PBD = online_PBD[..., shuffled_D]
             target_PBD = target_PBD[..., shuffled_D]
 

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from whole_in_parts.async_copy import copy_async
 from whole_in_parts.augment.views import Batch, Crop
 from whole_in_parts.config.modifiers.logo import LoGoConfig
 from whole_in_parts.config.views import View
@@ -93,7 +94,7 @@ class LoGo(Modified[AnyJointEmbedding, LoGoConfig]):
 
     def affinity_loss(self, first_BD: Tensor, second_BD: Tensor) -> Tensor:
         """The logistic loss of the affinity: noisy pairs of the same image against pairs of different images."""
-        noisy = [z_BD + NOISE / z_BD.shape[1] ** 0.5 * torch.randn_like(z_BD) for z_BD in (first_BD, second_BD)]
+        noisy = [z_BD + NOISE / z_BD.shape[1] ** 0.5 * noise_like(z_BD) for z_BD in (first_BD, second_BD)]
         same = [(noisy[0], noisy[1]), (noisy[1], noisy[0])]
         different = [(first_BD, second_BD.flip(0)), (second_BD, first_BD.flip(0))]
         logits = [-self.affinity(*pair) for pair in same] + [self.affinity(*pair) for pair in different]
@@ -192,6 +193,11 @@ class PublicLoGo(LoGo):
 def gathered_units(z_BD: Tensor) -> Tensor:
     """The embeddings of all processes as unit vectors, as the affinity takes them (a collective)."""
     return gather(F.normalize(to_float32(z_BD)))
+
+
+def noise_like(z_BD: Tensor) -> Tensor:
+    """Normal noise of the shape of a tensor, drawn on the CPU, so that it is the same on every device."""
+    return copy_async(torch.randn(z_BD.shape, dtype=z_BD.dtype), z_BD.device)
 
 
 def grad_norm(gradients: Iterable[Tensor | None]) -> Tensor:

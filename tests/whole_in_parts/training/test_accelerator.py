@@ -12,12 +12,13 @@ from tests.every_method import TRAINS
 from tests.golden.training import STEPS, batch, double_method
 from whole_in_parts.augment.views import Batch
 from whole_in_parts.config.precision import Precision
+from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.methods.base import Method
 from whole_in_parts.models.precision import autocast
 from whole_in_parts.schedules import Clock
 
 CPU = torch.device("cpu")
-HERE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+HERE = default_device()
 
 
 def step(name: str, modifier: str, device: torch.device, precision: Precision) -> tuple[float, torch.Tensor]:

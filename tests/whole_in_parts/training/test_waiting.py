@@ -72,9 +72,12 @@ def accelerator(images, shards, run):
 
 
 @pytest.mark.parametrize(("name", "modifier"), TRAINS)
-def test_a_step_of_any_method_never_waits_for_the_accelerator(accelerator, name, modifier):
+def test_a_step_of_any_method_never_waits_for_the_accelerator_and_draws_its_random_numbers_on_the_cpu(
+    accelerator, name, modifier
+):
     seen = accelerator(name, modifier)
     assert not seen.waits
+    assert not seen.draws
     assert not seen.meetings
 
 
