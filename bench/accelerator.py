@@ -33,7 +33,7 @@ from whole_in_parts.training.loop import compile_backbones
 from whole_in_parts.training.step_cost import flops
 
 STUDY = Path("workflow/studies/methods.yaml")
-STEPS, REPEATS, KERNELS, PRODUCT = 20, 5, 3, 8192
+REPEATS, KERNELS, PRODUCT = 5, 3, 8192
 COLUMNS = (
     "images/s",
     "against ready views",
@@ -54,17 +54,18 @@ STRIDES = [1, 2, 2, 2]
 
 
 class Setting(NamedTuple):
-    """A backbone, the size of its images and its batch size."""
+    """A backbone, the size of its images, its batch size, and the steps of a measurement."""
 
     name: str
     backbone: ResNetConfig
     image_size: int
     batch_size: int
+    steps: int
 
 
 RESNET_18 = ResNetConfig(**COLOUR, block="basic", blocks=[2] * 4, strides=STRIDES, stem=SMALL_STEM)
 RESNET_50 = ResNetConfig(**COLOUR, block="bottleneck", blocks=[3, 4, 6, 3], strides=STRIDES, stem=LARGE_STEM)
-SETTINGS = [Setting("ResNet-18, 32 px", RESNET_18, 32, 512), Setting("ResNet-50, 224 px", RESNET_50, 224, 256)]
+SETTINGS = [Setting("ResNet-18, 32 px", RESNET_18, 32, 512, 20), Setting("ResNet-50, 224 px", RESNET_50, 224, 256, 4)]
 
 
 class Steps:
@@ -166,12 +167,12 @@ def ratio(first: Callable[[], object], second: Callable[[], object], device: tor
     return statistics.median(seconds(second, device, steps) / seconds(first, device, steps) for _ in range(REPEATS))
 
 
-def product_rate(device: torch.device, size: int = PRODUCT) -> float:
+def product_rate(device: torch.device, size: int) -> float:
     """Measure the FLOPs per second of a product of square matrices in bfloat16."""
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     multiply = partial(torch.mm, left, right)
     seconds(multiply, device, 3)
-    return 2 * size**3 / seconds(multiply, device, STEPS)
+    return 2 * size**3 / seconds(multiply, device, 20)
 
 
 def kernels(step: Callable[[], object], device: torch.device) -> list[str]:
@@ -180,39 +181,38 @@ def kernels(step: Callable[[], object], device: torch.device) -> list[str]:
     with profile(activities=[activity]) as profiler:
         step()
         wait(device)
-    times = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in profiler.key_averages()}
+    own_time = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    times = {event.key: getattr(event, own_time) for event in profiler.key_averages()}
     slowest = sorted(times, key=lambda name: -times[name])[:KERNELS]
     return [f"{name[:60]} {times[name] / sum(times.values()):.0%}" for name in slowest]
 
 
-def table(settings: list[Setting], device: torch.device, steps: int = STEPS, size: int = PRODUCT) -> None:
-    """Print the measurements of BYOL and CO-BYOL in all settings."""
+def table(setting: Setting, device: torch.device, size: int = PRODUCT) -> None:
+    """Print the measurements of BYOL and CO-BYOL in a setting."""
     rate = product_rate(device, size)
-    print(f"{device}, torch {torch.__version__}: a product reaches {rate / 1e12:.3g} TFLOP/s in bfloat16\n")
-    print(f"| BYOL | {' | '.join(COLUMNS)} |")
+    print(f"\n{device}, torch {torch.__version__}: a product reaches {rate / 1e12:.3g} TFLOP/s in bfloat16\n")
+    print(f"| {setting.name} | {' | '.join(COLUMNS)} |")
     print("|---" + "|---:" * (len(COLUMNS) - 1) + "|---|")
-    for setting in settings:
-        for name in ("byol", "co_byol"):
-            print(line(f"{name}, {setting.name}", of_run(name, setting, device), device, steps, rate), flush=True)
+    for name in ("byol", "co_byol"):
+        print(line(name, of_run(name, setting, device), device, setting.steps, rate), flush=True)
+
+
+def table_of_graphs(setting: Setting, device: torch.device) -> None:
+    """Print the speed of BYOL's steps as CUDA graphs, and compiled, relative to plain ones."""
+    print("\n| on ready views | CUDA graph | compiled | seconds of compilation |\n|---|---:|---:|---:|")
+    ours, steps = of_run("byol", setting, device), setting.steps
+    graph = ratio(as_graph(ours), ours.on_ready_views, device, steps) if device.type == "cuda" else math.nan
+    print(f"| byol | {graph:.2f} |", end="", flush=True)
+
+    layers = compiled(ours)
+    compilation = seconds(layers, device, 1)
+    print(f" {ratio(layers, ours.on_ready_views, device, steps):.2f} | {compilation:.0f} |", flush=True)
 
 
 def of_run(name: str, setting: Setting, device: torch.device) -> Steps:
     """Make the steps of a run of `methods.yaml` in another setting."""
-    update = {key: value for key, value in setting._asdict().items() if key != "name"}
+    update = {key: getattr(setting, key) for key in ("backbone", "image_size", "batch_size")}
     return Steps(load_study(STUDY).runs[name].model_copy(update=update), device)
-
-
-def table_of_graphs(settings: list[Setting], device: torch.device, steps: int = STEPS) -> None:
-    """Print the speed of BYOL's steps as CUDA graphs, and compiled, relative to plain ones."""
-    print("\n| BYOL on ready views | CUDA graph | compiled | seconds of compilation |\n|---|---:|---:|---:|")
-    for setting in settings:
-        ours = of_run("byol", setting, device)
-        graph = ratio(as_graph(ours), ours.on_ready_views, device, steps) if device.type == "cuda" else math.nan
-        print(f"| {setting.name} | {graph:.2f} |", end="", flush=True)
-
-        layers = compiled(ours)
-        compilation = seconds(layers, device, 1)
-        print(f" {ratio(layers, ours.on_ready_views, device, steps):.2f} | {compilation:.0f} |", flush=True)
 
 
 def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) -> str:
@@ -242,5 +242,6 @@ def line(name: str, ours: Steps, device: torch.device, steps: int, rate: float) 
 if __name__ == "__main__":
     if not torch.cuda.is_available():
         raise SystemExit("bench.accelerator: there is no GPU here")
-    table(SETTINGS, default_device())
-    table_of_graphs(SETTINGS, default_device())
+    for setting in SETTINGS:
+        table(setting, default_device())
+        table_of_graphs(setting, default_device())

@@ -34,5 +34,4 @@ class EMATeacher(nn.Module, Generic[Network]):
     def ema_update(self, clock: Clock) -> None:
         """Update the target's parameters, not its buffers: target ← momentum · target + (1 − momentum) · online."""
         momentum = cosine(*self.momentum, clock.progress)
-        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
-            target.lerp_(online, 1 - momentum)
+        torch._foreach_lerp_(list(self.target.parameters()), list(self.online.parameters()), 1 - momentum)

@@ -42,7 +42,7 @@ def build_optimizer(options: OptimizerOptions, method: Method) -> Optimizer:
     if options.name == "adamw":
         return torch.optim.AdamW(groups, lr=options.learning_rate, fused=fused)
     if options.name == "sgd":
-        return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, fused=fused)
+        return torch.optim.SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, fused=fused, foreach=not fused)
     # A local import, since timm takes two seconds to import.
     from whole_in_parts.training.lars import DecayedNormLars, Lars
 

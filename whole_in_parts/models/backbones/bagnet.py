@@ -22,7 +22,7 @@ class UnpaddedBottleneck(Bottleneck):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         y_BCHW = self.branch(x_BCHW)
-        return torch.relu(y_BCHW + self.downsample(x_BCHW)[:, :, : y_BCHW.shape[2], : y_BCHW.shape[3]])
+        return torch.relu_(y_BCHW.add_(self.downsample(x_BCHW)[:, :, : y_BCHW.shape[2], : y_BCHW.shape[3]]))
 
 
 class BagNet(Residual):
@@ -38,7 +38,7 @@ class BagNet(Residual):
         self.mlp = ResidualMLP(self.features, "bottleneck") if options.mlp else nn.Identity()
 
     def stem(self, x_BCHW: Tensor) -> Tensor:
-        return torch.relu(self.bn1(self.conv2(self.conv1(x_BCHW))))
+        return torch.relu_(self.bn1(self.conv2(self.conv1(x_BCHW))))
 
     def global_features(self, pooled_BC: Tensor, local_BCNN: Tensor) -> Tensor:
         return self.mlp(pooled_BC)

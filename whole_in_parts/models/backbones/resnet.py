@@ -20,7 +20,7 @@ class Block(nn.Module):
     downsample: nn.Module
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return torch.relu(self.branch(x_BCHW) + self.downsample(x_BCHW))
+        return torch.relu_(self.branch(x_BCHW).add_(self.downsample(x_BCHW)))
 
     def branch(self, x_BCHW: Tensor) -> Tensor:
         """Compute the residual branch, before the sum and the activation."""
@@ -41,7 +41,7 @@ class Basic(Block):
         self.downsample = shortcut(inputs, width, stride)
 
     def branch(self, x_BCHW: Tensor) -> Tensor:
-        x_BCHW = torch.relu(self.bn1(self.conv1(x_BCHW)))
+        x_BCHW = torch.relu_(self.bn1(self.conv1(x_BCHW)))
         return self.bn2(self.conv2(x_BCHW))
 
 
@@ -61,8 +61,8 @@ class Bottleneck(Block):
         self.downsample = shortcut(inputs, width * self.expansion, stride)
 
     def branch(self, x_BCHW: Tensor) -> Tensor:
-        x_BCHW = torch.relu(self.bn1(self.conv1(x_BCHW)))
-        x_BCHW = torch.relu(self.bn2(self.conv2(x_BCHW)))
+        x_BCHW = torch.relu_(self.bn1(self.conv1(x_BCHW)))
+        x_BCHW = torch.relu_(self.bn2(self.conv2(x_BCHW)))
         return self.bn3(self.conv3(x_BCHW))
 
 
@@ -120,7 +120,7 @@ class ResNet(Residual):
         self.apply(initialise)
 
     def stem(self, x_BCHW: Tensor) -> Tensor:
-        return self.maxpool(torch.relu(self.bn1(self.conv1(x_BCHW))))
+        return self.maxpool(torch.relu_(self.bn1(self.conv1(x_BCHW))))
 
 
 class ResidualMLP(nn.Module):
