@@ -1,7 +1,7 @@
 """Estimate the cost of a study: steps, FLOPs, hours and memory of every run. `make plan`
 
-FLOPs and memory are counted in a real step of the run's method on a few images. Hours follow from the measured rate of
-that step on this machine, or from a fraction of the data sheet's rate of a named GPU.
+FLOPs and memory are counted in a step of the run's method on a few images that computes shapes alone. Hours follow from
+the measured rate of a real step on this machine, or from a fraction of the data sheet's rate of a named GPU.
 """
 
 import argparse
@@ -9,23 +9,29 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from whole_in_parts.augment.views import make_batch
+from whole_in_parts.augment.views import Batch, make_batch
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import PARAMS, Study, load_study
 from whole_in_parts.data.sample_order import steps_per_epoch
 from whole_in_parts.distributed.environment import default_device
 from whole_in_parts.failure import Failure
 from whole_in_parts.methods.base import Method
+from whole_in_parts.models.precision import autocast
 from whole_in_parts.schedules import Clock
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.building import build
-from whole_in_parts.training.step_cost import flops, saved_bytes
+from whole_in_parts.training.step_cost import fake_, flops, saved_bytes
+
+CPU = torch.device("cpu")
 
 SAMPLE = 8
 """The number of images on which FLOPs and memory are counted."""
@@ -141,47 +147,78 @@ def cost_key(run: Run) -> str:
 
 def cost_of(run: Run, options: argparse.Namespace) -> Cost:
     """Estimate the cost of a step of a run from a few images."""
-    device = default_device()
-    method = build(run, classes=1000).to(device).train()
-    sample = min(SAMPLE, run.batch_size)
-    step = step_of(method, run, sample, device)
-    step_flops = flops(step) / sample * run.batch_size
-
-    # Memory: the state of the method, gradients and optimizer states in float32, and the saved activations.
+    method = build(run, classes=1000).train()
     trained = sum(parameter.numel() for parameter in method.parameters() if parameter.requires_grad)
     state = sum(tensor.numel() * tensor.element_size() for tensor in method.state_dict().values())
-    memory = state + 4 * trained * (1 + STATES[run.optimizer.name]) + saved_bytes(step) / sample * run.batch_size
+    sample = min(SAMPLE, run.batch_size)
+    sample_flops, activations = count(method, run, sample)
+    step_flops = sample_flops / sample * run.batch_size
+
+    # Memory: the state of the method, gradients and optimizer states in float32, and the saved activations.
+    memory = state + 4 * trained * (1 + STATES[run.optimizer.name]) + activations / sample * run.batch_size
 
     if options.hardware != "here":
         rate = TERAFLOPS[options.hardware][run.precision] * 1e12 * options.share
         return Cost(step_flops, step_flops / rate, memory)
 
+    device = default_device()
+    method = build(run, classes=1000).to(device).train()
     timed = round(min(run.batch_size, max(sample, TIMED_FLOPS[device.type] / (step_flops / run.batch_size))))
     return Cost(step_flops, seconds(step_of(method, run, timed, device)) * run.batch_size / timed, memory)
 
 
+def count(method: Method, run: Run, images: int) -> tuple[int, int]:
+    """Count the FLOPs of a training step, augmentation included, and the bytes kept for its backward pass.
+
+    The views are real; the tensors of the method are replaced by fakes.
+    """
+    made: list[Batch] = []
+    view_flops = flops(lambda: made.append(views_of(method, run, images, CPU)))
+    # As arrays, boxes and flips keep their values.
+    arrays: dict[str, Any] = {name: [x.numpy() for x in getattr(made[0], name)] for name in ("boxes", "flips")}
+
+    with fake_(method) as mode:
+        views: list[Tensor] = [mode.from_tensor(view_BCSS) for view_BCSS in made[0].views]
+        batch = made[0]._replace(views=views, labels_B=mode.from_tensor(made[0].labels_B), **arrays)
+        optimizer = optimizers.build_optimizer(run.optimizer, method)
+        step = partial(take_step, method, optimizer, batch, autocast(run.precision, CPU))
+        return view_flops + flops(step), saved_bytes(step)
+
+
 def step_of(method: Method, run: Run, images: int, device: torch.device) -> Callable[[], None]:
     """Return a function that takes a training step on `images` images, augmentation included."""
-    crops = method.crops(run.views, run.image_size)
-    indices = np.arange(images)
-    shape = (images, run.backbone.channels, run.image_size, run.image_size)
-    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
     optimizer = optimizers.build_optimizer(run.optimizer, method)
-    clock = Clock(50, 100, 10)
 
     def step() -> None:
-        batch = make_batch(pixels, torch.zeros(images, dtype=torch.long, device=device), crops, indices, 0, 0)
-        method.prepare(clock)
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-            losses = method(batch).losses
-        method.backward(losses)
-        optimizer.step()
-        method.update(clock)
+        batch = views_of(method, run, images, device)
+        take_step(method, optimizer, batch, autocast(run.precision, device))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
     return step
+
+
+def views_of(method: Method, run: Run, images: int, device: torch.device) -> Batch:
+    """Make the views of `images` random images."""
+    shape = (images, run.backbone.channels, run.image_size, run.image_size)
+    pixels_BCHW = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    labels_B = torch.zeros(images, dtype=torch.long, device=device)
+    crops = method.crops(run.views, run.image_size)
+    return make_batch(pixels_BCHW, labels_B, crops, np.arange(images), 0, 0)
+
+
+def take_step(
+    method: Method, optimizer: torch.optim.Optimizer, batch: Batch, precision: AbstractContextManager[object]
+) -> None:
+    """Take a training step in the middle of a training."""
+    clock = Clock(50, 100, 10)
+    method.prepare(clock)
+    optimizer.zero_grad(set_to_none=True)
+    with precision:
+        losses = method(batch).losses
+    method.backward(losses)
+    optimizer.step()
+    method.update(clock)
 
 
 def seconds(step: Callable[[], None]) -> float:

@@ -7,8 +7,11 @@ import sys
 import pytest
 import torch
 
+from tests.every_method import TRAINS
+from tests.golden.training import SIZE, double_method
 from whole_in_parts.config.study import load_study
 from whole_in_parts.training.building import build
+from whole_in_parts.training.step_cost import flops, saved_bytes
 from workflow import plan
 
 
@@ -69,6 +72,15 @@ def test_flops_are_three_forward_passes_of_each_trained_view_and_one_of_each_tar
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
         backbone(torch.rand(1, 1, 8, 8))
     assert counted / supervised.batch_size == pytest.approx(3 * counter.get_total_flops(), rel=0.15)
+
+
+@pytest.mark.parametrize(("name", "modifier"), TRAINS)
+def test_a_step_of_shapes_alone_costs_what_a_real_step_does(name, modifier, small):
+    options = small.runs["byol"].model_copy(update={"image_size": SIZE, "batch_size": 4})
+    method = double_method(name, modifier).float()
+    real = plan.step_of(method, options, 4, plan.CPU)
+    expected = flops(real), saved_bytes(real)
+    assert plan.count(method, options, 4) == expected
 
 
 def test_memory_grows_with_the_batch_and_has_the_weights_in_any_case(small):
