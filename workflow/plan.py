@@ -39,14 +39,15 @@ SAMPLE = 8
 TIMED_FLOPS = {"cpu": 5e10, "cuda": 1e13}
 """The approximate FLOPs of a timed step: enough to reach the rate of a long run."""
 
-TERAFLOPS = {  # dense, by NVIDIA's data sheets; single precision is TF32
-    "a100": {"float32": 156, "bfloat16": 312},
-    "l40s": {"float32": 183, "bfloat16": 362},
-    "h100": {"float32": 494, "bfloat16": 989},
-    "h200": {"float32": 494, "bfloat16": 989},
+TERAFLOPS = {  # dense, by NVIDIA's data sheets; single precision without TF32
+    "a100": {"float32": 19.5, "bfloat16": 312},
+    "l40s": {"float32": 91.6, "bfloat16": 362},
+    "h100": {"float32": 67, "bfloat16": 989},
+    "h200": {"float32": 67, "bfloat16": 989},
 }
-SHARE = 0.3
-"""The default fraction of a data sheet's rate that a run reaches."""
+SHARE = 0.09
+"""The default fraction of a data sheet's rate that a run reaches: BYOL of a ResNet-50 at 224 px, in bfloat16 on an H100
+(docs/evidence/accelerator/README.md)."""
 
 STATES = {"sgd": 1, "lars": 1, "adamw": 2}
 """The number of state tensors per parameter, by optimizer."""

@@ -46,7 +46,7 @@ def test_every_run_has_its_steps_and_the_total_is_their_sum(planned, small):
 def test_hours_are_what_flops_share_and_gpus_say(planned):
     one, four = (rows(planned("--hardware", "a100", "--share", "0.000001", "--gpus", gpus)) for gpus in ("1", "4"))
     _, flops, hours, _ = one["all"]
-    assert float(hours) == pytest.approx(float(flops) / (156e12 * 1e-6) / 3600, rel=0.05)
+    assert float(hours) == pytest.approx(float(flops) / (19.5e12 * 1e-6) / 3600, rel=0.05)
     assert float(four["all"][2]) == pytest.approx(float(hours) / 4, abs=0.01)
 
 
