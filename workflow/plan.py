@@ -39,7 +39,7 @@ SAMPLE = 8
 TIMED_FLOPS = {"cpu": 5e10, "cuda": 1e13}
 """The approximate FLOPs of a timed step: enough to reach the rate of a long run."""
 
-TERAFLOPS = {  # dense, by NVIDIA's data sheets; single precision without TF32
+TERAFLOPS: dict[str, dict[str, float]] = {  # dense, by NVIDIA's data sheets; single precision without TF32
     "a100": {"float32": 19.5, "bfloat16": 312},
     "l40s": {"float32": 91.6, "bfloat16": 362},
     "h100": {"float32": 67, "bfloat16": 989},

@@ -12,7 +12,7 @@ from whole_in_parts.evaluation import features, linear_probe
 from whole_in_parts.evaluation.nearest_neighbours import nearest, vote
 from whole_in_parts.failure import Failure
 from whole_in_parts.report.asked import expected_metrics
-from whole_in_parts.report.tables import columns
+from whole_in_parts.report.columns import columns
 from whole_in_parts.results import result_dir
 
 

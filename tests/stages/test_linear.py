@@ -15,7 +15,7 @@ from whole_in_parts.evaluation import crops_probe, features, linear_probe, logis
 from whole_in_parts.evaluation.probed_backbone import CLASSIFIERS
 from whole_in_parts.failure import Failure
 from whole_in_parts.report.asked import expected_metrics
-from whole_in_parts.report.tables import columns
+from whole_in_parts.report.columns import columns
 from whole_in_parts.results import result_dir
 
 CPU = torch.device("cpu")

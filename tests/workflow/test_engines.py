@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.workflow.conftest import checkout
+
 RUNS = ("random", "byol", "co_byol")
 
 
@@ -23,6 +25,43 @@ def assert_nothing_to_do(study):
 
 def test_after_snakemake_neither_engine_has_anything_to_do(study):
     assert_nothing_to_do(study)
+
+
+MEASURED = {"seconds", "images_per_second", "peak_memory_mb"}
+"""Metrics of a pretraining that differ from build to build."""
+
+
+def contents(study, run: str) -> dict[str, object]:
+    """What each file of the results of a run and of its dataset holds."""
+    entries = {"digits", run, f"{run}_digits", f"{run}_neighbours", f"{run}_onnx"}
+    found: dict[str, object] = {}
+    for file in sorted(study.folder.glob("results/*/*/**/*")):
+        result = str(file.relative_to(study.folder))
+        if file.is_file() and result.split("/")[2] in {
+            run,
+            "digits",
+            f"{run}_digits",
+            f"{run}_neighbours",
+            f"{run}_onnx",
+        }:
+            found[result] = file.read_bytes()
+    metrics = f"results/pretrain/{run}/metrics.json"
+    found[metrics] = {key: value for key, value in json.loads(found[metrics]).items() if key not in MEASURED}
+    return found
+
+
+def test_dvc_alone_builds_the_same_bytes_as_snakemake(built, tmp_path):
+    alone = checkout(tmp_path)
+
+    def keep_one_run(study: dict) -> None:
+        for section in ("runs", "transfer", "analyse", "export"):
+            study[section] = {name: entry for name, entry in study[section].items() if name.startswith("byol")}
+
+    alone.edit(keep_one_run)
+    alone.run("dvc", "repro")
+    expected, found = contents(built, "byol"), contents(alone, "byol")
+    assert found.keys() == expected.keys()
+    assert [file for file in found if found[file] != expected[file]] == []
 
 
 EDITS = {

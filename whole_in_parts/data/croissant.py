@@ -134,6 +134,7 @@ def samples(split: str) -> Node:
     images = {"fileSet": {"@id": f"{split}/images"}}
     key = index | {"extract": {"column": "key"}}
     file = images | {"extract": {"fileProperty": "fullpath"}, "transform": {"regex": r"^(.+?)(?:\.(?:jpg|png))?$"}}
+
     return {
         "@type": "cr:RecordSet",
         "@id": split,

@@ -10,11 +10,12 @@ from markupsafe import Markup, escape
 
 from whole_in_parts.report import palette, tables
 from whole_in_parts.report.asked import EVALUATIONS, asked_of_analysis
+from whole_in_parts.report.columns import columns
 from whole_in_parts.report.experimental_setup import listed, paragraphs
-from whole_in_parts.report.figures import Drawing
 from whole_in_parts.report.findings import Findings
 from whole_in_parts.report.groups import summarise
 from whole_in_parts.report.pictures import Picture
+from whole_in_parts.report.scene import Drawing
 
 TEMPLATES = Path(__file__).parent
 SCRIPT = (TEMPLATES / "tables.js").read_text(encoding="utf-8")
@@ -39,7 +40,7 @@ def render(findings: Findings, drawings: list[Drawing], pictures: list[Picture])
         pictures=pictures,
         script=Markup(SCRIPT),
         script_hash=script_hash(SCRIPT),
-        columns=tables.columns(study),
+        columns=columns(study),
         results=tables.results(study, groups, measured),
         looks=palette.looks(groups),
         palette=palette,

@@ -5,20 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from typing import NamedTuple
 
 from whole_in_parts.config.study import Study
-from whole_in_parts.evaluation.metric_names import suffix
 from whole_in_parts.report.asked import (
     ALWAYS,
     EVALUATIONS,
     IF_TRAINED,
     applies,
     asked_of_analysis,
-    headline,
-    probed_on_crops,
 )
 from whole_in_parts.report.claims import TestedClaim
+from whole_in_parts.report.columns import Column, columns
 from whole_in_parts.report.findings import Findings
 from whole_in_parts.report.formats import BLANK, write_all, write_csv
 from whole_in_parts.report.groups import Group, Summary, summarise
@@ -26,16 +23,6 @@ from whole_in_parts.report.published import ComparedTable, PublishedCell
 from whole_in_parts.report.results import RunResults
 
 PRETRAIN = ALWAYS + IF_TRAINED
-NBSP = "\N{NO-BREAK SPACE}"
-
-
-class Column(NamedTuple):
-    """A column of the main table: a metric of an evaluation, its label, and the heading above it."""
-
-    kind: str
-    metric: str
-    heading: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -44,51 +31,6 @@ class Cell:
 
     summary: Summary
     best: bool
-
-
-def columns(study: Study) -> list[Column]:
-    """The columns of the main table, in the order of the stages."""
-    return [
-        *[
-            Column("linear", f"top1{suffix(name, percent)}", "Probes", f"linear{of(name)}{by(percent)}")
-            for name in study.extract.representations
-            for percent in study.linear.labels
-        ],
-        *[
-            Column("linear", f"crops_top1{suffix(name)}", "Probes", f"linear on crops{of(name)}")
-            for name in probed_on_crops(study)
-        ],
-        *[
-            Column(
-                "knn", f"top1_k{k}{suffix(name, percent)}", "Probes", f"kNN, k{NBSP}={NBSP}{k}{of(name)}{by(percent)}"
-            )
-            for name in study.extract.representations
-            for percent in study.knn.labels
-            for k in study.knn.neighbours
-            if study.knn.runs != []
-        ],
-        *[Column("corrupt", name, "Corrupted", name.replace("_", " ")) for name in study.corrupt.corruptions],
-        *([Column("corrupt", "mean", "Corrupted", "mean")] if len(study.corrupt.corruptions) > 1 else []),
-        *([Column("mask", "mean", "Masked", "mean of rates")] if study.mask.rates else []),
-        *[Column("attack", name, "Attacked", name.replace("_", " ")) for name in study.attack.settings],
-        *[
-            Column("transfer", metric, "Transfer", label)
-            for metric, label in dict.fromkeys(
-                (headline(transfer), f"{transfer.dataset}, {transfer.task.name.replace('_', ' ')}")
-                for transfer in study.transfer.values()
-            )
-        ],
-    ]
-
-
-def of(representation: str) -> str:
-    """Name the representation that a probe reads, unless it is the global one."""
-    return "" if representation == "global" else f", {representation.replace('_', NBSP)}"
-
-
-def by(percent: int) -> str:
-    """Name the share of labels that a probe is trained on, unless these are all."""
-    return "" if percent == 100 else f", {percent}{NBSP}% of labels"
 
 
 def results(study: Study, groups: list[Group], measured: RunResults) -> dict[str, list[tuple[Group, list[Cell]]]]:
@@ -104,8 +46,10 @@ def rows(groups: list[Group], columns_: list[Column], measured: RunResults) -> l
     lines = [
         (group, [summarise(measured, group, column.kind, column.metric) for column in columns_]) for group in groups
     ]
+
     contenders = [line for group, line in lines if group.role == "self-supervised"]
     highest = [max(map(shown, cells)) for cells in zip(*contenders, strict=True)] or [nan] * len(columns_)
+
     return [
         (
             group,

@@ -104,6 +104,7 @@ def check_member(archive: Path, member: tarfile.TarInfo) -> None:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
         raise Failure(f"{archive}: {member.name} leads out of the archive; pack it with relative names")
+
     if member.islnk() or member.issym():
         raise Failure(
             f"{archive}: {member.name} is a link to {printable(member.linkname)}; pack the file in its place "
@@ -111,6 +112,7 @@ def check_member(archive: Path, member: tarfile.TarInfo) -> None:
         )
     if not (member.isdir() or member.isfile()) or member.issparse():
         raise Failure(f"{archive}: {member.name} is neither a plain file nor a folder; leave it out")
+
     if member.size < 0:
         raise Failure(f"{archive}: {member.name} has a size of {member.size} bytes; get the archive again")
     if is_image(member.name):
