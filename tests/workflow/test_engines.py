@@ -37,7 +37,7 @@ def contents(study, run: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for file in sorted(study.folder.glob("results/*/*/**/*")):
         result = str(file.relative_to(study.folder))
-        if file.is_file() and result.split("/")[2] in entries:
+        if file.is_file() and not file.name.startswith(".") and result.split("/")[2] in entries:
             found[result] = file.read_bytes()
     metrics = f"results/pretrain/{run}/metrics.json"
     found[metrics] = {key: value for key, value in json.loads(found[metrics]).items() if key not in MEASURED}
