@@ -18,18 +18,22 @@ from typing import Any
 
 from whole_in_parts.config.params_file import read
 from whole_in_parts.config.study import PARAMS
+from whole_in_parts.distributed.environment import default_device
 from workflow.evidence import EVIDENCE, importable
 from workflow.program import INTERRUPTED
 from workflow.study import STUDIES, dump, with_runs
 
+PYTEST = ["pytest", "--quiet", "--numprocesses", "logical", "--maxprocesses", "8", "-p", "no:benchmark"]
 MEASUREMENTS = {
-    "agreement": ["pytest", "-q", "tests/whole_in_parts/training/test_accelerator.py"],
-    "corruptions": ["pytest", "-q", "tests/whole_in_parts/evaluation/corruptions"],
+    "agreement": [*PYTEST, "tests/whole_in_parts/training/test_accelerator.py"],
+    "corruptions": [*PYTEST, "tests/whole_in_parts/evaluation/corruptions"],
     "speed": ["bench.accelerator"],
 }
 """Modules with arguments, whose output is the evidence."""
-READY = ("logo", "byol_cifar10", "bags_cifar10:60")
+READY = ("claims_logo", "logo", "byol_cifar10", "bags_cifar10:60")
 """Ready studies, and the epochs of their runs if these are fewer."""
+JOBS = {"cuda": 4, "cpu": 1}
+"""Runs side by side: at 32 px, one leaves a GPU idle while the CPU launches its operations."""
 
 
 def main() -> None:
@@ -104,7 +108,8 @@ def build(name: str, content: dict[str, Any], images: Path | None, deadline: flo
 
     minutes = max(0.0, deadline - time.monotonic()) / 60
     without = [] if find_spec("great_expectations") else ["--without", "contract"]
-    code = call(folder, "workflow.slices", "--minutes", f"{minutes:.2f}", *without)
+    jobs = str(JOBS[default_device().type])
+    code = call(folder, "workflow.slices", "--minutes", f"{minutes:.2f}", "--jobs", jobs, *without)
     if any((folder / "results").glob("pretrain/*")):
         call(folder, "workflow.evidence", name, "--to", str(EVIDENCE.resolve()))
     return code == 0

@@ -1,8 +1,9 @@
 """Build the study of params.yaml without DVC and Snakemake, in slices of time: `python -m workflow.slices --minutes 9`.
 
 For a machine that is lent for minutes and has neither engine. The stages of one run follow each other, so that each
-slice ends with whole runs. When the time is up, a training is interrupted and keeps its checkpoint, and the same
-command goes on. The exit code is 0 if all is built, and 75 (EX_TEMPFAIL) if something is left.
+slice ends with whole runs; `--jobs` builds several runs side by side, which a GPU needs where a step of one leaves it
+idle. When the time is up, a training is interrupted and keeps its checkpoint, and the same command goes on. The exit
+code is 0 if all is built, and 75 (EX_TEMPFAIL) if something is left.
 """
 
 import argparse
@@ -10,6 +11,9 @@ import hashlib
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from whole_in_parts.config.study import Study, load_study
@@ -52,30 +56,40 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser("python -m workflow.slices", description=__doc__)
     parser.add_argument("--minutes", type=float, default=9, help="the length of the slice (9)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs that are built side by side (1)")
     parser.add_argument("--without", nargs="+", default=[], metavar="KIND", help="kinds of stages to leave out")
     arguments = parser.parse_args()
     try:
-        stages = [stage for stage in in_order(load_study()) if stage.kind not in arguments.without]
+        parts = parts_of(load_study(), arguments.without)
     except (ValueError, OSError) as error:
         sys.exit(f"workflow.slices: error: {error}")
-    sys.exit(build(stages, time.monotonic() + 60 * arguments.minutes))
+    sys.exit(build(parts, time.monotonic() + 60 * arguments.minutes, arguments.jobs))
 
 
-def in_order(study: Study) -> list[Stage]:
-    """List all stages in the order in which they are built: datasets, then run by run, then the report."""
+def parts_of(study: Study, without: Sequence[str]) -> list[list[list[Stage]]]:
+    """List the parts of a study: datasets, runs, the report; a part has chains of stages that do not need each other.
+
+    A run that begins from another one belongs to its chain.
+    """
     datasets = [chain(study, [(kind, dataset) for kind in OF_A_DATASET], "") for dataset in study.datasets]
     images = "".join(stages[-1].fingerprint for stages in datasets)
 
     runs: dict[str, list[Stage]] = {}
+    chains: dict[str, list[Stage]] = {}
     for run, options in study.runs.items():
         entries = [
             (kind, key) for kind in ENTRIES_OF_RUNS for key, entry in getattr(study, kind).items() if entry.run == run
         ]
         before = images + (runs[options.start][0].fingerprint if options.start else "")
         runs[run] = chain(study, [*((kind, run) for kind in OF_A_RUN), *entries], before)
+        chains[run] = chains[options.start] if options.start else []
+        chains[run] += runs[run]
 
     stages = [stage for part in [*datasets, *runs.values()] for stage in part]
-    return stages + chain(study, [("report", "")], "".join(stage.fingerprint for stage in stages))
+    report = chain(study, [("report", "")], "".join(stage.fingerprint for stage in stages))
+    separate = [chains[run] for run, options in study.runs.items() if not options.start]
+    parts = [datasets, separate, [report]]
+    return [[[stage for stage in stages if stage.kind not in without] for stages in part] for part in parts]
 
 
 def chain(study: Study, stages: list[tuple[str, str]], before: str) -> list[Stage]:
@@ -88,18 +102,32 @@ def chain(study: Study, stages: list[tuple[str, str]], before: str) -> list[Stag
     return linked
 
 
-def build(stages: list[Stage], deadline: float) -> int:
-    """Build what is missing until the deadline, and return the exit code."""
-    for number, stage in enumerate(stages, 1):
+def build(parts: list[list[list[Stage]]], deadline: float, jobs: int) -> int:
+    """Build what is missing until the deadline, with `jobs` chains of a part side by side, and return the exit code.
+
+    A chain in which a stage fails ends there; those beside it go on.
+    """
+    for part in parts:
+        with ThreadPoolExecutor(jobs) as pool:
+            codes = set(pool.map(partial(build_chain, deadline=deadline), part)) - {0}
+        if failed := codes - {INTERRUPTED}:
+            return failed.pop()
+        if codes:
+            stages = [stage for part in parts for stages in part for stage in stages]
+            built = sum(stage.built for stage in stages)
+            print(f"{built} of {len(stages)} stages are built; the same command goes on", file=sys.stderr)
+            return INTERRUPTED
+    return 0
+
+
+def build_chain(stages: list[Stage], deadline: float) -> int:
+    """Build what is missing of a chain until a stage fails or the deadline has come, and return the exit code."""
+    for stage in stages:
         if stage.built:
             continue
-        print(f"[{number}/{len(stages)}] {stage.kind} {stage.key}", file=sys.stderr, flush=True)
-        code = run(stage, deadline)
-        if code and time.monotonic() < deadline:
-            return code
-        if code:
-            print(f"{number - 1} of {len(stages)} stages are built; the same command goes on", file=sys.stderr)
-            return INTERRUPTED
+        print(f"{stage.kind} {stage.key}", file=sys.stderr, flush=True)
+        if code := run(stage, deadline):
+            return INTERRUPTED if time.monotonic() >= deadline else code
         stage.set_built()
     return 0
 

@@ -41,7 +41,7 @@ def test_a_study_is_built_in_slices_and_only_what_is_stale_is_built_again(folder
     assert first.returncode == INTERRUPTED, first.stderr
     assert "the same command goes on" in first.stderr
 
-    rest = slices(folder, "--minutes", "9", "--without", *evaluations)
+    rest = slices(folder, "--minutes", "9", "--jobs", "2", "--without", *evaluations)
     assert rest.returncode == 0, rest.stderr
     assert (folder / "results/report/index.html").exists()
     assert {path.name for path in (folder / "results/linear").iterdir()} == {"random", "byol"}
@@ -59,6 +59,18 @@ def test_a_stage_that_fails_ends_the_slice_with_its_error(folder):
     ended = slices(folder)
     assert ended.returncode == 1
     assert "stages.fetch digits: error:" in ended.stderr
+
+
+def test_a_run_that_fails_ends_its_own_stages_alone(folder):
+    damaged = folder / "results/pretrain/random"
+    evaluations = ["knn", "corrupt", "mask", "attack", "transfer", "analyse", "export"]
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("a file where a folder is to be")
+    ended = slices(folder, "--without", *evaluations)
+    assert ended.returncode not in (0, INTERRUPTED)
+    assert (folder / "results/linear/byol").exists()
+    assert not (folder / "results/linear/random").exists()
+    assert not (folder / "results/report").exists()
 
 
 def test_a_slice_of_evidence_keeps_what_a_study_gave(tmp_path, monkeypatch):
