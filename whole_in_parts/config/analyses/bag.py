@@ -47,9 +47,15 @@ class BagConfig(AnalysisConfig):
     """The kNN that is evaluated beside each probe, with all labels; none if left out."""
 
     @model_validator(mode="after")
-    def knn_has_all_labels(self) -> Self:
-        if self.knn and self.knn.labels != [100]:
-            raise ValueError(f"knn.labels: bags are classified with all labels; leave it out, not {self.knn.labels}")
+    def classifiers_are_supported(self) -> Self:
+        for name, classifier in {"knn": self.knn, "probe": self.probe}.items():
+            if classifier and classifier.labels != [100]:
+                labels = classifier.labels
+                raise ValueError(f"{name}.labels: bags are classified with all labels; leave it out, not {labels}")
+        if self.probe.solver != "sgd":
+            raise ValueError(f"probe.solver: bags are probed by sgd, not {self.probe.solver}")
+        if self.probe.crops:
+            raise ValueError("probe.crops: bags are probed on the mean embeddings of their patches; leave it out")
         return self
 
     def incompatibility(self, run: Run) -> str:

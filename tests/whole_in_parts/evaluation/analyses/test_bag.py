@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from whole_in_parts.augment.randomness import stratified
 from whole_in_parts.augment.views import Crop, make_batch
 from whole_in_parts.config.analyses.bag import BagConfig, Windows
-from whole_in_parts.config.evaluations import KNN, Linear
+from whole_in_parts.config.evaluations import KNN, Linear, LinearOnCrops
 from whole_in_parts.config.study import Study
 from whole_in_parts.config.views import View
 from whole_in_parts.evaluation import features
@@ -173,6 +173,21 @@ def test_more_neighbours_than_training_images_are_refused_before_any_work(contex
 def test_knn_of_a_part_of_the_labels_is_refused():
     with pytest.raises(ValueError, match=r"knn.labels: bags are classified with all labels; .* not \[100, 10\]"):
         bag(knn=KNN(neighbours=[1], temperature=0.07, labels=[100, 10]))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": [100, 10]}, r"probe.labels: bags are classified with all labels; .* not \[100, 10\]"),
+        ({"solver": "lbfgs"}, "probe.solver: bags are probed by sgd, not lbfgs"),
+        ({"crops": LinearOnCrops()}, "probe.crops: bags are probed on the mean"),
+    ],
+    ids=str,
+)
+def test_a_probe_that_bags_do_not_have_is_refused(change, said):
+    probe = PROBE.model_dump() | change
+    with pytest.raises(ValueError, match=said):
+        bag(probe=Linear.model_validate(probe))
 
 
 def test_windows_larger_than_the_images_are_refused_when_the_study_is_read(small):
