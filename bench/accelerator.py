@@ -25,12 +25,12 @@ from whole_in_parts.config.backbones.resnet import ResNetConfig, Stem
 from whole_in_parts.config.runs import Run
 from whole_in_parts.config.study import load_study
 from whole_in_parts.distributed.environment import default_device
-from whole_in_parts.methods.base import Method
-from whole_in_parts.schedules import Clock
+from whole_in_parts.models.precision import autocast
 from whole_in_parts.training import optimizers
 from whole_in_parts.training.building import build
 from whole_in_parts.training.loop import compile_backbones
 from whole_in_parts.training.step_cost import flops
+from workflow.plan import CLOCK, take_step
 
 STUDY = Path("workflow/studies/methods.yaml")
 REPEATS, KERNELS, PRODUCT = 5, 3, 8192
@@ -89,30 +89,11 @@ class Steps:
 
     def on_ready_views(self) -> None:
         """Take a step without augmentation."""
-        take_step(self.method, self.optimizer, self.ready, self.device)
+        take_step(self.method, self.optimizer, self.ready, autocast("bfloat16", self.device))
 
     def with_views(self) -> None:
         """Take a step with augmentation."""
-        take_step(self.method, self.optimizer, self.views(1), self.device)
-
-
-CLOCK = Clock(50, 100, 10)
-
-
-def take_step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device) -> None:
-    """Take a step as the training loop does, in bfloat16."""
-    method.prepare(CLOCK)
-    optimizer.zero_grad(set_to_none=True)
-    forward_backward(method, batch, device)
-    optimizer.step()
-    method.update(CLOCK)
-
-
-def forward_backward(method: Method, batch: Batch, device: torch.device) -> None:
-    """Compute the losses in bfloat16, and their gradients."""
-    with torch.autocast(device.type, torch.bfloat16):
-        losses = method(batch).losses
-    method.backward(losses)
+        take_step(self.method, self.optimizer, self.views(1), autocast("bfloat16", self.device))
 
 
 def compiled(ours: Steps) -> Callable[[], object]:
@@ -133,7 +114,9 @@ def as_graph(ours: Steps) -> Callable[[], object]:
     graph = torch.cuda.CUDAGraph()
     steps.optimizer.zero_grad(set_to_none=True)
     with torch.cuda.graph(graph):
-        forward_backward(steps.method, steps.ready, steps.device)
+        with autocast("bfloat16", steps.device):
+            losses = steps.method(steps.ready).losses
+        steps.method.backward(losses)
 
     def step() -> None:
         steps.method.prepare(CLOCK)

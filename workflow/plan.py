@@ -32,6 +32,8 @@ from whole_in_parts.training.building import build
 from whole_in_parts.training.step_cost import fake_, flops, saved_bytes
 
 CPU = torch.device("cpu")
+CLOCK = Clock(50, 100, 10)
+"""The middle of a training."""
 
 SAMPLE = 8
 """The number of images on which FLOPs and memory are counted."""
@@ -212,14 +214,13 @@ def take_step(
     method: Method, optimizer: torch.optim.Optimizer, batch: Batch, precision: AbstractContextManager[object]
 ) -> None:
     """Take a training step in the middle of a training."""
-    clock = Clock(50, 100, 10)
-    method.prepare(clock)
+    method.prepare(CLOCK)
     optimizer.zero_grad(set_to_none=True)
     with precision:
         losses = method(batch).losses
     method.backward(losses)
     optimizer.step()
-    method.update(clock)
+    method.update(CLOCK)
 
 
 def seconds(step: Callable[[], None]) -> float:
